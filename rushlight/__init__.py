@@ -1,0 +1,47 @@
+"""rushlight: PyTorch's tensors, autograd and optimization in readable Python.
+
+`import rushlight as torch` runs PyTorch code. No logic here: names only.
+"""
+
+from rushlight import dtypes as _dtypes
+from rushlight.dtypes import (
+    bfloat16, bool, cdouble, cfloat, complex64, complex128, double, dtype, finfo, float, float16, float32, float64,
+    get_default_dtype, half, iinfo, int, int8, int16, int32, int64, long, promote_types, set_default_dtype, short,
+    uint8, uint16, uint32, uint64,
+)  # fmt: skip
+from rushlight.devices import device
+from rushlight.tensor import Size, Tensor
+from rushlight import methods as _methods
+from rushlight.api.elementwise import (
+    abs, absolute, acos, acosh, add, addcdiv, addcmul, allclose, arccos, arcsin, arctan, arctan2, asin, asinh, atan,
+    atan2, atanh, bitwise_and, bitwise_left_shift, bitwise_not, bitwise_or, bitwise_right_shift, bitwise_xor, ceil,
+    clamp, clip, cos, cosh, div, divide, eq, equal, erf, exp, exp2, expm1, fix, floor, floor_divide, fmod, ge, greater,
+    greater_equal, gt, isclose, isfinite, isinf, isnan, le, lerp, less, less_equal, log, log1p, log2, log10,
+    logical_and, logical_not, logical_or, logical_xor, lt, maximum, minimum, mul, multiply, ne, neg, negative,
+    not_equal, pow, reciprocal, relu, remainder, round, rsqrt, rsub, sigmoid, sign, sin, sinh, sqrt, square, sub,
+    subtract, tan, tanh, true_divide, trunc, where,
+)  # fmt: skip
+from rushlight.api.indexing import (
+    gather, index_select, masked_fill, masked_select, nonzero, scatter, scatter_add, take_along_dim,
+)  # fmt: skip
+from rushlight.api.linalg import addmm, bmm, dot, matmul, mm, mv, outer
+from rushlight.api.reduce import (
+    all, amax, amin, any, argmax, argmin, argsort, cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax,
+    sort, std, sum, topk, var,
+)  # fmt: skip
+from rushlight.api.views import (
+    broadcast_tensors, broadcast_to, cat, chunk, clone, concat, concatenate, detach, flatten, flip, moveaxis, movedim,
+    narrow, permute, ravel, reshape, select, split, squeeze, stack, swapaxes, swapdims, t, transpose, tril, triu,
+    unbind, unflatten, unsqueeze,
+)  # fmt: skip
+from rushlight.ops.create import (
+    arange, as_tensor, asarray, empty, empty_like, eye, from_numpy, full, full_like, linspace, ones, ones_like, rand,
+    rand_like, randint, randn, randn_like, randperm, tensor, zeros, zeros_like,
+)  # fmt: skip
+from rushlight.random import Generator, default_generator, initial_seed, manual_seed, seed
+from rushlight.autograd.modes import (
+    enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
+)  # fmt: skip
+from rushlight import autograd
+
+__version__ = "0.1.0"

@@ -1,0 +1,233 @@
+"""Elementwise functions in PyTorch's spelling; those that need no handling are the operations themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rushlight import dtypes
+from rushlight.ops import create, elementwise as ops
+from rushlight.ops.define import NUMBERS
+from rushlight.ops.inplace import in_place
+from rushlight.tensor import Tensor
+
+from rushlight.ops.elementwise import (  # noqa: I001  (as PyTorch names them)
+    abs, acos, acosh, asin, asinh, atan, atan2, atanh, bitwise_and, bitwise_left_shift, bitwise_not, bitwise_or,
+    bitwise_right_shift, bitwise_xor, ceil, cos, cosh, eq, erf, exp, exp2, expm1, floor, floor_divide, fmod, ge, gt,
+    isfinite, isinf, isnan, le, log, log10, log1p, log2, logical_and, logical_not, logical_or, logical_xor, lt, maximum,
+    minimum, mul, ne, neg, pow, reciprocal, relu, remainder, rsqrt, sigmoid, sign, sin, sinh, sqrt, square, tan, tanh,
+    trunc,
+)  # fmt: skip
+
+
+def _require_operands(name: str, result: Any, input: Any, other: Any) -> Any:
+    if result is NotImplemented:
+        wrong = other if isinstance(input, (Tensor, np.ndarray, *NUMBERS)) else input
+        where = "'other' (position 2)" if wrong is other else "'input' (position 1)"
+        raise TypeError(f"{name}(): argument {where} must be Tensor, not {type(wrong).__name__}")
+    return result
+
+
+def _scaled(other: Any, alpha: Any, input: Any) -> Any:
+    if alpha == 1:
+        return other
+    is_integer = isinstance(input, Tensor) and input._array.dtype.kind in "iub"
+    if isinstance(alpha, float) and is_integer and not (isinstance(other, Tensor) and other.is_floating_point()):
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    return ops.mul(other, alpha) if isinstance(other, Tensor) else other * alpha
+
+
+def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """`input + alpha * other`, broadcast.
+
+    Example:
+        >>> import rushlight as torch
+        >>> torch.add(torch.tensor([1, 2]), 10)
+        tensor([11, 12])
+    """
+    return _require_operands("add", ops.add(input, _scaled(other, alpha, input)), input, other)
+
+
+def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """`input - alpha * other`, broadcast."""
+    return _require_operands("sub", subtracted(input, _scaled(other, alpha, input)), input, other)
+
+
+def subtracted(x: Any, y: Any) -> Any:
+    """The operator `x - y`, which PyTorch refuses for booleans."""
+    if getattr(getattr(x, "_array", None), "dtype", None) == np.bool_ == getattr(getattr(y, "_array", None), "dtype", 0):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+            "operator instead."
+        )
+    return ops.sub(x, y)
+
+
+def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """`other - alpha * input`."""
+    return subtracted(other, _scaled(input, alpha, input))
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """`input / other`; rounded towards zero ("trunc") or down ("floor") if asked.
+
+    Raises:
+        RuntimeError: another rounding mode.
+    """
+    if rounding_mode is None:
+        return _require_operands("div", ops.div(input, other), input, other)
+    if rounding_mode == "trunc":
+        return ops.div_trunc(input, other)
+    if rounding_mode == "floor":
+        return ops.floor_divide(input, other)
+    raise RuntimeError(
+        f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+    )
+
+
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """Values below `min` become `min`, above `max` become `max`; limits are numbers or tensors.
+
+    Raises:
+        RuntimeError: neither limit is given.
+    """
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if not isinstance(min, Tensor) and not isinstance(max, Tensor):
+        if input._array.dtype.kind in "iub" and (isinstance(min, float) or isinstance(max, float)):
+            input = input.to(dtypes.get_default_dtype())
+        return ops.clamp_numbers(input, low=min, high=max)
+    if min is not None:
+        input = ops.where(ops.ge(input, min), input, min)
+    return input if max is None else ops.where(ops.le(input, max), input, max)
+
+
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """`input` where the condition holds, else `other`; with the condition alone, its `nonzero(as_tuple=True)`."""
+    if input is None and other is None:
+        from rushlight.api.indexing import nonzero
+
+        return nonzero(condition, as_tuple=True)
+    if not isinstance(condition, Tensor):
+        raise TypeError(f"where(): argument 'condition' (position 1) must be Tensor, not {type(condition).__name__}")
+    if condition._array.dtype not in (np.bool_, np.uint8):
+        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}")
+    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+        input = create.tensor(input)
+    return ops.where(condition, input, other)
+
+
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """`input + value * tensor1 * tensor2`."""
+    return ops.addcmul(input, tensor1, tensor2, value=value)
+
+
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """`input + value * tensor1 / tensor2`."""
+    return ops.addcdiv(input, tensor1, tensor2, value=value)
+
+
+def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """`input + weight * (end - input)`."""
+    return ops.lerp(input, end, weight)
+
+
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+    """Whether `|input - other| <= atol + rtol * |other|`, elementwise."""
+    return create.from_numpy(
+        np.asarray(np.isclose(input._data("isclose()"), other._data("isclose()"), rtol, atol, equal_nan))
+    )
+
+
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    """Whether `isclose` holds everywhere."""
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape and values."""
+    a, b = input._data("equal()"), other._data("equal()")
+    return a.shape == b.shape and bool(np.all(a == b))
+
+
+absolute, negative, multiply, subtract = abs, neg, mul, sub
+divide = true_divide = div
+clip, greater, greater_equal, less, less_equal, not_equal = clamp, gt, ge, lt, le, ne
+arccos, arcsin, arctan, arctanh, arccosh, arcsinh, arctan2 = acos, asin, atan, atanh, acosh, asinh, atan2
+fix = trunc
+
+
+# ---------------------------------------------------------------- in place
+
+_mul_, _div_, _add_, _sub_ = (in_place(f, n) for f, n in ((ops.mul, "mul_"), (ops.div, "div_"), (ops.add, "add_"), (ops.sub, "sub_")))
+
+
+def add_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """In-place form of `add`."""
+    return _require_operands("add_", _add_(self, _scaled(other, alpha, self)), self, other)
+
+
+def sub_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """In-place form of `sub`."""
+    return _require_operands("sub_", _sub_(self, _scaled(other, alpha, self)), self, other)
+
+
+def mul_(self: Tensor, other: Any) -> Tensor:
+    """In-place form of `mul`."""
+    return _require_operands("mul_", _mul_(self, other), self, other)
+
+
+def div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """In-place form of `div`."""
+    if rounding_mode is None:
+        return _require_operands("div_", _div_(self, other), self, other)
+    return (_div_trunc_ if rounding_mode == "trunc" else _floor_divide_)(self, other)
+
+
+_div_trunc_, _floor_divide_ = in_place(ops.div_trunc, "div_"), in_place(ops.floor_divide, "div_")
+_clamp_numbers_, _addcmul_, _addcdiv_, _lerp_ = (
+    in_place(f, n)
+    for f, n in (
+        (ops.clamp_numbers, "clamp_"), (ops.addcmul, "addcmul_"), (ops.addcdiv, "addcdiv_"), (ops.lerp, "lerp_")
+    )
+)  # fmt: skip
+
+
+def clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """In-place form of `clamp`; limits are numbers."""
+    return _clamp_numbers_(self, low=min, high=max)
+
+
+def addcmul_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """In-place form of `addcmul`."""
+    return _addcmul_(self, tensor1, tensor2, value=value)
+
+
+def addcdiv_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """In-place form of `addcdiv`."""
+    return _addcdiv_(self, tensor1, tensor2, value=value)
+
+
+def lerp_(self: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """In-place form of `lerp`."""
+    return _lerp_(self, end, weight)
+
+
+IN_PLACE = {
+    f.__name__ + "_": in_place(f, f.__name__ + "_")
+    for f in (
+        abs, acos, acosh, asin, asinh, atan, atan2, atanh, bitwise_and, bitwise_left_shift, bitwise_not, bitwise_or,
+        bitwise_right_shift, bitwise_xor, ceil, cos, cosh, eq, erf, exp, exp2, expm1, floor, floor_divide, fmod, ge, gt,
+        le, log, log10, log1p, log2, logical_and, logical_not, logical_or, logical_xor, lt, ne, neg, pow, reciprocal,
+        relu, remainder, rsqrt, sigmoid, sign, sin, sinh, sqrt, square, tan, tanh, trunc, ops.round,
+    )
+}  # fmt: skip
+
+
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """To the nearest multiple of 10**-decimals, halves to even."""
+    if decimals == 0:
+        return ops.round(input)
+    scale = 10.0**decimals
+    return ops.div(ops.round(ops.mul(input, scale)), scale)

@@ -1,0 +1,41 @@
+"""The waist: the one list of functions that every kind of array speaks.
+
+PyTorch's operations (`rushlight.ops`) are written against these names and nothing else; each kind of
+array (`numpy`, `symbolic`, and Tensors themselves for higher derivatives) is a namespace that has them.
+Names and meaning are those of the Python array API standard 2025.12; `EXTENSIONS` holds what the
+standard lacks, each with the reason it is here. Arrays also have `shape`, `dtype`, `ndim`, `size`
+and the Python operators. A new name here must be added to every kind: tests/arrays/test_waist.py.
+"""
+
+UNARY = (
+    "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "bitwise_invert", "ceil", "cos", "cosh",
+    "exp", "expm1", "floor", "isfinite", "isinf", "isnan", "log", "log10", "log1p", "log2", "logical_not",
+    "negative", "reciprocal", "round", "sign", "sin", "sinh", "sqrt", "square", "tan", "tanh", "trunc",
+)  # fmt: skip
+
+BINARY = (
+    "add", "atan2", "bitwise_and", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "divide", "equal", "floor_divide", "greater", "greater_equal", "less", "less_equal", "logical_and",
+    "logical_or", "logical_xor", "maximum", "minimum", "multiply", "not_equal", "pow", "remainder", "subtract",
+)  # fmt: skip
+
+REDUCTIONS = ("all", "any", "argmax", "argmin", "max", "min", "prod", "sum")
+
+OTHERS = (
+    "arange", "argsort", "astype", "broadcast_to", "concat", "cumulative_sum", "full", "matmul",
+    "permute_dims", "reshape", "sort", "take", "take_along_axis", "where",
+)  # fmt: skip
+
+EXTENSIONS = {
+    "erf": "the normal distribution's integral has no closed form in the standard's functions",
+    "fmod": "the remainder with the dividend's sign",
+    "slice": "basic indexing by a tuple, a view where the kind of array has views",
+    "slice_assign": "a copy of an array with a basic-indexed region replaced; the derivative of `slice`",
+    "index_get": "advanced indexing by integer or boolean arrays",
+    "index_put": "a copy of an array with advanced-indexed elements replaced or added to",
+    "assign": "writes values into an array's own memory: all that happens in place goes through it",
+    "draw": "random numbers, by a generator and the name of one of its methods",
+}
+
+ELEMENTWISE = (*UNARY, *BINARY, "erf", "fmod", "where")
+NAMES = (*UNARY, *BINARY, *REDUCTIONS, *OTHERS, *EXTENSIONS)

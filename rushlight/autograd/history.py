@@ -1,0 +1,92 @@
+"""What a tensor remembers: where its gradient goes, the version of its memory, what it is a view of.
+
+Tensors that share memory share a version cell, `[version, last write]`. A view knows its base and the view
+operations that lead from the base to it. When memory is written to, only the base's history is rewritten; a
+view finds its own anew from the base the next time it is asked, if the version has moved since.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from rushlight.autograd.modes import enable_grad
+
+Cell = list  # [version, (operation, file, line) of the last write or None]
+
+
+@dataclass(slots=True)
+class View:
+    """Of a view: its base, the (operation, attributes) that lead to it, the version its node belongs to."""
+
+    base: Any
+    steps: tuple[tuple[Any, dict[str, Any] | None], ...]
+    seen: int
+
+
+def cell_of(tensor: Any) -> Cell:
+    """The version cell of a tensor's memory, made on first need."""
+    cell = tensor._cell
+    if cell is None:
+        cell = tensor._cell = [0, None]
+    return cell
+
+
+def note_view(result: Any, source: Any, op: Any, attrs: dict[str, Any] | None) -> None:
+    """Makes `result`, which shares the memory of `source`, a view of source's base."""
+    cell = result._cell = cell_of(source)
+    view, step = source._view, (op, attrs)
+    if view is None:
+        result._view = View(source, (step,), cell[0])
+    else:
+        result._view = View(view.base, (*view.steps, step), cell[0])
+
+
+def current_node(tensor: Any) -> Any:
+    """The node that made a tensor's present value; None for a leaf."""
+    view = tensor._view
+    if view is not None and view.seen != tensor._cell[0]:
+        view.seen = tensor._cell[0]
+        if view.base._needs_grad:
+            with enable_grad():
+                again = view.base
+                for op, attrs in view.steps:
+                    again = op.call(again, **(attrs or {}))
+            tensor._node, tensor._output, tensor._needs_grad = again._node, again._output, True
+    return tensor._node
+
+
+def edge_of(tensor: Any) -> Any:
+    """Where the gradient of a tensor that requires one goes: a node, (node, output), or the leaf itself."""
+    node = tensor._node if tensor._view is None else current_node(tensor)
+    if node is None:
+        return tensor
+    return (node, tensor._output) if tensor._output else node
+
+
+def note_write(tensor: Any, name: str) -> None:
+    """Raises the version of a tensor's memory and keeps the user's line that wrote."""
+    cell = cell_of(tensor)
+    cell[0] += 1
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("rushlight."):
+        frame = frame.f_back
+    cell[1] = (name, frame.f_code.co_filename, frame.f_lineno)
+
+
+def rewrite(tensor: Any, node: Any, scatter: Any) -> None:
+    """After a write that made `tensor` the output of `node`: sets its history, or its base's if it is a view.
+
+    Args:
+        scatter: `scatter(base edge or None, node, steps, base)` makes the node of a base whose part was replaced.
+    """
+    view = tensor._view
+    if view is None:
+        tensor._node, tensor._output, tensor._needs_grad = node, 0, True
+        return
+    base = view.base
+    edge = edge_of(base) if base._needs_grad else None
+    base._node, base._output = scatter(edge, node, view.steps, base), 0
+    base._needs_grad = tensor._needs_grad = True
+    view.seen = -1

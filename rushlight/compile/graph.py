@@ -1,0 +1,68 @@
+"""The compiler's input: a list of nodes in an order in which they can be computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rushlight.arrays import numpy as numpy_arrays
+from rushlight.arrays.symbolic import Node
+
+
+@dataclass(slots=True, eq=False)
+class Graph:
+    """`inputs` are nodes with op "input"; `outputs[i]` is written to input `targets[i]`'s memory, or to new memory if None."""
+
+    inputs: list[Node]
+    outputs: list[Node]
+    targets: list[int | None]
+
+    def nodes(self) -> list[Node]:
+        """What the outputs need, each node after its inputs; random draws stay in their order."""
+        seen = {id(node): node for node in self.inputs}
+        stack = list(self.outputs)
+        while stack:
+            node = stack.pop()
+            if id(node) not in seen:
+                seen[id(node)] = node
+                stack.extend(node.inputs)
+        return sorted(seen.values(), key=lambda node: node.serial)
+
+    def __repr__(self) -> str:
+        outputs = ", ".join(
+            f"%{node.serial}" + ("" if target is None else f" -> %{self.inputs[target].serial}")
+            for node, target in zip(self.outputs, self.targets, strict=True)
+        )
+        return "\n".join([*map(repr, self.nodes()), f"return {outputs}"])
+
+
+def _slices(bounds: tuple) -> tuple[slice, ...]:
+    return tuple(slice(*bound) for bound in bounds)
+
+
+SPECIAL = {
+    "constant": lambda attrs: attrs["value"],
+    "concat": lambda attrs, *xs: numpy_arrays.concat(xs, **attrs),
+    "slice": lambda attrs, x: x[_slices(attrs["index"])],
+    "slice_assign": lambda attrs, x, value: numpy_arrays.slice_assign(x, value, _slices(attrs["index"])),
+    "draw": lambda attrs: numpy_arrays.draw(attrs["generator"], attrs["method"], *attrs["args"]),
+}
+
+
+def evaluate(node: Node, *arrays: np.ndarray) -> np.ndarray:
+    """The value of a node, by NumPy, from the values of its inputs: what every node means."""
+    special = SPECIAL.get(node.op)
+    if special:
+        return special(node.attrs, *arrays)
+    return np.asarray(getattr(numpy_arrays, node.op)(*arrays, **node.attrs))
+
+
+def interpret(graph: Graph, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The outputs of a graph, node by node. Nothing is written to the inputs."""
+    values = {id(node): array for node, array in zip(graph.inputs, inputs, strict=True)}
+    for node in graph.nodes():
+        if id(node) not in values:
+            values[id(node)] = evaluate(node, *(values[id(source)] for source in node.inputs))
+    return [values[id(node)] for node in graph.outputs]

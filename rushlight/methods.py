@@ -1,0 +1,193 @@
+"""Which functions are methods of Tensor, and its operators. Each is the function itself: there is no second definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rushlight import random as random_numbers
+from rushlight.api import elementwise, indexing, linalg, reduce, views
+from rushlight.ops import elementwise as ops
+from rushlight.ops.define import numpy_arrays, op, tensor_arrays
+from rushlight.ops.inplace import check_writable, write
+from rushlight.tensor import Tensor
+
+METHODS: dict[Any, tuple[str, ...]] = {
+    elementwise: (
+        "abs", "absolute", "acos", "acosh", "add", "add_", "addcdiv", "addcdiv_", "addcmul", "addcmul_", "allclose",
+        "arccos", "arcsin", "arctan", "arctan2", "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and",
+        "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "ceil", "clamp",
+        "clamp_", "clip", "cos", "cosh", "div", "div_", "divide", "eq", "equal", "erf", "exp", "exp2", "expm1", "fix",
+        "floor", "floor_divide", "fmod", "ge", "greater", "greater_equal", "gt", "isclose", "isfinite", "isinf",
+        "isnan", "le", "lerp", "lerp_", "less", "less_equal", "log", "log10", "log1p", "log2", "logical_and",
+        "logical_not", "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "mul_", "multiply", "ne", "neg",
+        "negative", "not_equal", "pow", "reciprocal", "relu", "remainder", "round", "rsqrt", "sigmoid", "sign", "sin",
+        "sinh", "sqrt", "square", "sub", "sub_", "subtract", "tan", "tanh", "true_divide", "trunc",
+    ),
+    reduce: (
+        "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "cumsum", "log_softmax", "logsumexp", "max", "mean",
+        "min", "norm", "prod", "softmax", "sort", "std", "sum", "topk", "var",
+    ),
+    views: (
+        "bfloat16", "bool", "broadcast_to", "byte", "char", "chunk", "clone", "contiguous", "copy_", "cpu", "double",
+        "expand", "expand_as", "fill_", "flatten", "flip", "float", "half", "int", "long", "moveaxis", "movedim",
+        "narrow", "new_full", "new_ones", "new_tensor", "new_zeros", "permute", "ravel", "repeat", "reshape",
+        "reshape_as", "select", "short", "split", "squeeze", "swapaxes", "swapdims", "t", "to", "transpose", "tril",
+        "triu", "type_as", "unbind", "unflatten", "unsqueeze", "view", "view_as", "zero_",
+    ),
+    indexing: (
+        "gather", "index_put_", "index_select", "masked_fill", "masked_fill_", "masked_select", "nonzero", "scatter",
+        "scatter_", "scatter_add", "scatter_add_", "take_along_dim",
+    ),
+    linalg: ("addmm", "bmm", "dot", "matmul", "mm", "mv", "outer"),
+}  # fmt: skip
+
+
+def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, other: function(other, self)
+
+
+def _bind() -> None:
+    for module, names in METHODS.items():
+        for name in names:
+            setattr(Tensor, name, getattr(module, name))
+    for name, function in elementwise.IN_PLACE.items():
+        setattr(Tensor, name, function)
+    operators = {
+        "add": ops.add, "sub": elementwise.subtracted, "mul": ops.mul, "truediv": ops.div, "floordiv": ops.floor_divide,
+        "mod": ops.remainder, "pow": ops.pow, "matmul": linalg.matmul, "and": ops.bitwise_and, "or": ops.bitwise_or,
+        "xor": ops.bitwise_xor, "lshift": ops.bitwise_left_shift, "rshift": ops.bitwise_right_shift,
+    }  # fmt: skip
+    for name, function in operators.items():
+        setattr(Tensor, f"__{name}__", function)
+        setattr(Tensor, f"__r{name}__", _reflected(function))
+    in_place = {
+        "iadd": elementwise._add_, "isub": elementwise._sub_, "imul": elementwise._mul_, "itruediv": elementwise._div_,
+        "ipow": Tensor.pow_, "ifloordiv": Tensor.floor_divide_, "imod": Tensor.remainder_, "iand": Tensor.bitwise_and_,
+        "ior": Tensor.bitwise_or_, "ixor": Tensor.bitwise_xor_,
+    }  # fmt: skip
+    for name, function in in_place.items():
+        setattr(Tensor, f"__{name}__", function)
+    comparisons = {"lt": ops.lt, "le": ops.le, "gt": ops.gt, "ge": ops.ge, "eq": ops.eq, "ne": ops.ne}
+    for name, function in comparisons.items():
+        setattr(Tensor, f"__{name}__", function)
+    Tensor.__neg__, Tensor.__abs__, Tensor.__invert__ = ops.neg, ops.abs, ops.bitwise_not
+    Tensor.__pos__ = lambda self: self
+    Tensor.__getitem__, Tensor.__setitem__ = indexing.getitem, indexing.setitem
+    for name, function in {"__array_ufunc__": None}.items():
+        setattr(Tensor, name, function)  # NumPy arrays leave operators with tensors to us
+
+
+# ---------------------------------------------------------------- properties that are views
+
+
+def _transposed(self: Tensor) -> Tensor:
+    """The dimensions in reverse order."""
+    return views.t(self) if self.ndim == 2 else views.permute(self, tuple(reversed(range(self.ndim))))
+
+
+def _matrix_transposed(self: Tensor) -> Tensor:
+    """The last two dimensions swapped."""
+    if self.ndim < 2:
+        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {self.ndim}-D tensor.")
+    return views.transpose(self, -2, -1)
+
+
+Tensor.T, Tensor.mT = property(_transposed), property(_matrix_transposed)
+Tensor.H, Tensor.mH = property(_transposed), property(_matrix_transposed)
+
+
+# ---------------------------------------------------------------- random numbers in place
+
+
+def _fill_with_draw(self: Tensor, name: str, draw: Callable[[Any, tuple[int, ...], Any], Any], generator: Any) -> Tensor:
+    from rushlight.ops.define import creation_namespace, lift, recording
+
+    check_writable(self, True)
+    if recording:
+        lift(self)
+    xp, array = creation_namespace(), self._array
+    drawn = draw(xp, array.shape, array.dtype)
+    result = Tensor.__new__.__globals__["wrap"](drawn)
+    return write(self, result, name)
+
+
+def _drawn(generator: Any) -> Any:
+    return generator or random_numbers.default_generator
+
+
+def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Any = None, **kwargs: Any) -> Tensor:
+    """Fills with numbers uniform on [from, to)."""
+    low = kwargs.get("from", from_)
+    if low > to:
+        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low} > to={to}")
+    return _fill_with_draw(self, "uniform_", lambda xp, shape, dtype: xp.draw(_drawn(generator), "uniform", shape, low, to, dtype), generator)  # fmt: skip
+
+
+def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Fills with numbers from a normal distribution."""
+    if std < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    return _fill_with_draw(self, "normal_", lambda xp, shape, dtype: xp.draw(_drawn(generator), "normal", shape, mean, std, dtype), generator)  # fmt: skip
+
+
+def random_(self: Tensor, *bounds: int, generator: Any = None) -> Tensor:
+    """Fills with integers: below `to`, from `from` to below `to`, or over the dtype's range."""
+    source = _drawn(generator)
+    if bounds:
+        low, high = (0, bounds[0]) if len(bounds) == 1 else bounds
+        array = source.randint(low, high, self._array.shape, self._array.dtype)
+    else:
+        array = source.random_full(self._array.shape, self._array.dtype)
+    return write(self, array, "random_")
+
+
+def bernoulli_(self: Tensor, p: float = 0.5, *, generator: Any = None) -> Tensor:
+    """Fills with 1 with probability p, else 0."""
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
+    return write(self, _drawn(generator).bernoulli(p, self._array.shape, self._array.dtype), "bernoulli_")
+
+
+for _function in (uniform_, normal_, random_, bernoulli_):
+    setattr(Tensor, _function.__name__, _function)
+_bind()
+
+
+# ---------------------------------------------------------------- what the waist needs of Tensors beyond operations
+
+
+def _slice_on_tensors(x: Tensor, index: Any) -> Tensor:
+    from rushlight.ops.views import flip, slice_
+
+    reversed_axes = tuple([i for i, item in enumerate(index) if isinstance(item, slice) and (item.step or 1) < 0])
+    if not reversed_axes:
+        return slice_(x, index=index)
+    plain = tuple([slice(None) if i in reversed_axes else item for i, item in enumerate(index)])
+    return slice_(flip(x, axes=reversed_axes), index=plain)
+
+
+def _on_tensors() -> None:
+    waist = tensor_arrays
+    waist.full = lambda shape, value, dtype: _wrap(numpy_arrays.full(shape, value, dtype))
+    waist.assign = lambda target, value: write(target, value, "assign")
+    for name in ("sum", "prod", "max", "min", "any", "all", "argmax", "argmin"):
+        function = getattr(waist, name)
+        setattr(waist, name, lambda x, axis=None, keepdims=False, f=function: f(x, axis=axis, keepdims=keepdims))
+    reshape, permute, broadcast, take = waist.reshape, waist.permute_dims, waist.broadcast_to, waist.take
+    waist.reshape = lambda x, shape: views.reshape(x, shape)
+    waist.permute_dims = lambda x, axes: permute(x, axes=axes)
+    waist.broadcast_to = lambda x, shape: broadcast(x, shape=tuple(shape))
+    waist.astype = lambda x, dtype, f=waist.astype: f(x, dtype=dtype)
+    waist.take = lambda x, indices, axis: take(x, indices, axis=axis)
+    waist.slice = _slice_on_tensors
+    waist.concat = lambda arrays, axis=0: views.cat(list(arrays), axis)
+
+
+def _wrap(array: Any) -> Tensor:
+    from rushlight.tensor import wrap
+
+    return wrap(array)
+
+
+_on_tensors()

@@ -1,0 +1,1 @@
+"""The operations: each written once against the waist, with its derivative beside it."""

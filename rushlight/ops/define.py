@@ -1,0 +1,575 @@
+"""How an operation is defined, called and recorded.
+
+    @op
+    def matmul(xp, a, b):
+        return xp.matmul(a, b)
+
+    matmul.derivative(
+        a=lambda xp, grad, b: xp.matmul(grad, adjoint(xp, b)),
+        b=lambda xp, grad, a: xp.matmul(adjoint(xp, a), grad),
+    )
+
+The parameters after `xp` are array inputs; keyword-only parameters are attributes, which are not
+differentiated. A formula's parameters after `xp, grad` name what it needs: an input, `out`, an attribute,
+`<input>_shape` or `<input>_dtype`. They are read once, here, and are all that is kept for backward.
+
+`@op` returns the function users call. On plain NumPy arrays it takes a short path, a closure built for the
+operation's number of inputs; everything else (Python numbers, mixed dtypes, symbolic arrays) goes through
+`Op.general`. In-place forms, views and version checks are at the end of this file.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight import dtypes
+from rushlight.arrays import numpy as numpy_arrays
+from rushlight.arrays import symbolic as symbolic_arrays
+from rushlight.arrays.symbolic import SymbolicArray
+from rushlight.autograd.history import cell_of, edge_of, note_view
+from rushlight.autograd.modes import modes
+from rushlight.autograd.node import Node, next_serial
+from rushlight.tensor import Tensor, wrap
+
+_new = object.__new__
+_quiet, _quiet_value = numpy_arrays.quiet_state()
+_set_quiet, _reset_quiet = _quiet.set, _quiet.reset
+NUMBERS = (float, int, bool, complex)
+
+class HostNumber(float):
+    """A Python number that a recorded program reads again at each run, such as a learning rate.
+
+    `symbol` is the 0-dimensional float64 symbolic array that stands for it. compile/trace.py makes these.
+    """
+
+    symbol: SymbolicArray
+
+
+recording = 0  # how many threads are recording a program: the short paths ask this before anything else
+_recorder: Callable[[], Any] = lambda: None  # gives this thread's recorder: compile/trace.py sets it
+
+
+# ---------------------------------------------------------------- the namespaces
+
+
+class TensorArrays:
+    """The waist on Tensors: derivative formulas given this namespace are differentiable again.
+
+    Filled by `op(waist=...)`, an operation for every waist function.
+    """
+
+
+tensor_arrays = TensorArrays()
+_NAMESPACES = {SymbolicArray: symbolic_arrays, Tensor: tensor_arrays}
+
+
+def namespace_of(*arrays: Any) -> Any:
+    """The waist for these arrays: of the most abstract kind among them."""
+    for array in arrays:
+        found = _NAMESPACES.get(type(array))
+        if found is not None:
+            return found
+    return numpy_arrays
+
+
+def creation_namespace() -> Any:
+    """Where new arrays come from: recorded while a program is recorded, NumPy's otherwise."""
+    return symbolic_arrays if recording and _recorder() is not None else numpy_arrays
+
+
+# ---------------------------------------------------------------- recording a program
+
+
+def lift(tensor: Tensor) -> None:
+    """While a program is recorded, makes a tensor that came from outside an input of it."""
+    recorder = _recorder()
+    if recorder is not None and type(tensor._array) is ndarray:
+        recorder.lift(tensor)
+
+
+def note_tensor(tensor: Tensor) -> None:
+    recorder = _recorder()
+    if recorder is not None:
+        recorder.note_tensor(tensor)
+
+
+def note_grad(tensor: Tensor) -> None:
+    recorder = _recorder()
+    if recorder is not None:
+        recorder.note_grad(tensor)
+
+
+def refuse_value(tensor: Tensor, what: str) -> None:
+    recorder = _recorder()
+    if recorder is not None:
+        recorder.refuse_value(tensor, what)
+
+
+# ---------------------------------------------------------------- an operation
+
+
+class _Formula:
+    """A derivative formula and where its arguments are found on a node."""
+
+    def __init__(self, function: Callable[..., Any], op: Op):
+        self.function = function
+        names = list(inspect.signature(function).parameters)[2:]
+        self.saved = [name for name in names if name == "out" or name in op.inputs or name == op.variadic]
+        self.names = names
+        self.op = op
+
+    def bind(self, saved_names: list[str]) -> None:
+        """Fixes where the arguments are, once all formulas of the operation are known."""
+        op, function, names = self.op, self.function, self.names
+        self.saves_shapes = any(name.endswith(("_shape", "_dtype")) and name not in op.attributes for name in names)
+        if names == saved_names:
+            self.call = lambda node, saved, xp, grad: function(xp, grad, *saved)
+        elif len(names) == 1 and names[0] in saved_names:
+            at = saved_names.index(names[0])
+            self.call = lambda node, saved, xp, grad: function(xp, grad, saved[at])
+        elif not names:
+            self.call = lambda node, saved, xp, grad: function(xp, grad)
+        else:
+            getters = [_argument_getter(name, op, saved_names) for name in names]
+            self.call = lambda node, saved, xp, grad: function(xp, grad, *[get(node, saved) for get in getters])
+
+
+def _argument_getter(name: str, op: Op, saved_names: list[str]) -> Callable[[Node, tuple], Any]:
+    if name in saved_names:
+        at = saved_names.index(name)
+        return lambda node, saved: saved[at]
+    if name in op.attributes:
+        return lambda node, saved: node.attrs[name]
+    stem, _, what = name.rpartition("_")
+    if what in ("shape", "dtype") and (stem in op.inputs or stem == op.variadic):
+        which = 0 if what == "shape" else 1
+        if stem == op.variadic:
+            fixed = len(op.inputs)
+            return lambda node, saved: tuple(pair[which] for pair in node.shapes[fixed:])
+        at = op.inputs.index(stem)
+        return lambda node, saved: node.shapes[at][which]
+    raise TypeError(f"{op.name}: a derivative formula asks for {name!r}, which the operation does not have")
+
+
+class Op:
+    """An operation: its forward function, its derivative formulas, and what kind of operation it is.
+
+    Args:
+        forward: `forward(xp, *inputs, **attributes)`, written against the waist.
+        elementwise: operands are promoted to one dtype and broadcast; gradients are summed back to each
+            operand's shape; in-place forms exist.
+        floats: elementwise, and integers become the default dtype first (exp, division).
+        view: the result shares the input's memory.
+        waist: the waist function that this operation is on Tensors.
+        promote_from: the first operand that takes part in promotion.
+        grad_name: the name of its nodes, as PyTorch's: "Mul" gives "MulBackward0".
+    """
+
+    def __init__(
+        self, forward: Callable[..., Any], elementwise: bool = False, floats: bool = False, view: bool = False,
+        waist: str | None = None, grad_name: str | None = None, name: str | None = None, promote_from: int = 0,
+    ):  # fmt: skip
+        parameters = list(inspect.signature(forward).parameters.values())[1:]
+        kind = inspect.Parameter
+        self.forward, self.name = forward, name or forward.__name__.rstrip("_")
+        self.inputs = [p.name for p in parameters if p.kind == kind.POSITIONAL_OR_KEYWORD]
+        self.variadic = next((p.name for p in parameters if p.kind == kind.VAR_POSITIONAL), None)
+        self.attributes = [p.name for p in parameters if p.kind == kind.KEYWORD_ONLY]
+        self.elementwise, self.floats, self.view = elementwise or floats, floats, view
+        self.promote_from = promote_from
+        self.formulas: list[_Formula | None] = [None] * len(self.inputs)
+        self.differentiable, self.saved_names, self.saves_shapes = False, [], False
+        self.saves_out, self.joint = False, None
+        self.plans: dict[tuple, Any] = {}
+        grad_name = grad_name or "".join(part.capitalize() for part in self.name.split("_"))
+        self.node_class = type(f"{grad_name}Backward0", (Node,), {"__slots__": (), "op": self})
+        self.direct = _direct_function(forward, self)
+        self.call = self._caller()
+        if waist:
+            setattr(tensor_arrays, waist, self.call)
+
+    def _caller(self) -> Callable[..., Any]:
+        if self.elementwise and len(self.inputs) == 1 and not self.attributes:
+            caller = _unary(self)
+        elif self.elementwise and len(self.inputs) == 2 and not self.attributes:
+            caller = _binary(self)
+        else:
+            caller = _nary(self)
+        caller.op, caller.derivative = self, self.derivative
+        caller.__name__ = caller.__qualname__ = self.name
+        caller.__doc__ = self.forward.__doc__
+        return caller
+
+    def derivative(self, **formulas: Callable[..., Any]) -> None:
+        """Adds formulas, by input: `formula(xp, grad, <what it needs>)` gives the gradient of that input."""
+        if self.variadic:
+            return self.derivative_of_all(formulas[self.variadic])
+        self.formulas = [_Formula(formulas.pop(name), self) if name in formulas else None for name in self.inputs]
+        if formulas:
+            raise TypeError(f"{self.name} has no inputs {sorted(formulas)}")
+        self._plan([formula for formula in self.formulas if formula])
+
+    def derivative_of_all(self, formula: Callable[..., Any]) -> None:
+        """Adds one formula that gives the list of the gradients of all inputs: for operations on any number of them."""
+        self.joint = _Formula(formula, self)
+        self._plan([self.joint])
+
+    def _plan(self, formulas: list[_Formula]) -> None:
+        """Decides, from what the formulas ask for, what a node keeps."""
+        order = [*self.inputs, "out", self.variadic]
+        self.saved_names = sorted({name for formula in formulas for name in formula.saved}, key=order.index)
+        for formula in formulas:
+            formula.bind(self.saved_names)
+        self.differentiable = True
+        self.saves_shapes = self.elementwise and len(self.inputs) > 1 or any(f.saves_shapes for f in formulas)
+        self.saves_out = "out" in self.saved_names
+        self.plans.clear()
+
+    def plan_for(self, needed: tuple[bool, ...]) -> tuple[Callable[[tuple], tuple], list[int], bool]:
+        """What to keep when these inputs need gradients: (picks it from inputs, out and rest; inputs kept; is out kept)."""
+        formulas = [self.joint] if self.joint else [f for f, need in zip(self.formulas, needed, strict=True) if f and need]
+        names = {name for formula in formulas for name in formula.saved}
+        order = [*self.inputs, "out", self.variadic]
+        at = [order.index(name) if name in names else -1 for name in self.saved_names]  # -1: None stands there
+        pick = (lambda values: ()) if not at else itemgetter(*at) if len(at) > 1 else (lambda values, i=at[0]: (values[i],))
+        plan = pick, [i for i in at if 0 <= i < len(self.inputs)], "out" in names
+        self.plans[needed] = plan
+        return plan
+
+    # ------------------------------------------------------------ recording and differentiating
+
+    def record(self, result: Tensor, inputs: tuple, arrays: tuple, attrs: dict[str, Any] | None) -> Node:
+        """Makes the node of a result and attaches it."""
+        node = self.make_node(inputs, arrays, result._array, attrs)
+        if self.saves_out:
+            self.watch_out(node, result)
+        result._node = node
+        result._needs_grad = True
+        return node
+
+    def watch_out(self, node: Node, result: Tensor) -> None:
+        """Notes the version of a result that its own node keeps."""
+        if self.plans[tuple([edge is not None for edge in node.edges])][2]:
+            cell = result._cell
+            if cell is None:
+                cell = result._cell = [0, None]
+            node.cells += (cell, cell[0])
+
+    def make_node(self, inputs: tuple, arrays: tuple, out: Any, attrs: dict[str, Any] | None) -> Node:
+        node = _new(self.node_class)
+        node.serial = next_serial()
+        node.hooks = node.node_hooks = None
+        node.attrs = attrs
+        node.edges = edges = tuple(
+            [edge_of(x) if x.__class__ not in NUMBERS and x._needs_grad else None for x in inputs]
+        )
+        needed = tuple([edge is not None for edge in edges])
+        pick, kept, _ = self.plans.get(needed) or self.plan_for(needed)
+        if self.variadic:
+            fixed = len(self.inputs)
+            node.saved = pick((*arrays[:fixed], out, tuple(arrays[fixed:]), None))
+        else:
+            node.saved = pick((*arrays, out, None))
+        cells: tuple = ()
+        for i in kept:
+            if inputs[i].__class__ not in NUMBERS:
+                cell = cell_of(inputs[i])
+                cells += (cell, cell[0])
+        node.cells = cells
+        if self.saves_shapes:
+            node.shapes = tuple([(getattr(a, "shape", ()), getattr(a, "dtype", None)) for a in arrays])
+        else:
+            node.shapes = None
+        return node
+
+    def differentiate(self, node: Node, saved: tuple, xp: Any, grad: Any) -> list[Any]:
+        """The gradients of a node's inputs; None where none is needed."""
+        if self.joint:
+            return self.joint.call(node, saved, xp, grad)
+        grads = []
+        for i, edge in enumerate(node.edges):
+            formula = self.formulas[i]
+            if edge is None or formula is None:
+                grads.append(None)
+                continue
+            result = formula.call(node, saved, xp, grad)
+            if self.elementwise and node.shapes is not None and result.shape != node.shapes[i][0]:
+                result = sum_to_shape(xp, result, node.shapes[i][0])
+            grads.append(result)
+        return grads
+
+    # ------------------------------------------------------------ the long path
+
+    def general(self, inputs: tuple, attrs: dict[str, Any] | None = None) -> Any:
+        """Calls the operation on anything: promotes dtypes, lifts tensors into a recorded program, records history."""
+        tensors = _as_tensors(inputs)
+        if tensors is None:
+            return NotImplemented
+        if self.elementwise:
+            tensors = self.promoted(tensors)
+        if recording:
+            for x in tensors:
+                if x.__class__ not in NUMBERS:
+                    lift(x)
+        arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
+        xp = namespace_of(*arrays)
+        out = self.run(xp, arrays, attrs)
+        result = wrap(out if out.__class__ is ndarray or out.__class__ is SymbolicArray else np.asarray(out))
+        if self.view:
+            note_view(result, tensors[0], self, attrs)
+        if self.differentiable and modes.grad and _any_needs_grad(tensors):
+            self.record(result, tensors, arrays, attrs)
+        return result
+
+    def run(self, xp: Any, arrays: tuple, attrs: dict[str, Any] | None) -> Any:
+        token = _set_quiet(_quiet_value)
+        try:
+            return self.forward(xp, *arrays, **attrs) if attrs else self.forward(xp, *arrays)
+        except ValueError as error:
+            raise self.explained(error, arrays) from None
+        finally:
+            _reset_quiet(token)
+
+    def promoted(self, inputs: tuple) -> tuple:
+        """The operands with one dtype, by PyTorch's rules. Python numbers stay numbers, of the right type."""
+        fixed, operands = inputs[: self.promote_from], inputs[self.promote_from :]
+        target = dtypes.result_type_of_kinds(*[_promotion_kind(x) for x in operands])
+        if self.floats and target.kind not in "fc":
+            target = dtypes.get_default_dtype()
+        return (*fixed, *[_converted(x, target) for x in operands])
+
+    def explained(self, error: ValueError, arrays: tuple) -> Exception:
+        """PyTorch's error for what NumPy says of shapes."""
+        shapes = [a.shape for a in arrays if hasattr(a, "shape")]
+        if self.elementwise and len(shapes) > 1:
+            for a, b in zip(shapes, shapes[1:], strict=False):
+                message = _broadcast_complaint(a, b)
+                if message:
+                    return RuntimeError(f"{message} ({self.name}: {', '.join(str(list(s)) for s in shapes)})")
+        return RuntimeError(f"{self.name}: {error} (shapes {', '.join(str(list(s)) for s in shapes)})")
+
+
+def op(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Defines an operation; see the top of this file and `Op`."""
+    if function is None:
+        return lambda function: Op(function, **options).call
+    return Op(function, **options).call
+
+
+def _direct_function(forward: Callable[..., Any], op: Op) -> Callable[..., Any] | None:
+    """NumPy's function, if all that `forward` does is to call it on its inputs: the short path calls it itself."""
+    if op.variadic or op.attributes:
+        return None
+    marks = tuple(object() for _ in op.inputs)
+
+    class Probe:
+        def __getattr__(self, name: str) -> Any:
+            return lambda *args, **kwargs: name if args == marks and not kwargs else None
+
+    try:
+        name = forward(Probe(), *marks)
+    except Exception:
+        return None
+    return getattr(numpy_arrays, name) if isinstance(name, str) else None
+
+
+# ---------------------------------------------------------------- the short paths
+
+
+def _unary(op: Op) -> Any:
+    compute, general, record = op.direct or (lambda x: op.forward(numpy_arrays, x)), op.general, op.record
+    floats = op.floats
+
+    def call(x: Tensor) -> Tensor:
+        try:
+            a = x._array
+        except AttributeError:
+            return _or_type_error(general((x,)), op, (x,))
+        if a.__class__ is not ndarray or recording or (floats and a.dtype.kind != "f"):
+            return general((x,))
+        token = _set_quiet(_quiet_value)
+        try:
+            out = compute(a)
+        finally:
+            _reset_quiet(token)
+        if out.__class__ is not ndarray:
+            out = np.asarray(out)
+        result = _new(Tensor)
+        result._array, result._needs_grad, result._output = out, False, 0
+        result._node = result._grad = result._cell = result._view = result._hooks = None
+        if x._needs_grad and modes.grad and op.differentiable:
+            record(result, (x,), (a,), None)
+        return result
+
+    return call
+
+
+def _binary(op: Op) -> Any:
+    compute, general, record = op.direct or (lambda x, y: op.forward(numpy_arrays, x, y)), op.general, op.record
+    floats = op.floats
+
+    def call(x: Any, y: Any) -> Any:
+        try:
+            a, b = x._array, y._array
+        except AttributeError:
+            return general((x, y))
+        if (
+            a.dtype is not b.dtype
+            or a.__class__ is not ndarray
+            or b.__class__ is not ndarray
+            or recording
+            or (floats and a.dtype.kind != "f")
+        ):
+            return general((x, y))
+        token = _set_quiet(_quiet_value)
+        try:
+            out = compute(a, b)
+        except ValueError as error:
+            raise op.explained(error, (a, b)) from None
+        finally:
+            _reset_quiet(token)
+        if out.__class__ is not ndarray:
+            out = np.asarray(out)
+        result = _new(Tensor)
+        result._array, result._needs_grad, result._output = out, False, 0
+        result._node = result._grad = result._cell = result._view = result._hooks = None
+        if (x._needs_grad or y._needs_grad) and modes.grad and op.differentiable:
+            record(result, (x, y), (a, b), None)
+        return result
+
+    return call
+
+
+def _nary(op: Op) -> Any:
+    elementwise, forward, general, record, view = op.elementwise, op.forward, op.general, op.record, op.view
+
+    def call(*inputs: Any, **attrs: Any) -> Any:
+        if elementwise or recording:
+            return _or_type_error(general(inputs, attrs), op, inputs)
+        needs_grad, arrays = False, []
+        for x in inputs:
+            try:
+                a = x._array
+            except AttributeError:
+                return _or_type_error(general(inputs, attrs), op, inputs)
+            if a.__class__ is not ndarray:
+                return general(inputs, attrs)
+            arrays.append(a)
+            if x._needs_grad:
+                needs_grad = True
+        token = _set_quiet(_quiet_value)
+        try:
+            out = forward(numpy_arrays, *arrays, **attrs)
+        except ValueError as error:
+            raise op.explained(error, tuple(arrays)) from None
+        finally:
+            _reset_quiet(token)
+        if out.__class__ is not ndarray:
+            out = np.asarray(out)
+        result = _new(Tensor)
+        result._array, result._needs_grad, result._output = out, False, 0
+        result._node = result._grad = result._cell = result._view = result._hooks = None
+        if view:
+            note_view(result, inputs[0], op, attrs)
+        if needs_grad and modes.grad and op.differentiable:
+            record(result, inputs, arrays, attrs)
+        return result
+
+    return call
+
+
+def _or_type_error(result: Any, op: Op, inputs: tuple) -> Any:
+    if result is NotImplemented:
+        wrong = next(x for x in inputs if not isinstance(x, (Tensor, ndarray, np.generic, *NUMBERS)))
+        raise TypeError(
+            f"{op.name}(): argument '{(op.inputs or ['tensors'])[0]}' must be Tensor, not {type(wrong).__name__}"
+        )
+    return result
+
+
+# ---------------------------------------------------------------- operands
+
+
+def _as_tensors(inputs: tuple) -> tuple | None:
+    """Inputs as tensors and Python numbers; None if one is neither and cannot become one."""
+    converted = []
+    for x in inputs:
+        if isinstance(x, Tensor) or x.__class__ in NUMBERS or isinstance(x, HostNumber):
+            converted.append(x)
+        elif isinstance(x, ndarray):
+            converted.append(wrap(x))
+        elif isinstance(x, (np.number, np.bool_)):
+            converted.append(x.item())
+        elif isinstance(x, (int, float)):
+            converted.append(float(x) if isinstance(x, float) else int(x))
+        else:
+            return None
+    return tuple(converted)
+
+
+def _promotion_kind(x: Any) -> Any:
+    """What `dtypes.result_type_of_kinds` wants to know of an operand."""
+    if x.__class__ in NUMBERS:
+        return x.__class__
+    return float if isinstance(x, HostNumber) else (dtypes.from_numpy(x._array.dtype), x._array.ndim)
+
+
+def _any_needs_grad(tensors: tuple) -> bool:
+    for x in tensors:
+        if x.__class__ not in NUMBERS and x._needs_grad:
+            return True
+    return False
+
+
+def _converted(x: Any, target: dtypes.dtype) -> Any:
+    """An operand in the dtype of the operation."""
+    if x.__class__ in NUMBERS:
+        if target.kind == "f":
+            return float(x)
+        if target.kind == "c":
+            return complex(x)
+        return bool(x) if target.kind == "b" else np.asarray(x).astype(target.numpy).item()  # wraps around
+    if isinstance(x, HostNumber):
+        return wrap(symbolic_arrays.astype(x.symbol, target.numpy))
+    return x if x._array.dtype == target.numpy else cast(x, dtype=target.numpy)
+
+
+def _broadcast_complaint(a: tuple, b: tuple) -> str | None:
+    ndim = max(len(a), len(b))
+    for i in range(1, min(len(a), len(b)) + 1):
+        m, n = a[-i], b[-i]
+        if m != n and m != 1 and n != 1:
+            return (
+                f"The size of tensor a ({m}) must match the size of tensor b ({n}) "
+                f"at non-singleton dimension {ndim - i}"
+            )
+    return None
+
+
+def sum_to_shape(xp: Any, grad: Any, shape: tuple[int, ...]) -> Any:
+    """Undoes broadcasting: sums a gradient over the dimensions in which its operand was repeated."""
+    extra = len(grad.shape) - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        i + extra for i, n in enumerate(shape) if n == 1 and grad.shape[i + extra] != 1
+    )
+    if axes:
+        grad = xp.sum(grad, axis=axes)
+    return grad if grad.shape == shape else xp.reshape(grad, shape)
+
+
+# ---------------------------------------------------------------- the operation that promotion itself needs
+
+
+@op(grad_name="ToCopy", waist="astype")
+def cast(xp: Any, x: Any, *, dtype: np.dtype) -> Any:
+    """A copy in another dtype."""
+    return xp.astype(x, dtype)
+
+
+cast.derivative(x=lambda xp, grad, x_dtype: xp.astype(grad, x_dtype))

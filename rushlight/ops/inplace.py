@@ -1,0 +1,202 @@
+"""Writing into a tensor's own memory: in-place forms of operations, and what autograd must know of a write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight import dtypes
+from rushlight.autograd.history import note_write, rewrite
+from rushlight.autograd.modes import modes
+from rushlight.autograd.node import Node
+from rushlight.ops import define
+from rushlight.ops.define import NUMBERS, HostNumber, Op, lift, namespace_of, op
+from rushlight.tensor import Tensor
+
+_set_quiet, _reset_quiet, _quiet_value = define._set_quiet, define._reset_quiet, define._quiet_value
+
+
+def in_place(function: Any, name: str | None = None) -> Callable[..., Tensor]:
+    """The in-place form of an elementwise operation: `add_(x, y)` writes `x + y` into x and returns x."""
+    operation: Op = function.op
+    name = name or operation.name + "_"
+
+    def call(x: Tensor, *others: Any, **attrs: Any) -> Tensor:
+        return apply_in_place(operation, name, x, others, attrs)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"In-place form of `{operation.name}`: writes the result into the tensor itself and returns it."
+    return call
+
+
+def apply_in_place(operation: Op, name: str, x: Tensor, others: tuple, attrs: dict[str, Any]) -> Tensor:
+    inputs = define._as_tensors((x, *others))
+    if inputs is None:
+        return NotImplemented
+    recorded = modes.grad and operation.differentiable and define._any_needs_grad(inputs)
+    check_writable(x, modes.grad)
+    operands = operation.promoted(inputs)
+    if define.recording:
+        for tensor in inputs + operands:
+            if isinstance(tensor, Tensor):
+                lift(tensor)
+    arrays = tuple([t if t.__class__ in NUMBERS else t._array for t in operands])
+    target, xp = x._array, namespace_of(*arrays)
+    node = operation.make_node(operands, arrays, target, attrs) if recorded else None  # of the old history
+    out = _write(operation, xp, target, arrays, attrs)
+    note_write(x, name)
+    if node is not None:
+        if operation.saves_out:
+            operation.watch_out(node, x)
+        rewrite(x, _cast_back(node, out, x), view_scatter_node)
+    return x
+
+
+def _write(operation: Op, xp: Any, target: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:
+    """Computes and writes; returns the dtype in which the operation was computed."""
+    token = _set_quiet(_quiet_value)
+    try:
+        direct = operation.direct
+        if isinstance(direct, np.ufunc) and type(target) is ndarray and arrays[0] is target:
+            shape = np.broadcast_shapes(*(getattr(a, "shape", ()) for a in arrays))
+            if shape == target.shape:
+                direct(*arrays, out=target)
+                return target.dtype
+        out = operation.forward(xp, *arrays, **attrs)
+    except ValueError as error:
+        raise operation.explained(error, arrays) from None
+    finally:
+        _reset_quiet(token)
+    shape, dtype = getattr(out, "shape", ()), out.dtype
+    if shape != target.shape:
+        raise RuntimeError(
+            f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(shape)}"
+        )
+    check_castable(dtypes.from_numpy(dtype), dtypes.from_numpy(target.dtype))
+    xp.assign(target, out)
+    return dtype
+
+
+def _cast_back(node: Node, computed: Any, x: Tensor) -> Node:
+    """The node of the result in x's dtype, where the operation was computed in another."""
+    if computed == x._array.dtype:
+        return node
+    cast = define.cast.op
+    last = object.__new__(cast.node_class)
+    last.serial, last.hooks, last.node_hooks, last.saved, last.cells = define.next_serial(), None, None, (), ()
+    last.attrs, last.edges, last.shapes = {"dtype": x._array.dtype}, (node,), ((x._array.shape, computed),)
+    return last
+
+
+def check_castable(source: dtypes.dtype, target: dtypes.dtype) -> None:
+    if not dtypes.can_cast(source, target):
+        names = dtypes.LEGACY_NAMES
+        raise RuntimeError(
+            f"result type {names[source.name]} can't be cast to the desired output type "
+            f"{names[target.name]}"
+        )
+
+
+def check_writable(x: Tensor, recorded: bool) -> None:
+    """Raises PyTorch's errors for writing into a leaf that requires gradients, while autograd records."""
+    if recorded and x._needs_grad:
+        view = x._view
+        if view is not None and view.base._needs_grad and view.base._node is None:
+            raise RuntimeError(
+                "a view of a leaf Variable that requires grad is being used in an in-place operation."
+            )
+        if view is None and x._node is None:
+            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    if type(x._array) is ndarray and not x._array.flags.writeable:
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+            "location, or the NumPy array behind it is read-only. Please clone() the tensor before performing "
+            "the operation."
+        )
+
+
+# ---------------------------------------------------------------- a base whose view was written to
+
+
+@op(grad_name="CopySlices")
+def view_scatter(xp: Any, base: Any, source: Any, *, steps: tuple) -> Any:
+    """The base with what the view operations `steps` lead to replaced by `source`."""
+    out = xp.astype(base, base.dtype)
+    xp.assign(apply_steps(xp, out, steps), source)
+    return out
+
+
+def apply_steps(xp: Any, array: Any, steps: tuple) -> Any:
+    for operation, attrs in steps:
+        array = operation.forward(xp, array, **(attrs or {}))
+    return array
+
+
+def _without_region(xp: Any, grad: Any, steps: tuple) -> Any:
+    out = xp.astype(grad, grad.dtype)
+    xp.assign(apply_steps(xp, out, steps), 0.0)
+    return out
+
+
+view_scatter.derivative(
+    base=_without_region,
+    source=lambda xp, grad, steps: apply_steps(xp, grad, steps),
+)
+
+
+def view_scatter_node(base_edge: Any, source: Node, steps: tuple, base: Tensor) -> Node:
+    """The node of a base after a write to its view made the view the output of `source`."""
+    node = object.__new__(view_scatter.op.node_class)
+    node.serial, node.hooks, node.node_hooks, node.saved, node.cells = define.next_serial(), None, None, (), ()
+    node.attrs, node.edges, node.shapes = {"steps": steps}, (base_edge, source), None
+    return node
+
+
+# ---------------------------------------------------------------- plain writes
+
+
+@op(grad_name="Copy")
+def copied(xp: Any, x: Any, source: Any) -> Any:
+    """The value of `source` in the shape and dtype of `x`."""
+    return xp.astype(xp.broadcast_to(source, x.shape), x.dtype)
+
+
+copied.derivative(
+    x=lambda xp, grad: xp.full(grad.shape, 0, grad.dtype),
+    source=lambda xp, grad, source_shape, source_dtype: xp.astype(
+        define.sum_to_shape(xp, grad, source_shape), source_dtype
+    ),
+)
+
+
+def write(x: Tensor, source: Any, name: str = "copy_") -> Tensor:
+    """Writes `source` (a tensor, an array or a number), broadcast and cast, into x. Returns x."""
+    check_writable(x, modes.grad)
+    if isinstance(source, (np.ndarray, np.generic)):
+        source = define.wrap(np.asarray(source))
+    is_tensor = isinstance(source, Tensor)
+    if define.recording:
+        lift(x)
+        if is_tensor:
+            lift(source)
+    target = x._array
+    node = None
+    if modes.grad and (x._needs_grad or is_tensor and source._needs_grad):
+        given = source if is_tensor else define.wrap(np.asarray(source, target.dtype))
+        node = copied.op.make_node((x, given), (target, given._array), target, {})
+    values = source._array if is_tensor else source.symbol if isinstance(source, HostNumber) else source
+    try:
+        namespace_of(target, values).assign(target, values)
+    except ValueError:
+        shape = list(values.shape) if hasattr(values, "shape") else []
+        raise RuntimeError(
+            f"The expanded size of the tensor ({target.shape}) must match the existing size ({shape}) in {name}. "
+            f"Target sizes: {list(target.shape)}.  Tensor sizes: {shape}"
+        ) from None
+    note_write(x, name)
+    if node is not None:
+        rewrite(x, node, view_scatter_node)
+    return x

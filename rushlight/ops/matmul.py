@@ -1,0 +1,81 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rushlight.ops.define import op, sum_to_shape
+
+
+def adjoint(xp: Any, x: Any) -> Any:
+    """The last two axes swapped."""
+    n = len(x.shape)
+    return xp.permute_dims(x, (*range(n - 2), n - 1, n - 2))
+
+
+def _as_matrices(xp: Any, grad: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
+    """Vectors as matrices of one row or one column, and the gradient likewise."""
+    shape = tuple(grad.shape)
+    if len(a.shape) == 1:
+        a, shape = xp.reshape(a, (1, a.shape[0])), (*shape[:-1], 1, *shape[-1:]) if len(b.shape) > 1 else (1,)
+    if len(b.shape) == 1:
+        b, shape = xp.reshape(b, (b.shape[0], 1)), (*shape, 1)
+    return xp.reshape(grad, shape), a, b
+
+
+def _left_gradient(xp: Any, grad: Any, a: Any, b: Any) -> Any:
+    shape = a.shape
+    grad, _, b = _as_matrices(xp, grad, a, b)
+    return xp.reshape(sum_to_shape(xp, g := xp.matmul(grad, adjoint(xp, b)), _batched(shape, g)), shape)
+
+
+def _right_gradient(xp: Any, grad: Any, a: Any, b: Any) -> Any:
+    shape = b.shape
+    grad, a, _ = _as_matrices(xp, grad, a, b)
+    g = xp.matmul(adjoint(xp, a), grad)
+    return xp.reshape(sum_to_shape(xp, g, shape if len(shape) > 1 else (shape[0], 1)), shape)
+
+
+def _batched(shape: tuple[int, ...], g: Any) -> tuple[int, ...]:
+    return shape if len(shape) > 1 else (1, shape[0])
+
+
+@op(waist="matmul", grad_name="Mm")
+def matmul(xp, a, b):
+    """NumPy's and PyTorch's matmul: vectors, matrices and batches of matrices."""
+    return xp.matmul(a, b)
+
+
+matmul.derivative(a=_left_gradient, b=_right_gradient)
+
+
+def _rows(xp: Any, x: Any) -> Any:
+    """All leading axes as one."""
+    return x if len(x.shape) == 2 else xp.reshape(x, (-1, x.shape[-1]))
+
+
+@op(grad_name="Addmm")
+def linear(xp, x, weight, bias):
+    """x weight^T + bias, for x of shape (..., in), weight (out, in), bias (out)."""
+    out = xp.matmul(x, xp.permute_dims(weight, (1, 0)))
+    out += bias  # in its own fresh memory
+    return out
+
+
+linear.derivative(
+    x=lambda xp, grad, weight: xp.matmul(grad, weight),
+    weight=lambda xp, grad, x: xp.matmul(adjoint(xp, _rows(xp, grad)), _rows(xp, x)),
+    bias=lambda xp, grad: xp.sum(grad, axis=tuple(range(len(grad.shape) - 1))),
+)
+
+
+@op(grad_name="Mm")
+def linear_without_bias(xp, x, weight):
+    """x weight^T."""
+    return xp.matmul(x, xp.permute_dims(weight, (1, 0)))
+
+
+linear_without_bias.derivative(
+    x=lambda xp, grad, weight: xp.matmul(grad, weight),
+    weight=lambda xp, grad, x: xp.matmul(adjoint(xp, _rows(xp, grad)), _rows(xp, x)),
+)
