@@ -42,6 +42,7 @@ from rushlight.random import Generator, default_generator, initial_seed, manual_
 from rushlight.autograd.modes import (
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
 )  # fmt: skip
-from rushlight import autograd
+from rushlight.compile.function import compile
+from rushlight import autograd, optim
 
 __version__ = "0.1.0"

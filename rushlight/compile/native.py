@@ -28,13 +28,12 @@ class Library:
     def _load(self, code: bytes) -> None:
         import llvmlite.binding as llvm
 
-        _machine()
-        self.jit = _engine()
-        self.tracker = _add(self.jit, code)
+        self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine())
+        self.engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self.engine.finalize_object()
 
     def address(self, name: str) -> int:
-        address: int = self.tracker[name]
-        return address
+        return int(self.engine.get_function_address(name))
 
 
 @functools.cache
@@ -47,6 +46,11 @@ def _host() -> tuple[str, str, str]:
 
 @functools.cache
 def _machine() -> Any:
+    """For compiling; a machine that is given to an engine belongs to it."""
+    return _new_machine()
+
+
+def _new_machine() -> Any:
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()

@@ -34,6 +34,17 @@ def _wrap_index(attrs: dict[str, Any], index: np.ndarray) -> np.ndarray:
     return np.where(index < 0, index + size, index)
 
 
+def rule(*ops: str) -> Callable[[Rule], Rule]:
+    """Registers a rule for nodes of these ops ("*": of any)."""
+
+    def add(function: Rule) -> Rule:
+        for op in ops:
+            RULES.setdefault(op, []).append(function)
+        return function
+
+    return add
+
+
 # An index made non-negative and checked: the one op that the waist does not have.
 SPECIAL["wrap_index"] = _wrap_index
 

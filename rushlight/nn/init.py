@@ -1,6 +1,7 @@
 """Initial values of parameters: PyTorch's recipes, the same numbers for the same seed.
 
 Every function writes into the tensor it is given, unseen by autograd, and returns it.
+Left out: `dirac_` and `sparse_`.
 """
 
 from __future__ import annotations
@@ -38,8 +39,18 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     raise ValueError(f"Unsupported nonlinearity {nonlinearity}")
 
 
+# ---------------------------------------------------------------- distributions
+
+
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
-    """Uniform on [a, b)."""
+    """Uniform on [a, b).
+
+    Example:
+        >>> import rushlight as torch
+        >>> _ = torch.manual_seed(0)
+        >>> torch.nn.init.uniform_(torch.empty(2))
+        tensor([0.4963, 0.7682])
+    """
     with no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
@@ -53,12 +64,165 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any 
 def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
 ) -> Tensor:
-    """From a normal distribution cut off at a and b: uniform numbers through its inverse."""
+    """From a normal distribution cut off at a and b, by rejection.
+
+    Where at least 0.3 of the distribution lies between a and b, normals are drawn until all of them do. Elsewhere
+    uniform candidates are kept with a probability in proportion to the density.
+    """
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect.",
             stacklevel=2,
         )
-    low, high = (1.0 + math.erf((x - mean) / std / math.sqrt(2.0))) / 2.0, None
-    high = low
+    inside = _normal_distribution((b - mean) / std) - _normal_distribution((a - mean) / std)
+    with no_grad():
+        if inside > 0.3:
+            return _redraw_outside(tensor, mean, std, a, b, generator)
+        return _accept_by_density(tensor, mean, std, a, b, generator)
+
+
+def _normal_distribution(x: float) -> float:
+    return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
+
+
+def _redraw_outside(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any) -> Tensor:
+    tensor.normal_(mean, std, generator=generator)
+    values = tensor._data("trunc_normal_()")
+    low, high = values.dtype.type(a), values.dtype.type(b)
+    while (outside := (values < low) | (values > high)).any():
+        fresh = _like(tensor).normal_(mean, std, generator=generator)
+        np.copyto(values, fresh._array, where=outside)
     return tensor
+
+
+def _accept_by_density(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any) -> Tensor:
+    peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
+    values = tensor._data("trunc_normal_()")
+    pending = np.ones(values.shape, bool)
+    while pending.any() or not values.size:
+        candidates = _like(tensor).uniform_(a, b, generator=generator)
+        np.copyto(values, candidates._array, where=pending)
+        log_density = candidates.sub_(mean).div_(std).pow_(2).mul_(-0.5).sub_(peak)
+        pending &= (_like(tensor).uniform_(generator=generator).log_() > log_density)._array
+        if not values.size:
+            break
+    return tensor
+
+
+def _like(tensor: Tensor) -> Tensor:
+    from rushlight.ops.create import empty_like
+
+    return empty_like(tensor)
+
+
+# ---------------------------------------------------------------- constants
+
+
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """One value everywhere."""
+    with no_grad():
+        return tensor.fill_(val)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """1 everywhere."""
+    return constant_(tensor, 1.0)
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """0 everywhere."""
+    return constant_(tensor, 0.0)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """The identity matrix.
+
+    Raises:
+        ValueError: the tensor is no matrix.
+    """
+    if tensor.ndim != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    from rushlight.ops.create import eye
+
+    with no_grad():
+        return tensor.copy_(eye(*tensor.shape))
+
+
+# ---------------------------------------------------------------- by fan
+
+
+def _fans(tensor: Tensor) -> tuple[int, int]:
+    """How many inputs an output has, and how many outputs an input has."""
+    if tensor.ndim < 2:
+        raise ValueError("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")
+    receptive_field = math.prod(tensor.shape[2:])
+    return tensor.shape[1] * receptive_field, tensor.shape[0] * receptive_field
+
+
+_calculate_fan_in_and_fan_out = _fans
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
+    """Uniform, of variance 2 gain^2 / (fan_in + fan_out) (Glorot & Bengio, 2010)."""
+    fan_in, fan_out = _fans(tensor)
+    bound = math.sqrt(3.0) * (gain * math.sqrt(2.0 / float(fan_in + fan_out)))
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
+    """Normal, of the same variance."""
+    fan_in, fan_out = _fans(tensor)
+    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / float(fan_in + fan_out)), generator)
+
+
+def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    mode = mode.lower()
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"Mode {mode} not supported, please use one of ['fan_in', 'fan_out']")
+    fan = _fans(tensor)[mode == "fan_out"]
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+
+
+def _is_empty(tensor: Tensor) -> bool:
+    if 0 in tensor.shape:
+        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
+        return True
+    return False
+
+
+def kaiming_uniform_(
+    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
+) -> Tensor:
+    """Uniform, of variance gain^2 / fan (He et al., 2015); `a` is the slope of a leaky relu."""
+    if _is_empty(tensor):
+        return tensor
+    bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def kaiming_normal_(
+    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
+) -> Tensor:
+    """Normal, of the same variance."""
+    if _is_empty(tensor):
+        return tensor
+    return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
+    """A random matrix with orthonormal rows or columns (Saxe et al., 2013), further dimensions as columns.
+
+    Raises:
+        ValueError: fewer than two dimensions.
+    """
+    if tensor.ndim < 2:
+        raise ValueError("Only tensors with 2 or more dimensions are supported")
+    if tensor.numel() == 0:
+        return tensor
+    rows = tensor.shape[0]
+    with no_grad():
+        normals = _like(tensor).normal_(0, 1, generator=generator)._array.reshape(rows, -1)
+        wide = rows < normals.shape[1]
+        q, r = np.linalg.qr(normals.T if wide else normals)
+        q = q * np.sign(np.diag(r))  # makes the distribution uniform (Mezzadri, 2006)
+        return tensor.copy_((q.T if wide else q).reshape(tensor.shape) * tensor._array.dtype.type(gain))

@@ -105,6 +105,12 @@ def note_grad(tensor: Tensor) -> None:
         recorder.note_grad(tensor)
 
 
+def note_module(module: Any) -> None:
+    recorder = _recorder()
+    if recorder is not None:
+        recorder.note_module(module)
+
+
 def refuse_value(tensor: Tensor, what: str) -> None:
     recorder = _recorder()
     if recorder is not None:
@@ -315,7 +321,7 @@ class Op:
             tensors = self.promoted(tensors)
         if recording:
             for x in tensors:
-                if x.__class__ not in NUMBERS:
+                if isinstance(x, Tensor):
                     lift(x)
         arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
         xp = namespace_of(*arrays)
@@ -522,7 +528,7 @@ def _promotion_kind(x: Any) -> Any:
 
 def _any_needs_grad(tensors: tuple) -> bool:
     for x in tensors:
-        if x.__class__ not in NUMBERS and x._needs_grad:
+        if isinstance(x, Tensor) and x._needs_grad:
             return True
     return False
 

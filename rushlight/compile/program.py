@@ -1,0 +1,304 @@
+"""Last pass: a graph as something that runs.
+
+`build_program` runs the passes, plans memory, and compiles one function per phase. A program is a list of
+steps: native jobs, and nodes left to NumPy between them. All native code sees one table of pointers;
+inputs and outputs are in it as the addresses of ndarray objects, so binding one is writing a number.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rushlight.arrays.symbolic import Node
+from rushlight.compile import blas, workers
+from rushlight.compile.fuse import Fused, Unit, alias_base, fuse
+from rushlight.compile.graph import Graph, evaluate
+from rushlight.compile.llvm import ARENA, FIRST, FLAG, GEMM_D, GEMM_F, Addresses, write_nest
+from rushlight.compile.loops import Buffer, Hazard, Nest, lower
+from rushlight.compile.memory import ALIGNMENT, plan_arena
+from rushlight.compile.module import Module
+from rushlight.compile.native import Library
+from rushlight.compile.products import Product, make_product, write_product
+from rushlight.compile.simplify import simplify
+from rushlight.compile.strided import Strided, contiguous, strided_view
+
+Work = Nest | Product | Node
+
+
+def build_program(graph: Graph, *, num_threads: int | None = None) -> Program:
+    """Native code for a graph."""
+    threads = workers.get_num_threads() if num_threads is None else num_threads
+    simple = _show("simplify", simplify(graph))
+    detached: frozenset[int] = frozenset()
+    while True:
+        plan = _Plan(_show("fuse", fuse(simple, detached)))
+        try:
+            plan.lower()
+            break
+        except Hazard as hazard:
+            detached |= plan.outputs_of(hazard.args[0])
+    return Program(plan, threads)
+
+
+def _show(stage: str, result: Any) -> Any:
+    if os.environ.get("RUSHLIGHT_PRINT") == "1":
+        print(f"---- {stage}\n{result!r}")
+    return result
+
+
+class _Plan:
+    """Buffers for the nodes in memory, and the work of each unit in order."""
+
+    def __init__(self, fused: Fused):
+        self.fused, self.graph = fused, fused.graph
+        self.buffers: dict[int, Buffer] = {}
+        self.constants: list[np.ndarray] = []
+        self.held: list[Node] = []
+        self.work: list[tuple[Unit, Work]] = []
+        self.inputs = [Buffer("input", i, _size(x), x.dtype) for i, x in enumerate(self.graph.inputs)]
+        self.outputs = [Buffer("output", i, _size(x), x.dtype) for i, x in enumerate(self.graph.outputs)]
+        for node, buffer in zip(self.graph.inputs, self.inputs, strict=True):
+            self.buffers[id(node)] = buffer
+
+    def locate(self, node: Node) -> Buffer:
+        """The buffer of a node that is in memory."""
+        key = id(node)
+        if key not in self.buffers:
+            self.held.append(node)
+            homes = self.fused.homes.get(key)
+            if homes:
+                target = self.graph.targets[homes[0]]
+                self.buffers[key] = self.outputs[homes[0]] if target is None else self.inputs[target]
+            elif node.op == "constant":
+                value = np.ascontiguousarray(node.attrs["value"])
+                self.buffers[key] = Buffer("constant", len(self.constants), value.size, value.dtype)
+                self.constants.append(value)
+            else:
+                self.buffers[key] = Buffer("arena", len(self.buffers), _size(node), node.dtype)
+        return self.buffers[key]
+
+    def outputs_of(self, buffer: Buffer) -> frozenset[int]:
+        targets = self.graph.targets
+        found = frozenset(i for i, target in enumerate(targets) if target == buffer.number)
+        assert buffer.kind == "input" and found, buffer
+        return found
+
+    def lower(self) -> None:
+        for unit in self.fused.units:
+            if unit.kind in ("nest", "scatter"):
+                work: Work = lower(unit, self.fused, self.locate)
+            elif unit.kind == "matmul":
+                work = self._product(unit)
+            else:
+                work = unit.nodes[0]
+            self.work.append((unit, work))
+
+    def _product(self, unit: Unit) -> Product:
+        node = unit.nodes[0]
+        a, b = (self._matrix(x) for x in node.inputs)
+        buffers = self.locate(a[0]), self.locate(b[0]), self.locate(node)
+        if buffers[2] in buffers[:2]:
+            raise Hazard(buffers[2])
+        return make_product(f"product{unit.number}", node, a, b, buffers)
+
+    def _matrix(self, node: Node) -> Strided:
+        found = strided_view(node, self.is_memory)
+        return contiguous(node) if found is None else found
+
+    def is_memory(self, node: Node) -> bool:
+        return node.op == "input" or (id(node) in self.fused.writers and id(node) in self.fused.stored)
+
+
+def _size(node: Node) -> int:
+    size = 1
+    for n in node.shape:
+        size *= n
+    return size
+
+
+@dataclass(eq=False)
+class Host:
+    """A node that NumPy computes: where its sources are and where its value goes."""
+
+    node: Node
+    sources: list[Buffer]
+    target: Buffer
+
+
+class Program:
+    """Bind inputs and outputs, then run, as often as wanted."""
+
+    def __init__(self, plan: _Plan, num_threads: int):
+        self.plan, self.num_threads = plan, num_threads
+        graph = plan.graph
+        self._graph = graph  # its constants and generators stay alive
+        self._hosts = {
+            id(work): Host(work, [plan.locate(alias_base(x)) for x in work.inputs], plan.locate(work))
+            for _, work in plan.work
+            if isinstance(work, Node)
+        }
+        self._segments = self._split()
+        offsets, size = plan_arena(self._lives())
+        self._make_table(size)
+        self._offsets = offsets
+        self.source = self._write(Addresses(self._slots, offsets))
+        self._library = Library(self.source) if self._entries else None
+        self._steps = self._make_steps()
+        if len(self._steps) == 1:
+            self._run_all = self._steps[0]
+
+    # ------------------------------------------------------------ building
+
+    def _split(self) -> list[list[Work]]:
+        """Native segments (lists of work) and host nodes (a list of one) in turn."""
+        segments: list[list[Work]] = []
+        for _, work in self.plan.work:
+            if isinstance(work, Node):
+                segments.append([work])
+            elif segments and not isinstance(segments[-1][0], Node):
+                segments[-1].append(work)
+            else:
+                segments.append([work])
+        return segments
+
+    def _lives(self) -> dict[Buffer, tuple[int, int]]:
+        lives: dict[Buffer, tuple[int, int]] = {}
+        time = 0
+        for segment in self._segments:
+            for work in segment:
+                for buffer in self._touched(work):
+                    if buffer.kind == "arena":
+                        first, _ = lives.get(buffer, (time, time))
+                        lives[buffer] = (first, time)
+                time += 1
+        return lives
+
+    def _touched(self, work: Work) -> list[Buffer]:
+        if isinstance(work, Product):
+            return [work.a.buffer, work.b.buffer, work.c]
+        if isinstance(work, Nest):
+            found = [v.buffer for v in work.values() if v.buffer is not None]
+            return found + [root.buffer for root in work.roots]
+        host = self._hosts[id(work)]
+        return [*host.sources, host.target]
+
+    def _make_table(self, arena_size: int) -> None:
+        plan = self.plan
+        buffers = [*plan.inputs, *plan.outputs]
+        buffers += [b for b in plan.buffers.values() if b.kind == "constant"]
+        self._slots = {buffer: FIRST + i for i, buffer in enumerate(buffers)}
+        self._table = (ctypes.c_int64 * (FIRST + len(buffers)))()
+        self._flag = ctypes.c_int64(0)
+        self._arena = np.zeros(arena_size + ALIGNMENT, np.uint8)
+        start = -self._arena.ctypes.data % ALIGNMENT
+        self._arena = self._arena[start : start + max(arena_size, 1)]
+        self._table[FLAG] = ctypes.addressof(self._flag)
+        self._table[ARENA] = self._arena.ctypes.data
+        for slot, dtype in ((GEMM_F, np.float32), (GEMM_D, np.float64)):
+            symbol = blas.gemm_symbol(np.dtype(dtype))
+            self._table[slot] = symbol[1] if symbol else 0
+        for buffer, slot in self._slots.items():
+            if buffer.kind == "constant":
+                self._table[slot] = plan.constants[buffer.number].ctypes.data
+        self._entry = memoryview(self._table).cast("B").cast("q")
+        self._kept: list[Any] = [None] * len(self._table)
+        self._first_output = FIRST + len(plan.inputs)
+
+    def _write(self, addresses: Addresses) -> str:
+        module = Module()
+        self._entries: list[str] = []
+        for number, segment in enumerate(self._segments):
+            if isinstance(segment[0], Node):
+                continue
+            calls = []
+            for work in segment:
+                assert not isinstance(work, Node)
+                if isinstance(work, Nest):
+                    name = write_nest(module, work, addresses)
+                    extent = extent_of(work)
+                else:
+                    name = write_product(module, work, addresses)
+                    extent = work.extent
+                calls.append(f"  call void {name}(ptr %table, i64 0, i64 {extent}, i64 0)")
+            entry = f"segment{number}"
+            self._entries.append(entry)
+            head = f"define void @{entry}(ptr %table, i64 %chunk) {{"
+            module.parts[entry] = "\n".join([head, *calls, "  ret void", "}"])
+        return module.text()
+
+    def _make_steps(self) -> list[Callable[[], None]]:
+        steps: list[Callable[[], None]] = []
+        entries = iter(self._entries)
+        for segment in self._segments:
+            if isinstance(segment[0], Node):
+                steps.append(self._host_step(self._hosts[id(segment[0])]))
+                continue
+            assert self._library is not None
+            phases = [(self._library.address(next(entries)), 1)]
+            has_products = any(isinstance(work, Product) for work in segment)
+            job = workers.Job(phases, ctypes.addressof(self._table), uses_blas=has_products)
+            steps.append(job.run)
+        return steps
+
+    def _host_step(self, host: Host) -> Callable[[], None]:
+        def step() -> None:
+            arrays = [
+                self._array(buffer).reshape(x.shape)
+                for buffer, x in zip(host.sources, host.node.inputs, strict=True)
+            ]
+            with np.errstate(all="ignore"):
+                value = evaluate(host.node, *arrays)
+            self._array(host.target).reshape(host.node.shape)[...] = value
+
+        return step
+
+    def _array(self, buffer: Buffer) -> np.ndarray:
+        if buffer.kind == "arena":
+            start = self._offsets[buffer]
+            return self._arena[start : start + buffer.nbytes].view(buffer.dtype)
+        if buffer.kind == "constant":
+            return self.plan.constants[buffer.number]
+        array: np.ndarray = self._kept[self._slots[buffer]]
+        return array
+
+    # ------------------------------------------------------------ running
+
+    def bind_input(self, i: int, array: np.ndarray) -> None:
+        """Reads input `i` from this contiguous array from now on (and writes to it what targets it)."""
+        slot = FIRST + i
+        self._kept[slot] = array
+        self._entry[slot] = id(array)
+
+    def bind_output(self, i: int, array: np.ndarray) -> None:
+        """Writes output `i` to this contiguous array from now on."""
+        slot = self._first_output + i
+        self._kept[slot] = array
+        self._entry[slot] = id(array)
+
+    def run(self) -> None:
+        """Computes the outputs. Raises IndexError if an index was out of bounds."""
+        self._run_all()
+        if self._flag.value:
+            self._flag.value = 0
+            raise IndexError("index out of bounds in a compiled program")
+
+    def _run_all(self) -> None:
+        for step in self._steps:
+            step()
+
+    def describe(self) -> str:
+        """The loops and library calls, in order."""
+        return "\n".join(repr(work) for _, work in self.plan.work)
+
+
+def extent_of(nest: Nest) -> int:
+    """How far a nest's range goes: its rows, or without rows the full parts of its columns."""
+    if nest.rows:
+        return nest.num_rows
+    return nest.columns[-1] // nest.width if nest.columns else 1

@@ -1,0 +1,93 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rushlight.ops.create import tensor, zeros_like
+from rushlight.ops.elementwise import maximum
+from rushlight.optim.optimizer import Optimizer, check_not_negative
+from rushlight.tensor import Tensor
+
+
+class Adam(Optimizer):
+    """Adam (Kingma & Ba, ICLR 2015): running means of gradients and of their squares, corrected for their start at 0.
+
+        m <- b1 m + (1 - b1) g         v <- b2 v + (1 - b2) g^2
+        p <- p - lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
+
+    Args:
+        params: the parameters, or dicts for groups of them.
+        lr: the learning rate.
+        betas: b1 and b2.
+        eps: keeps the denominator from 0.
+        weight_decay: this times the parameter is added to its gradient.
+        amsgrad: divide by the largest v so far (Reddi et al., ICLR 2018).
+        decoupled_weight_decay: shrink the parameter instead, as AdamW does.
+
+    Raises:
+        ValueError: a negative value, or a beta outside [0, 1).
+    """
+
+    def __init__(
+        self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+        weight_decay: float = 0, amsgrad: bool = False, *, foreach: bool | None = None, maximize: bool = False,
+        capturable: bool = False, differentiable: bool = False, fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
+    ):  # fmt: skip
+        check_not_negative("learning rate", lr)
+        check_not_negative("epsilon value", eps)
+        for i in (0, 1):
+            if not 0.0 <= betas[i] < 1.0:
+                raise ValueError(f"Invalid beta parameter at index {i}: {betas[i]}")
+        check_not_negative("weight_decay value", weight_decay)
+        super().__init__(
+            params,
+            dict(
+                lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize,
+                foreach=foreach, capturable=capturable, differentiable=differentiable, fused=fused,
+                decoupled_weight_decay=decoupled_weight_decay,
+            ),
+        )  # fmt: skip
+
+    def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        state = {"step": tensor(0.0), "exp_avg": zeros_like(param), "exp_avg_sq": zeros_like(param)}
+        if group["amsgrad"]:
+            state["max_exp_avg_sq"] = zeros_like(param)
+        return state
+
+    def update(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        lr, (beta1, beta2) = group["lr"], group["betas"]
+        mean, square = state["exp_avg"], state["exp_avg_sq"]
+        state["step"] += 1
+        step = state["step"].double()
+        if group["weight_decay"] != 0:
+            if group["decoupled_weight_decay"]:
+                param *= 1 - lr * group["weight_decay"]
+            else:
+                grad = grad + group["weight_decay"] * param
+        mean += (1 - beta1) * (grad - mean)
+        square *= beta2
+        square += (1 - beta2) * (grad * grad)
+        if group["amsgrad"]:
+            state["max_exp_avg_sq"].copy_(maximum(state["max_exp_avg_sq"], square))
+            square = state["max_exp_avg_sq"]
+        spread = square.sqrt() / (1 - beta2**step) ** 0.5 + group["eps"]
+        param -= (lr / (1 - beta1**step)) * (mean / spread)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter, ICLR 2019): `p <- p (1 - lr weight_decay)` first.
+
+    Args: as Adam's; `weight_decay` is 0.01 unless told otherwise.
+    """
+
+    def __init__(
+        self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+        weight_decay: float = 1e-2, amsgrad: bool = False, *, maximize: bool = False, foreach: bool | None = None,
+        capturable: bool = False, differentiable: bool = False, fused: bool | None = None,
+    ):  # fmt: skip
+        super().__init__(
+            params, lr, betas, eps, weight_decay, amsgrad, foreach=foreach, maximize=maximize, capturable=capturable,
+            differentiable=differentiable, fused=fused, decoupled_weight_decay=True,
+        )  # fmt: skip
