@@ -154,6 +154,8 @@ def _apply(steps: tuple, node: Node) -> Node:
 
 def _put_back(root: Node, steps: tuple, value: Node) -> Node:
     """The root of a view with the region that `steps` lead to replaced by `value`."""
+    if not steps:
+        return value
     parents = [root]
     for step in steps[:-1]:
         parents.append(_apply((step,), parents[-1]))

@@ -34,6 +34,8 @@ def run_backward(
         For each of `inputs` its gradient, a Tensor, or None if it is not reached. With `accumulate`, gradients of
         leaves (of those among `inputs`, if given) are added to `.grad` instead.
     """
+    if define.recording:
+        define.note_backward()
     before = modes.grad
     modes.grad = create_graph
     token = define._set_quiet(define._quiet_value)

@@ -153,7 +153,7 @@ def embedding(
         if indices.size and (np.minimum.reduce(indices, None) < 0 or np.maximum.reduce(indices, None) >= num_rows):
             raise IndexError("index out of range in self")
     if padding_idx is None:
-        return index_ops.embedding(weight, input)
+        return index_ops.embedding(weight, input, padding_idx=-1)
     if not -num_rows <= padding_idx < num_rows:
         raise AssertionError("Padding_idx must be within num_embeddings")
     return index_ops.embedding(weight, input, padding_idx=padding_idx % num_rows)

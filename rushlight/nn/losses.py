@@ -40,9 +40,9 @@ binary_cross_entropy_of.derivative(
 
 def _reduced(values: Tensor, reduction: str) -> Tensor:
     if reduction == "mean":
-        return mean(values)
+        return mean(values, axis=None)
     if reduction == "sum":
-        return sum_of(values)
+        return sum_of(values, axis=None)
     if reduction == "none":
         return values
     raise ValueError(f"{reduction} is not a valid value for reduction")
@@ -76,7 +76,7 @@ def _weighted(values: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
     if weight.shape != values.shape:
         raise ValueError("Weights and input must have the same size.")
     total = _reduced(mul(values, weight), "sum" if reduction == "mean" else reduction)
-    return total / sum_of(weight) if reduction == "mean" else total
+    return total / sum_of(weight, axis=None) if reduction == "mean" else total
 
 
 def mse_loss(
@@ -180,7 +180,7 @@ def kl_div(
         logarithm = where(target > 0, target, 1.0).log()
         values = target * logarithm - target * input
     if reduction == "batchmean":
-        return sum_of(values) / input.shape[0] if input.ndim else sum_of(values)
+        return sum_of(values, axis=None) / (input.shape[0] if input.ndim else 1)
     return _reduced(values, reduction)
 
 
@@ -214,7 +214,7 @@ def cross_entropy(
     """
     if weight is None and reduction == "mean" and label_smoothing == 0.0 and _are_plain(input, target):
         try:
-            return mean(nll_rows(log_softmax(input, axis=1), target))
+            return mean(nll_rows(log_softmax(input, axis=1), target), axis=None)
         except IndexError:
             raise _out_of_bounds(target, input.shape[1], ignore_index) from None
     reduction = _chosen(size_average, reduce, reduction)
@@ -307,7 +307,7 @@ def _nll(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
     weights = counts.to(input.dtype) if weight is None else mul(take(weight, classes, axis=0), counts)
     values = where(counts, mul(nll_rows(_as_rows(input), classes), weights), 0.0)
     if reduction == "mean":
-        return sum_of(values) / sum_of(weights)
+        return sum_of(values, axis=None) / sum_of(weights, axis=None)
     return _reduced(values, reduction) if reduction != "none" else values.reshape(shape)
 
 
@@ -324,7 +324,7 @@ def _smoothed(
     spread = where(counts, spread, 0.0)
     if reduction == "mean":
         weights = counts if weight is None else mul(take(weight, classes, axis=0), counts)
-        spread = sum_of(spread) / sum_of(weights.to(rows.dtype))
+        spread = sum_of(spread, axis=None) / sum_of(weights.to(rows.dtype), axis=None)
     else:
         spread = _reduced(spread, reduction) if reduction != "none" else spread.reshape(loss.shape)
     return (1 - share) * loss + (share / num_classes) * spread
@@ -354,5 +354,5 @@ def _probability_cross_entropy(
         values = mul(values, weight.reshape((-1,) + (1,) * (input.ndim - 1 - axis)))
     loss = -sum_of(values, axis=axis)
     if reduction == "mean":
-        return sum_of(loss) / max(input.numel() // num_classes, 1)
+        return sum_of(loss, axis=None) / max(input.numel() // num_classes, 1)
     return _reduced(loss, reduction)

@@ -105,6 +105,12 @@ def note_grad(tensor: Tensor) -> None:
         recorder.note_grad(tensor)
 
 
+def note_backward() -> None:
+    recorder = _recorder()
+    if recorder is not None:
+        recorder.differentiated = True
+
+
 def note_module(module: Any) -> None:
     recorder = _recorder()
     if recorder is not None:

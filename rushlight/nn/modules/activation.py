@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rushlight.nn import functional as F
 from rushlight.nn.module import Module
 from rushlight.tensor import Tensor
@@ -132,9 +130,6 @@ class _AlongDim(Module):
         super().__init__()
         self.dim = dim
 
-    def __setstate__(self, attributes: dict[str, Any]) -> None:
-        super().__setstate__({"dim": None, **attributes})
-
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
 
@@ -151,9 +146,6 @@ class LogSoftmax(_AlongDim):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
 
 class Softmin(_AlongDim):

@@ -1,0 +1,40 @@
+"""Neural networks: modules, their parameters, and the functions behind them."""
+
+from rushlight.nn import functional as functional, init as init, utils as utils
+from rushlight.nn.module import Module as Module
+from rushlight.nn.modules import (
+    ELU as ELU,
+    GELU as GELU,
+    BCELoss as BCELoss,
+    BCEWithLogitsLoss as BCEWithLogitsLoss,
+    CrossEntropyLoss as CrossEntropyLoss,
+    Dropout as Dropout,
+    Embedding as Embedding,
+    Flatten as Flatten,
+    HuberLoss as HuberLoss,
+    Identity as Identity,
+    KLDivLoss as KLDivLoss,
+    L1Loss as L1Loss,
+    LayerNorm as LayerNorm,
+    LeakyReLU as LeakyReLU,
+    Linear as Linear,
+    LogSigmoid as LogSigmoid,
+    LogSoftmax as LogSoftmax,
+    ModuleDict as ModuleDict,
+    ModuleList as ModuleList,
+    MSELoss as MSELoss,
+    NLLLoss as NLLLoss,
+    ParameterDict as ParameterDict,
+    ParameterList as ParameterList,
+    ReLU as ReLU,
+    Sequential as Sequential,
+    Sigmoid as Sigmoid,
+    SiLU as SiLU,
+    SmoothL1Loss as SmoothL1Loss,
+    Softmax as Softmax,
+    Softmin as Softmin,
+    Softplus as Softplus,
+    Tanh as Tanh,
+    Unflatten as Unflatten,
+)
+from rushlight.nn.parameter import Buffer as Buffer, Parameter as Parameter

@@ -1,0 +1,89 @@
+"""Embedding: a table of learned rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rushlight.autograd.modes import no_grad
+from rushlight.nn import functional as F, init
+from rushlight.nn.module import Module
+from rushlight.nn.parameter import Parameter
+from rushlight.ops.create import empty
+from rushlight.tensor import Tensor
+
+
+class Embedding(Module):
+    """A table whose rows are looked up by index.
+
+    Args:
+        num_embeddings, embedding_dim: the number of rows and their length.
+        padding_idx: a row that starts as zeros and is not trained.
+
+    Shape:
+        indices (...), result (..., embedding_dim).
+
+    Raises:
+        NotImplementedError: max_norm, scale_grad_by_freq or sparse, which are not built.
+
+    Example:
+        >>> import rushlight as torch
+        >>> table = torch.nn.Embedding(10, 3)
+        >>> table(torch.tensor([[1, 2], [4, 4]])).shape
+        torch.Size([2, 2, 3])
+    """
+
+    weight: Tensor
+
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, max_norm: float | None = None,
+        norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False, _weight: Tensor | None = None,
+        _freeze: bool = False, device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        F.require_plain_embedding(max_norm, scale_grad_by_freq, sparse)
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = _row(padding_idx, num_embeddings)
+        if _weight is None:
+            self.weight = Parameter(empty((num_embeddings, embedding_dim), device=device, dtype=dtype), not _freeze)
+            self.reset_parameters()
+        else:
+            if tuple(_weight.shape) != (num_embeddings, embedding_dim):
+                raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
+            self.weight = Parameter(_weight, not _freeze)
+
+    def reset_parameters(self) -> None:
+        """From the standard normal distribution; the padding row is zeros."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            with no_grad():
+                self.weight[self.padding_idx].fill_(0)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.embedding(input, self.weight, self.padding_idx)
+
+    @classmethod
+    def from_pretrained(
+        cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None, max_norm: float | None = None,
+        norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False,
+    ) -> Embedding:  # fmt: skip
+        """A table made of a matrix; trained only if `freeze=False`."""
+        if embeddings.dim() != 2:
+            raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
+        rows, columns = embeddings.shape
+        return cls(
+            rows, columns, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, embeddings, _freeze=freeze
+        )
+
+    def extra_repr(self) -> str:
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+
+
+def _row(padding_idx: int | None, num_rows: int) -> int | None:
+    """The padding row, counted from the front."""
+    if padding_idx is None:
+        return None
+    if not -num_rows <= padding_idx < num_rows:
+        raise AssertionError("Padding_idx must be within num_embeddings")
+    return padding_idx % num_rows
