@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rushlight import random as random_numbers
-from rushlight.api import elementwise, indexing, linalg, reduce, views
+from rushlight.api import convert, elementwise, indexing, linalg, reduce, views
 from rushlight.ops import elementwise as ops
 from rushlight.ops.define import numpy_arrays, op, tensor_arrays
 from rushlight.ops.inplace import check_writable, write
@@ -14,14 +14,14 @@ from rushlight.tensor import Tensor
 
 METHODS: dict[Any, tuple[str, ...]] = {
     elementwise: (
-        "abs", "absolute", "acos", "acosh", "add", "add_", "addcdiv", "addcdiv_", "addcmul", "addcmul_", "allclose",
+        "abs", "absolute", "acos", "acosh", "arccosh", "arcsinh", "clamp_max", "clamp_max_", "clamp_min", "clamp_min_", "add", "add_", "addcdiv", "addcdiv_", "addcmul", "addcmul_", "allclose",
         "arccos", "arcsin", "arctan", "arctan2", "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and",
         "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "ceil", "clamp",
         "clamp_", "clip", "cos", "cosh", "div", "div_", "divide", "eq", "equal", "erf", "exp", "exp2", "expm1", "fix",
         "floor", "floor_divide", "fmod", "ge", "greater", "greater_equal", "gt", "isclose", "isfinite", "isinf",
         "isnan", "le", "lerp", "lerp_", "less", "less_equal", "log", "log10", "log1p", "log2", "logical_and",
         "logical_not", "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "mul_", "multiply", "ne", "neg",
-        "negative", "not_equal", "pow", "reciprocal", "relu", "remainder", "round", "rsqrt", "sigmoid", "sign", "sin",
+        "negative", "not_equal", "pow", "reciprocal", "relu", "remainder", "round", "round_", "rsqrt", "sigmoid", "sign", "sin",
         "sinh", "sqrt", "square", "sub", "sub_", "subtract", "tan", "tanh", "true_divide", "trunc",
     ),
     reduce: (
@@ -29,17 +29,18 @@ METHODS: dict[Any, tuple[str, ...]] = {
         "min", "norm", "prod", "softmax", "sort", "std", "sum", "topk", "var",
     ),
     views: (
-        "bfloat16", "bool", "broadcast_to", "byte", "char", "chunk", "clone", "contiguous", "copy_", "cpu", "double",
-        "expand", "expand_as", "fill_", "flatten", "flip", "float", "half", "int", "long", "moveaxis", "movedim",
-        "narrow", "new_full", "new_ones", "new_tensor", "new_zeros", "permute", "ravel", "repeat", "reshape",
-        "reshape_as", "select", "short", "split", "squeeze", "swapaxes", "swapdims", "t", "to", "transpose", "tril",
-        "triu", "type_as", "unbind", "unflatten", "unsqueeze", "view", "view_as", "zero_",
+        "broadcast_to", "chunk", "clone", "contiguous", "copy_", "expand", "expand_as", "fill_", "flatten", "flip",
+        "fliplr", "flipud", "moveaxis", "movedim", "narrow", "new_empty", "new_full", "new_ones", "new_tensor",
+        "new_zeros", "permute", "ravel", "repeat", "reshape", "reshape_as", "roll", "select", "split", "squeeze",
+        "squeeze_", "swapaxes", "swapaxes_", "swapdims", "swapdims_", "t", "t_", "tile", "transpose", "transpose_",
+        "tril", "tril_", "triu", "triu_", "unbind", "unflatten", "unsqueeze", "unsqueeze_", "view", "view_as", "zero_",
     ),
+    convert: ("cpu", "to", "type_as"),
     indexing: (
-        "gather", "index_put_", "index_select", "masked_fill", "masked_fill_", "masked_select", "nonzero", "scatter",
+        "argwhere", "gather", "index_put_", "index_select", "masked_fill", "masked_fill_", "masked_select", "nonzero", "scatter",
         "scatter_", "scatter_add", "scatter_add_", "take_along_dim",
     ),
-    linalg: ("addmm", "bmm", "dot", "matmul", "mm", "mv", "outer"),
+    linalg: ("addmm", "addmm_", "bmm", "dot", "matmul", "mm", "mv", "outer"),
 }  # fmt: skip
 
 
@@ -51,7 +52,8 @@ def _bind() -> None:
     for module, names in METHODS.items():
         for name in names:
             setattr(Tensor, name, getattr(module, name))
-    for name, function in elementwise.IN_PLACE.items():
+    Tensor.where = lambda self, condition, other: elementwise.where(condition, self, other)
+    for name, function in (elementwise.IN_PLACE | convert.DTYPE_METHODS).items():
         setattr(Tensor, name, function)
     operators = {
         "add": ops.add, "sub": elementwise.subtracted, "mul": ops.mul, "truediv": ops.div, "floordiv": ops.floor_divide,
@@ -60,11 +62,12 @@ def _bind() -> None:
     }  # fmt: skip
     for name, function in operators.items():
         setattr(Tensor, f"__{name}__", function)
-        setattr(Tensor, f"__r{name}__", _reflected(function))
+        setattr(Tensor, f"__r{name}__", function if name in ("add", "mul") else _reflected(function))
     in_place = {
         "iadd": elementwise._add_, "isub": elementwise._sub_, "imul": elementwise._mul_, "itruediv": elementwise._div_,
         "ipow": Tensor.pow_, "ifloordiv": Tensor.floor_divide_, "imod": Tensor.remainder_, "iand": Tensor.bitwise_and_,
         "ior": Tensor.bitwise_or_, "ixor": Tensor.bitwise_xor_,
+        "ilshift": Tensor.bitwise_left_shift_, "irshift": Tensor.bitwise_right_shift_,
     }  # fmt: skip
     for name, function in in_place.items():
         setattr(Tensor, f"__{name}__", function)

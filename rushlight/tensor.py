@@ -16,7 +16,7 @@ import numpy as np
 from rushlight import devices, dtypes
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.history import cell_of, current_node
-from rushlight.autograd.hooks import RemovableHandle
+from rushlight.autograd.hooks import LeafHooks, RemovableHandle
 
 _new = object.__new__
 
@@ -56,7 +56,7 @@ class Tensor:
         _cell: the version of the memory, `[version, (operation, file, line) of the last write]`, shared by all
             tensors that share memory. None until a view, a saved value or a write needs it.
         _view: for a view, its base and the view operations that lead from there (`autograd.history.View`).
-        _hooks: gradient hooks of a leaf.
+        _hooks: hooks of a leaf (`autograd.hooks.LeafHooks`), or None.
     """
 
     __slots__ = (
@@ -310,8 +310,8 @@ class Tensor:
         node = current_node(self)
         if node is None:
             if self._hooks is None:
-                self._hooks = {}
-            return RemovableHandle(self._hooks, hook)
+                self._hooks = LeafHooks()
+            return RemovableHandle(self._hooks.before, hook)
         if node.hooks is None:
             node.hooks = {}
         return RemovableHandle(node.hooks.setdefault(self._output, {}), hook)
@@ -322,8 +322,9 @@ class Tensor:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         if current_node(self) is not None:
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-        hooks = self.__dict__.setdefault("_post_accumulate_grad_hooks", {})
-        return RemovableHandle(hooks, hook)
+        if self._hooks is None:
+            self._hooks = LeafHooks()
+        return RemovableHandle(self._hooks.after, hook)
 
     # ------------------------------------------------------------ to Python and NumPy
 

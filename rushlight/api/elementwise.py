@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.ops import create, elementwise as ops
 from rushlight.ops.define import NUMBERS
-from rushlight.ops.inplace import in_place
+from rushlight.ops.inplace import in_place, write
 from rushlight.tensor import Tensor
 
 from rushlight.ops.elementwise import (  # noqa: I001  (as PyTorch names them)
@@ -98,9 +99,19 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         if input._array.dtype.kind in "iub" and (isinstance(min, float) or isinstance(max, float)):
             input = input.to(dtypes.get_default_dtype())
         return ops.clamp_numbers(input, low=min, high=max)
-    if min is not None:
-        input = ops.where(ops.ge(input, min), input, min)
-    return input if max is None else ops.where(ops.le(input, max), input, max)
+    if min is None:
+        return ops.clamp_above(input, max)
+    return ops.clamp_below(input, min) if max is None else ops.clamp_between(input, min, max)
+
+
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """`clamp` with a lower limit only."""
+    return clamp(input, min)
+
+
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """`clamp` with an upper limit only."""
+    return clamp(input, None, max)
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
@@ -135,9 +146,23 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
     """Whether `|input - other| <= atol + rtol * |other|`, elementwise."""
-    return create.from_numpy(
-        np.asarray(np.isclose(input._data("isclose()"), other._data("isclose()"), rtol, atol, equal_nan))
-    )
+    if input.dtype is not other.dtype:
+        raise RuntimeError(f"{_legacy(input)} did not match {_legacy(other)}")
+    if rtol < 0 or atol < 0:
+        raise RuntimeError(f"rtol and atol must be greater than or equal to zero, but got {rtol} and {atol}")
+    same = ops.eq(input, other)
+    if equal_nan and input.dtype.kind in "fc":
+        same = ops.logical_or(same, ops.logical_and(ops.isnan(input), ops.isnan(other)))
+    if not rtol and not atol:
+        return same
+    if input.dtype.kind not in "fc":
+        input, other = input.to(dtypes.get_default_dtype()), other.to(dtypes.get_default_dtype())
+    distance, allowed = ops.abs(ops.sub(input, other)), ops.add(ops.abs(ops.mul(other, rtol)), atol)
+    return ops.logical_or(same, ops.logical_and(ops.isfinite(distance), ops.le(distance, allowed)))
+
+
+def _legacy(x: Tensor) -> str:
+    return dtypes.LEGACY_NAMES[x.dtype.name]
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
@@ -147,6 +172,8 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-
 
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have the same shape and values."""
+    if input.dtype is not other.dtype and input.shape == other.shape:
+        raise RuntimeError(f"Expected object of data type {input.dtype} but got data type {other.dtype} for argument 'other' in call to equal")  # fmt: skip
     a, b = input._data("equal()"), other._data("equal()")
     return a.shape == b.shape and bool(np.all(a == b))
 
@@ -186,17 +213,36 @@ def div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tenso
 
 
 _div_trunc_, _floor_divide_ = in_place(ops.div_trunc, "div_"), in_place(ops.floor_divide, "div_")
-_clamp_numbers_, _addcmul_, _addcdiv_, _lerp_ = (
-    in_place(f, n)
-    for f, n in (
-        (ops.clamp_numbers, "clamp_"), (ops.addcmul, "addcmul_"), (ops.addcdiv, "addcdiv_"), (ops.lerp, "lerp_")
-    )
-)  # fmt: skip
+_clamp_numbers_, _clamp_below_, _clamp_above_, _clamp_between_ = (
+    in_place(f, "clamp_") for f in (ops.clamp_numbers, ops.clamp_below, ops.clamp_above, ops.clamp_between)
+)
+_addcmul_, _addcdiv_, _lerp_ = (
+    in_place(f, n) for f, n in ((ops.addcmul, "addcmul_"), (ops.addcdiv, "addcdiv_"), (ops.lerp, "lerp_"))
+)
 
 
 def clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """In-place form of `clamp`; limits are numbers."""
-    return _clamp_numbers_(self, low=min, high=max)
+    """In-place form of `clamp`."""
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if not isinstance(min, Tensor) and not isinstance(max, Tensor):
+        is_integer = self._array.dtype.kind in "iub"
+        if is_integer and (isinstance(min, float) or isinstance(max, float)):
+            raise RuntimeError(f"result type Float can't be cast to the desired output type {_legacy(self)}")
+        return _clamp_numbers_(self, low=min, high=max)
+    if min is None:
+        return _clamp_above_(self, max)
+    return _clamp_below_(self, min) if max is None else _clamp_between_(self, min, max)
+
+
+def clamp_min_(self: Tensor, min: Any) -> Tensor:
+    """In-place form of `clamp_min`."""
+    return clamp_(self, min)
+
+
+def clamp_max_(self: Tensor, max: Any) -> Tensor:
+    """In-place form of `clamp_max`."""
+    return clamp_(self, None, max)
 
 
 def addcmul_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
@@ -225,9 +271,29 @@ IN_PLACE = {
 }  # fmt: skip
 
 
+IN_PLACE |= {
+    alias: IN_PLACE[name]
+    for alias, name in {
+        "absolute_": "abs_", "arccos_": "acos_", "arcsin_": "asin_", "arctan_": "atan_", "arctan2_": "atan2_",
+        "arccosh_": "acosh_", "arcsinh_": "asinh_", "arctanh_": "atanh_", "negative_": "neg_", "greater_": "gt_",
+        "greater_equal_": "ge_", "less_": "lt_", "less_equal_": "le_", "not_equal_": "ne_", "fix_": "trunc_",
+    }.items()
+} | {"multiply_": mul_, "subtract_": sub_, "divide_": div_, "true_divide_": div_, "clip_": clamp_}  # fmt: skip
+
+
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """To the nearest multiple of 10**-decimals, halves to even."""
     if decimals == 0:
         return ops.round(input)
-    scale = 10.0**decimals
-    return ops.div(ops.round(ops.mul(input, scale)), scale)
+    scale = 10.0 ** builtins.abs(decimals)
+    if decimals > 0:
+        return ops.div(ops.round(ops.mul(input, scale)), scale)
+    return ops.mul(ops.round(ops.div(input, scale)), scale)
+
+
+def round_(self: Tensor, *, decimals: int = 0) -> Tensor:
+    """In-place form of `round`."""
+    return _round_(self) if decimals == 0 else write(self, round(self, decimals=decimals), "round_")
+
+
+_round_ = IN_PLACE.pop("round_")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes
+from rushlight.api.views import common_shape
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.ops import define, elementwise, index as ops, views
 from rushlight.ops.create import tensor
@@ -191,7 +192,7 @@ def _index_put_symbolic(xp: Any, raw: tuple, spec: tuple, accumulate: bool) -> A
 def _require_index(name: str, index: Any) -> Tensor:
     if not isinstance(index, Tensor):
         raise TypeError(f"{name}(): argument 'index' must be Tensor, not {type(index).__name__}")
-    if index._array.dtype not in (np.int64, np.int32):
+    if index._array.dtype not in (np.int64, np.int32) and index._array.size:
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, but got {index.dtype}")
     return index
 
@@ -213,6 +214,10 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
                 f"{list(input.shape)} apart from dimension {axis}"
             )
     _check_range("gather", index, input.shape[axis] if input.ndim else 1, axis)
+    if index._array.dtype.kind not in "iu":
+        index = define.cast(index, dtype=np.dtype(np.int64))
+    if not input.ndim:
+        return ops.gather(input.reshape(1), index.reshape(1), axis=0).reshape(())
     return ops.gather(input, index, axis=axis)
 
 
@@ -233,8 +238,10 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
         raise IndexError("index_select(): Index is supposed to be a vector")
     array = index._array
     if type(array) is np.ndarray and array.size and not define.recording:
-        if array.min() < 0 or array.max() >= input.shape[axis]:
+        if array.min() < 0 or array.max() >= (input.shape[axis] if input.ndim else 1):
             raise IndexError("index out of range in self")
+    if not input.ndim:
+        return ops.take(input.reshape(1), index.reshape(-1), axis=0).reshape(())
     return ops.take(input, index.reshape(-1), axis=axis)
 
 
@@ -274,7 +281,11 @@ def masked_fill_(self: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask holds, in one dimension."""
-    shape = np.broadcast_shapes(input.shape, mask.shape)
+    if mask._array.dtype != np.bool_:
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    if input.ndim == mask.ndim == 0:
+        input = input.reshape(1)
+    shape = common_shape(input, mask)
     return getitem(input.expand(shape), mask.expand(shape))
 
 
@@ -286,20 +297,49 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     return wrap(np.stack(found, 1) if input.ndim else np.empty((len(found[0]), 0), np.int64))
 
 
-def scatter(input: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
-    """A copy of input with out[index[i][j]][j] = src[i][j] for dim 0, and so on."""
-    return _scattered(input, dim, index, src, False)
+def argwhere(input: Tensor) -> Tensor:
+    """The indices of elements that are not zero: (count, dimensions)."""
+    return nonzero(input)
+
+
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> Tensor:
+    """A copy of input with out[index[i][j]][j] = src[i][j] for dim 0, and so on; `reduce="add"` adds instead.
+
+    Raises:
+        RuntimeError: an index out of range, shapes that do not fit, another `reduce`.
+    """
+    src = value if src is None else src
+    if reduce not in (None, "add"):
+        raise RuntimeError(f"scatter: reduce argument must be 'add' (got {reduce!r}); products are not built yet")
+    return _scattered("scatter", input, dim, index, src, reduce == "add")
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy of input with out[index[i][j]][j] += src[i][j] for dim 0, and so on."""
-    return _scattered(input, dim, index, src, True)
+    return _scattered("scatter_add", input, dim, index, src, True)
 
 
-def _scattered(input: Tensor, dim: int, index: Tensor, src: Any, accumulate: bool) -> Tensor:
-    _require_index("scatter", index)
+def _scattered(name: str, input: Tensor, dim: int, index: Tensor, src: Any, accumulate: bool) -> Tensor:
+    _require_index(name, index)
     axis = _checked_dim(dim, input.ndim)
-    _check_range("scatter", index, input.shape[axis], axis)
+    if isinstance(src, Tensor) and src.dtype is not input.dtype:
+        raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
+    if not index._array.size:
+        return input.clone()
+    if not input.ndim:
+        src = src.reshape(1) if isinstance(src, Tensor) else src
+        return _scattered(name, input.reshape(1), 0, index.reshape(1), src, accumulate).reshape(())
+    if index.ndim != input.ndim or isinstance(src, Tensor) and src.ndim != index.ndim:
+        raise RuntimeError("Index tensor must have the same number of dimensions as self tensor")
+    for i, n in enumerate(index.shape):
+        if i != axis and n > input.shape[i] or isinstance(src, Tensor) and n > src.shape[i]:
+            raise RuntimeError(
+                f"Expected index {list(index.shape)} to be no larger than self {list(input.shape)} apart from dimension "
+                f"{axis}" + (f" and to be no larger size than src {list(src.shape)}" if isinstance(src, Tensor) else "")
+            )
+    _check_range(name, index, input.shape[axis], axis)
     if isinstance(src, Tensor):
         src = src[tuple(slice(0, n) for n in index.shape)]
     else:
@@ -308,9 +348,11 @@ def _scattered(input: Tensor, dim: int, index: Tensor, src: Any, accumulate: boo
     return ops.index_put(input, src, *arrays, spec=spec, accumulate=accumulate)
 
 
-def scatter_(self: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None) -> Tensor:
+def scatter_(
+    self: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> Tensor:
     """In-place form of `scatter`."""
-    return write(self, scatter(self, dim, index, value if src is None else src), "scatter_")
+    return write(self, scatter(self, dim, index, src, value=value, reduce=reduce), "scatter_")
 
 
 def scatter_add_(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:

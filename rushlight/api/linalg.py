@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rushlight.ops import matmul as ops
+from rushlight.ops.inplace import write
 from rushlight.tensor import Tensor
 
 
@@ -109,6 +110,11 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
     """`beta * input + alpha * (mat1 @ mat2)`."""
     product = mm(mat1, mat2)
     return (input if beta == 1 else input * beta) + (product if alpha == 1 else product * alpha)
+
+
+def addmm_(self: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """In-place form of `addmm`."""
+    return write(self, addmm(self, mat1, mat2, beta=beta, alpha=alpha), "addmm_")
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

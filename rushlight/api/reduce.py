@@ -223,7 +223,7 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, dtyp
     if p == float("-inf"):
         return ops.amin(x.abs(), axis=axis, keepdims=keepdim)
     if p == 0:
-        return ops.sum((x != 0).to(x.dtype), axis=axis, keepdims=keepdim)
+        return ops.sum((x != 0).to(x.dtype) + x * 0, axis=axis, keepdims=keepdim)  # counts; differentiable, with 0
     return ops.sum(x.abs() ** p, axis=axis, keepdims=keepdim) ** (1 / p)
 
 

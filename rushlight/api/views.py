@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -9,25 +10,42 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from rushlight import devices, dtypes
-from rushlight.arrays import symbolic as symbolic_arrays
+from rushlight import dtypes
 from rushlight.arrays.symbolic import SymbolicArray
-from rushlight.ops import define, views as ops
-from rushlight.ops.create import shape_of
+from rushlight.api.reduce import axes_of
+from rushlight.autograd.modes import modes
+from rushlight.ops import create, define, views as ops
 from rushlight.ops.define import cast
-from rushlight.ops.inplace import write
-from rushlight.tensor import Tensor, _checked_dim, wrap
+from rushlight.ops.inplace import check_writable, write
+from rushlight.tensor import Size, Tensor, _checked_dim, wrap
 
 
-def _target_shape(input: Tensor, size: tuple[Any, ...]) -> tuple[int, ...]:
+def _several(name: str, given: tuple[Any, ...], named: Any = None) -> list[int]:
+    """Ints given one by one, as one sequence, or by a keyword.
+
+    Raises:
+        TypeError: something that is no int.
+    """
+    items = named if named is not None else given
+    if len(given) == 1 and isinstance(given[0], (Sequence, np.ndarray)) and not isinstance(given[0], str):
+        items = given[0]
+    try:
+        return [n.__index__() for n in items]
+    except AttributeError:
+        wrong = next(n for n in items if not hasattr(n, "__index__"))
+        raise TypeError(f"{name}(): sizes and dimensions must be ints, but found {type(wrong).__name__}") from None
+
+
+def _target_shape(input: Tensor, shape: list[int]) -> tuple[int, ...]:
     """The shape of a reshape, with -1 worked out.
 
     Raises:
         RuntimeError: the number of elements does not fit, or there are several -1.
     """
-    if len(size) == 1 and not isinstance(size[0], int):
-        size = tuple(size[0]) if isinstance(size[0], (Sequence, Tensor)) else size
-    shape, total = [n.__index__() for n in size], input._array.size
+    total = input._array.size
+    for n in shape:
+        if n < -1:
+            raise RuntimeError(f"invalid shape dimension {n}")
     if -1 in shape:
         if shape.count(-1) > 1:
             raise RuntimeError("only one dimension can be inferred")
@@ -40,7 +58,7 @@ def _target_shape(input: Tensor, size: tuple[Any, ...]) -> tuple[int, ...]:
         if total % known:
             raise RuntimeError(f"shape '{shape}' is invalid for input of size {total}")
         shape[shape.index(-1)] = total // known
-    elif math.prod(shape) != total or any(n < 0 for n in shape):
+    elif math.prod(shape) != total:
         raise RuntimeError(f"shape '{shape}' is invalid for input of size {total}")
     return tuple(shape)
 
@@ -53,23 +71,24 @@ def _shares_when_reshaped(array: Any, shape: tuple[int, ...]) -> bool:
     return np.may_share_memory(reshaped, array)
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *args: Any, shape: Any = None) -> Tensor:
     """The same elements in another shape: a view where that is possible, else a copy. One size may be -1."""
-    target = _target_shape(input, shape)
+    target = _target_shape(input, _several("reshape", args, shape))
     if _shares_when_reshaped(input._array, target):
         return ops.reshape(input, shape=target)
     return ops.reshape_copy(input, shape=target)
 
 
-def view(self: Tensor, *shape: Any) -> Tensor:
+def view(self: Tensor, *args: Any, size: Any = None, dtype: Any = None) -> Tensor:
     """A view in another shape, or of the same memory in another dtype.
 
     Raises:
         RuntimeError: the strides do not allow it without copying.
     """
-    if len(shape) == 1 and isinstance(shape[0], dtypes.dtype):
-        return _view_dtype(self, shape[0])
-    target = _target_shape(self, shape)
+    dtype = args[0] if len(args) == 1 and isinstance(args[0], dtypes.dtype) else dtype
+    if dtype is not None:
+        return _view_dtype(self, dtype)
+    target = _target_shape(self, _several("view", args, size))
     if not _shares_when_reshaped(self._array, target):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
@@ -79,7 +98,24 @@ def view(self: Tensor, *shape: Any) -> Tensor:
 
 
 def _view_dtype(self: Tensor, dtype: dtypes.dtype) -> Tensor:
-    result = wrap(self._array.view(dtype.numpy))
+    array, itemsize = self._array, dtype.itemsize
+    if array.dtype == dtype.numpy:
+        return ops.alias(self)
+    if array.dtype.itemsize != itemsize and array.ndim == 0:
+        raise RuntimeError(
+            f"self.dim() cannot be 0 to view {self.dtype} as {dtype} (different element sizes)"
+        )
+    if array.dtype.itemsize < itemsize and array.shape[-1] * array.dtype.itemsize % itemsize:
+        raise RuntimeError(
+            f"self.size(-1) must be divisible by {itemsize // array.dtype.itemsize} to view {self.dtype} as {dtype} "
+            f"(different element sizes), but got {array.shape[-1]}"
+        )
+    try:
+        result = wrap(array.view(dtype.numpy))
+    except ValueError as error:
+        raise RuntimeError(
+            f"self.stride(-1) must be 1 to view {self.dtype} as {dtype} (different element sizes): {error}"
+        ) from None
     define.note_view(result, self, ops.alias.op, None)
     return result
 
@@ -127,9 +163,9 @@ def ravel(input: Tensor) -> Tensor:
     return reshape(input, (-1,))
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
     """The dimensions in another order."""
-    dims = tuple(dims[0]) if len(dims) == 1 and isinstance(dims[0], Sequence) else dims
+    dims = _several("permute", args, dims)
     if len(dims) != input.ndim:
         raise RuntimeError(
             "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
@@ -179,14 +215,13 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
 moveaxis = movedim
 
 
-def expand(self: Tensor, *sizes: Any) -> Tensor:
+def expand(self: Tensor, *args: Any, size: Any = None, implicit: bool = False) -> Tensor:
     """Dimensions of size 1 repeated without copying; -1 leaves a size as it is; new ones come first.
 
     Raises:
         RuntimeError: a size that is not 1 would have to change.
     """
-    sizes = tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], Sequence) else sizes
-    shape = self._array.shape
+    sizes, shape = _several("expand", args, size), self._array.shape
     if len(sizes) < len(shape):
         raise RuntimeError(
             f"expand(torch.FloatTensor{{{list(shape)}}}, size={list(sizes)}): the number of sizes provided ({len(sizes)}) "
@@ -196,12 +231,11 @@ def expand(self: Tensor, *sizes: Any) -> Tensor:
     target = []
     for i, n in enumerate(sizes):
         own = shape[i - extra] if i >= extra else 1
-        n = int(n)
-        if n == -1 and i < extra:
+        if n < 0 and i < extra:
             raise RuntimeError(
                 f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {i}"
             )
-        if n != -1 and own != n and own != 1:
+        if n < -1 or n != -1 and own not in (n, 1):
             raise RuntimeError(
                 f"The expanded size of the tensor ({n}) must match the existing size ({own}) at non-singleton dimension "
                 f"{i}.  Target sizes: {list(sizes)}.  Tensor sizes: {list(shape)}"
@@ -215,12 +249,39 @@ def expand_as(self: Tensor, other: Tensor) -> Tensor:
     return expand(self, other.shape)
 
 
-broadcast_to = expand
+def broadcast_to(input: Tensor, size: Any) -> Tensor:
+    """`expand` to a shape given as a sequence."""
+    return expand(input, size)
 
 
-def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+def broadcast_shapes(*shapes: Any) -> Size:
+    """The shape that tensors of these shapes have together.
+
+    Raises:
+        RuntimeError: they do not broadcast.
+    """
+    try:
+        return Size(np.broadcast_shapes(*shapes))
+    except ValueError:
+        raise RuntimeError(
+            f"Shape mismatch: objects cannot be broadcast to a single shape: {', '.join(str(list(s)) for s in shapes)}"
+        ) from None
+
+
+def common_shape(*tensors: Tensor) -> tuple[int, ...]:
+    """`broadcast_shapes` of tensors, with the text that operations on them have."""
+    shapes = [x._array.shape for x in tensors]
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        complaints = [define._broadcast_complaint(a, b) for a, b in itertools.combinations(shapes, 2)]
+        raise RuntimeError(next(filter(None, complaints))) from None
+
+
+def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     """All tensors expanded to their common shape."""
-    shape = np.broadcast_shapes(*(x._array.shape for x in tensors))
+    tensors = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
+    shape = common_shape(*tensors)
     return tuple([expand(x, shape) for x in tensors])
 
 
@@ -230,8 +291,8 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     if dim is None:
         axes = tuple([i for i, n in enumerate(shape) if n == 1])
     else:
-        dims = (dim,) if isinstance(dim, int) else dim
-        axes = tuple([a for a in (_checked_dim(d, len(shape)) for d in dims) if shape and shape[a] == 1])
+        axes = axes_of(dim, len(shape)) if not isinstance(dim, Sequence) or dim else ()
+        axes = tuple([a for a in axes or () if shape[a] == 1])
     return ops.squeeze(input, axes=axes)
 
 
@@ -250,7 +311,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
         raise IndexError(
             f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {dim}"
         )
-    return ops.select(input, axis=axis, position=int(index) % size)
+    return ops.select(input, axis=axis, position=index.__index__() % size)
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
@@ -258,7 +319,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     if input.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     axis = _checked_dim(dim, input.ndim)
-    size, start = input._array.shape[axis], int(start)
+    size, start = input._array.shape[axis], start.__index__()
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
     if not -size <= start <= size:
@@ -283,6 +344,8 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     Raises:
         RuntimeError: the sizes do not add up to that of the dimension.
     """
+    if tensor.ndim == 0:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
     axis = _checked_dim(dim, tensor.ndim)
     total = tensor._array.shape[axis]
     if isinstance(split_size_or_sections, int):
@@ -306,10 +369,12 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` views of consecutive pieces of one size; the last may be smaller."""
+    if input.ndim == 0:
+        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     total = input._array.shape[_checked_dim(dim, input.ndim)]
-    return split(input, max(1, -(-total // chunks)), dim)
+    return split(input, -(-total // chunks), dim) if total else split(input, [0] * chunks, dim)
 
 
 def _joined(name: str, tensors: Any) -> list[Tensor]:
@@ -334,12 +399,15 @@ def cat(tensors: Any, dim: int = 0) -> Tensor:
         RuntimeError: their other sizes differ.
     """
     tensors = _joined("torch.cat", tensors)
-    tensors = [x for x in tensors if x._array.shape != (0,)] or tensors[:1]
-    first = tensors[0]
-    if first.ndim == 0:
-        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
+    for i, x in enumerate(tensors):
+        if x.ndim == 0:
+            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
+    first = next((x for x in tensors if x._array.shape != (0,)), tensors[0])
     axis = _checked_dim(dim, first.ndim)
-    for i, x in enumerate(tensors[1:], 1):
+    if first.ndim > 1:  # PyTorch lets vectors without elements join anything
+        nothing = (*first.shape[:axis], 0, *first.shape[axis + 1 :])
+        tensors = [reshape(x, nothing) if x._array.shape == (0,) and 0 not in nothing[:axis] + nothing[axis + 1 :] else x for x in tensors]  # fmt: skip
+    for i, x in enumerate(tensors):
         if x.ndim != first.ndim:
             raise RuntimeError(f"Tensors must have same number of dimensions: got {first.ndim} and {x.ndim}")
         for a, (m, n) in enumerate(zip(first.shape, x.shape, strict=True)):
@@ -366,15 +434,46 @@ def stack(tensors: Any, dim: int = 0) -> Tensor:
     return ops.stack(*tensors, axis=_checked_dim(dim, tensors[0].ndim + 1))
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
     """Elements in reverse order along the dimensions; a copy."""
-    dims = tuple(dims[0]) if len(dims) == 1 and isinstance(dims[0], Sequence) else dims
-    return ops.flip(input, axes=tuple([_checked_dim(d, input.ndim) for d in dims]))
+    axes = [_checked_dim(d, input.ndim) for d in _several("flip", args, dims)]
+    if len(set(axes)) != len(axes):
+        raise RuntimeError(f"dim {axes[-1]} appears multiple times in the list of dims")
+    return ops.flip(input, axes=tuple(axes) if input.ndim else ())
 
 
-def repeat(self: Tensor, *repeats: Any) -> Tensor:
+def fliplr(input: Tensor) -> Tensor:
+    """`flip` of the second dimension."""
+    if input.ndim < 2:
+        raise RuntimeError("Input must be >= 2-d.")
+    return flip(input, 1)
+
+
+def flipud(input: Tensor) -> Tensor:
+    """`flip` of the first dimension."""
+    if input.ndim < 1:
+        raise RuntimeError("Input must be >= 1-d.")
+    return flip(input, 0)
+
+
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """Elements moved along the dimensions; what leaves at the end comes in at the start."""
+    if dims is None or isinstance(dims, Sequence) and not dims:
+        return reshape(roll(reshape(input, -1), shifts, 0), input.shape)
+    shifts, dims = (tuple(x) if isinstance(x, Sequence) else (x,) for x in (shifts, dims))
+    if len(shifts) != len(dims):
+        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
+    for shift, dim in zip(shifts, dims, strict=True):
+        axis = _checked_dim(dim, input.ndim)
+        size = input._array.shape[axis]
+        at = -shift % size if size else 0
+        input = cat([narrow(input, axis, at, size - at), narrow(input, axis, 0, at)], axis)
+    return input
+
+
+def repeat(self: Tensor, *args: Any, repeats: Any = None) -> Tensor:
     """Copies of the tensor laid side by side along each dimension; new ones come first."""
-    repeats = tuple(repeats[0]) if len(repeats) == 1 and isinstance(repeats[0], Sequence) else repeats
+    repeats = _several("repeat", args, repeats)
     if len(repeats) < self.ndim:
         raise RuntimeError(
             "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
@@ -382,17 +481,33 @@ def repeat(self: Tensor, *repeats: Any) -> Tensor:
     shape = (1,) * (len(repeats) - self.ndim) + tuple(self.shape)
     interleaved = [n for pair in zip((1,) * len(shape), shape, strict=True) for n in pair]
     spread = [n for pair in zip(repeats, shape, strict=True) for n in pair]
-    return reshape(expand(reshape(self, interleaved), spread), [r * n for r, n in zip(repeats, shape, strict=True)])
+    if any(r < 0 for r in repeats):
+        raise RuntimeError(f"Trying to create tensor with negative dimension: repeats are {list(repeats)}")
+    whole = [r * n for r, n in zip(repeats, shape, strict=True)]
+    return ops.reshape_copy(expand(reshape(self, interleaved), spread), shape=tuple(whole))
+
+
+def tile(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
+    """`repeat`, with missing leading repeats taken as 1."""
+    repeats = _several("tile", args, dims)
+    return repeat(input, [1] * (input.ndim - len(repeats)) + repeats)
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of matrices, zeros below `diagonal`."""
+    _require_matrix("triu", input)
     return ops.triangle(input, diagonal=diagonal, upper=True)
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of matrices, zeros above `diagonal`."""
+    _require_matrix("tril", input)
     return ops.triangle(input, diagonal=diagonal, upper=False)
+
+
+def _require_matrix(name: str, input: Tensor) -> None:
+    if input.ndim < 2:
+        raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
 
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
@@ -409,75 +524,6 @@ def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
 def detach(input: Tensor) -> Tensor:
     """`Tensor.detach` as a function."""
     return input.detach()
-
-
-# ---------------------------------------------------------------- dtype and device
-
-
-def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """The tensor in another dtype or on another device; itself if nothing changes and `copy` is not set.
-
-    Args: `to(dtype)`, `to(device, dtype)` or `to(other)`, and `non_blocking`, `copy`.
-    """
-    dtype, device, copy = kwargs.get("dtype"), kwargs.get("device"), kwargs.get("copy", False)
-    for argument in args:
-        if isinstance(argument, dtypes.dtype):
-            dtype = argument
-        elif isinstance(argument, (str, devices.device)):
-            device = argument
-        elif isinstance(argument, Tensor):
-            dtype, device = argument.dtype, argument.device
-    if device is not None:
-        wanted = devices.require(device).type
-        if wanted == "meta" and self.device.type != "meta":
-            return wrap(symbolic_arrays.meta(self._array.shape, self._array.dtype))
-        if wanted == "cpu" and self.device.type == "meta":
-            raise NotImplementedError("Cannot copy out of meta tensor; no data!")
-    numpy_dtype = self._array.dtype if dtype is None else dtypes.as_numpy(dtype)
-    if numpy_dtype == self._array.dtype:
-        return ops.clone(self) if copy else self
-    return converted(self, numpy_dtype)
-
-
-def converted(x: Tensor, numpy_dtype: np.dtype) -> Tensor:
-    """A cast that autograd follows, where the new dtype can have gradients."""
-    if numpy_dtype.kind in "iub" and x._needs_grad:
-        x = x.detach()
-    return cast(x, dtype=numpy_dtype)
-
-
-def type_as(self: Tensor, other: Tensor) -> Tensor:
-    """In the other's dtype."""
-    return to(self, other.dtype)
-
-
-def _in_dtype(name: str, dtype: dtypes.dtype) -> Any:
-    def method(self: Tensor) -> Tensor:
-        return to(self, dtype)
-
-    method.__name__ = name
-    method.__doc__ = f"`to({dtype})`."
-    return method
-
-
-half, float, double, bfloat16 = (
-    _in_dtype(n, d)
-    for n, d in (
-        ("half", dtypes.float16), ("float", dtypes.float32), ("double", dtypes.float64), ("bfloat16", dtypes.bfloat16)
-    )
-)  # fmt: skip
-int, long, short, char, byte, bool = (
-    _in_dtype(n, d)
-    for n, d in (
-        ("int", dtypes.int32), ("long", dtypes.int64), ("short", dtypes.int16), ("char", dtypes.int8),
-        ("byte", dtypes.uint8), ("bool", dtypes.bool),
-    )
-)  # fmt: skip
-
-
-def cpu(self: Tensor) -> Tensor:
-    """On the CPU."""
-    return to(self, "cpu")
 
 
 # ---------------------------------------------------------------- in place
@@ -498,29 +544,70 @@ def zero_(self: Tensor) -> Tensor:
     return write(self, 0, "zero_")
 
 
-def new_zeros(self: Tensor, *size: Any, dtype: Any = None, **_: Any) -> Tensor:
+def _as_written(name: str, function: Any) -> Any:
+    """The form that writes the function's result, of the same shape, into the tensor."""
+
+    def in_place(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return write(self, function(self, *args, **kwargs), name)
+
+    in_place.__name__ = in_place.__qualname__ = name
+    in_place.__doc__ = f"In-place form of `{name[:-1]}`."
+    return in_place
+
+
+def _as_reshaped(name: str, function: Any) -> Any:
+    """The form that makes the tensor itself the view that the function gives."""
+
+    def in_place(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        check_writable(self, modes.grad)
+        view = function(self, *args, **kwargs)
+        self._array, self._node, self._output, self._cell = view._array, view._node, view._output, view._cell
+        if self._view is not None:
+            self._view = view._view
+        self._cell[0] += 1
+        if self._view is not None:
+            self._view.seen = self._cell[0]
+        return self
+
+    in_place.__name__ = in_place.__qualname__ = name
+    in_place.__doc__ = f"In-place form of `{name[:-1]}`: the tensor itself gets the new shape."
+    return in_place
+
+
+tril_, triu_ = _as_written("tril_", tril), _as_written("triu_", triu)
+squeeze_, unsqueeze_ = _as_reshaped("squeeze_", squeeze), _as_reshaped("unsqueeze_", unsqueeze)
+transpose_, t_ = _as_reshaped("transpose_", transpose), _as_reshaped("t_", t)
+swapaxes_, swapdims_ = _as_reshaped("swapaxes_", transpose), _as_reshaped("swapdims_", transpose)
+
+
+def _options(self: Tensor, options: dict[str, Any]) -> dict[str, Any]:
+    """`dtype` and `device` of this tensor unless given, and `requires_grad`."""
+    return {
+        "dtype": options.get("dtype") or self.dtype, "device": options.get("device") or self.device,
+        "requires_grad": options.get("requires_grad", False),
+    }  # fmt: skip
+
+
+def new_zeros(self: Tensor, *size: Any, **options: Any) -> Tensor:
     """Zeros of this tensor's dtype."""
-    from rushlight.ops.create import zeros
-
-    return zeros(*size, dtype=dtype or self.dtype)
+    return create.zeros(*(size or (options["size"],)), **_options(self, options))
 
 
-def new_ones(self: Tensor, *size: Any, dtype: Any = None, **_: Any) -> Tensor:
+def new_ones(self: Tensor, *size: Any, **options: Any) -> Tensor:
     """Ones of this tensor's dtype."""
-    from rushlight.ops.create import ones
-
-    return ones(*size, dtype=dtype or self.dtype)
+    return create.ones(*(size or (options["size"],)), **_options(self, options))
 
 
-def new_full(self: Tensor, size: Any, fill_value: Any, dtype: Any = None, **_: Any) -> Tensor:
+def new_empty(self: Tensor, *size: Any, **options: Any) -> Tensor:
+    """A tensor of this tensor's dtype whose values are not set."""
+    return create.empty(*(size or (options["size"],)), **_options(self, options))
+
+
+def new_full(self: Tensor, size: Any, fill_value: Any, **options: Any) -> Tensor:
     """One value, in this tensor's dtype."""
-    from rushlight.ops.create import full
-
-    return full(shape_of((size,)), fill_value, dtype=dtype or self.dtype)
+    return create.full(create.shape_of((size,)), fill_value, **_options(self, options))
 
 
-def new_tensor(self: Tensor, data: Any, dtype: Any = None, **_: Any) -> Tensor:
+def new_tensor(self: Tensor, data: Any, **options: Any) -> Tensor:
     """`tensor(data)` in this tensor's dtype."""
-    from rushlight.ops.create import tensor
-
-    return tensor(data, dtype=dtype or self.dtype)
+    return create.tensor(data, **_options(self, options))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from rushlight.autograd.modes import (
     enable_grad as enable_grad,
     inference_mode as inference_mode,
@@ -96,8 +98,6 @@ def _sequence(tensors: Any) -> list[Any]:
 
 def _weights(roots: list[Any], given: Any, create_graph: bool) -> list[Any]:
     """The gradients to start from: ones for tensors of one element."""
-    from rushlight.ops.create import ones_like
-
     weights = [None] * len(roots) if given is None else _sequence(given)
     if len(weights) != len(roots):
         raise RuntimeError(f"got {len(roots)} tensors and {len(weights)} gradients")
@@ -110,7 +110,7 @@ def _weights(roots: list[Any], given: Any, create_graph: bool) -> list[Any]:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
             if root._array.dtype.kind == "c":
                 raise RuntimeError("grad can be implicitly created only for real scalar outputs but got torch.complex")
-            weight = ones_like(root)
+            weight = _one(root)
         elif tuple(weight.shape) != tuple(root.shape):
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[{i}] has a shape of {weight.shape} and output[{i}] has a shape of "
@@ -118,3 +118,14 @@ def _weights(roots: list[Any], given: Any, create_graph: bool) -> list[Any]:
             )
         result.append(weight)
     return result
+
+
+def _one(root: Any) -> Any:
+    """A gradient of 1 for a tensor of one element."""
+    from rushlight.ops.create import ones_like
+    from rushlight.tensor import wrap
+
+    array = root._array
+    if type(array) is not np.ndarray:
+        return ones_like(root)
+    return wrap(np.ones(array.shape, array.dtype))

@@ -102,10 +102,13 @@ class _Walk:
                 self._capture(node, grad)
                 if node not in self.useful:  # type: ignore[operator]
                     continue
-            grads = self._differentiate(node, grad)
-            for edge, part in zip(node.edges, grads, strict=True):
+            for edge, part in zip(node.edges, self._differentiate(node, grad), strict=True):
                 if part is not None and edge is not None:
-                    send(edge, part)
+                    if isinstance(edge, Node) and edge not in at_nodes:  # the most frequent case, without a call
+                        at_nodes[edge] = part
+                        heapq.heappush(pending, (-edge.serial, edge))
+                    else:
+                        send(edge, part)
 
     def _differentiate(self, node: Node, grad: Any) -> list[Any]:
         saved = node.saved
@@ -182,7 +185,8 @@ class _Walk:
 
     def _leaf_gradient(self, leaf: Tensor) -> Any:
         grad = self.at_leaves.get(leaf)
-        return grad if grad is None or not leaf._hooks else self._call_hooks(leaf._hooks, grad)
+        hooks = leaf._hooks
+        return grad if grad is None or hooks is None else self._call_hooks(hooks.before, grad)
 
     # ------------------------------------------------------------ backward: into .grad
 
@@ -195,8 +199,9 @@ class _Walk:
                 grad = self._leaf_gradient(leaf)
                 del leaves[leaf]  # so that nothing else holds the array, and it need not be copied
                 _accumulate(leaf, grad, self.create_graph)
-                for hook in list(leaf.__dict__.get("_post_accumulate_grad_hooks", {}).values()):
-                    hook(leaf)
+                if leaf._hooks is not None:
+                    for hook in list(leaf._hooks.after.values()):
+                        hook(leaf)
             else:
                 del leaves[leaf]
         if chosen:
@@ -241,7 +246,7 @@ def _owned(grad: Any, references: int = 4) -> Any:
         return define.symbolic_arrays.copy(grad)
     if type(grad) is not ndarray:
         return np.asarray(grad)
-    if grad.base is None and grad.flags.owndata and sys.getrefcount(grad) <= references:
+    if grad.base is None and sys.getrefcount(grad) <= references:
         return grad
     return grad.copy()
 
@@ -256,6 +261,8 @@ def _as_tensors(node: Node, saved: tuple) -> tuple:
     for name, value in zip(operation.saved_names, saved, strict=True):
         if name == operation.variadic:
             tensors.append(tuple(_with_history(array, None) for array in value))
+        elif name in operation.extras:
+            tensors.append(None)
         elif type(value) not in (ndarray, SymbolicArray):
             tensors.append(value)
         elif name == "out":

@@ -67,7 +67,10 @@ def edge_of(tensor: Any) -> Any:
 
 def note_write(tensor: Any, name: str) -> None:
     """Raises the version of a tensor's memory and keeps the user's line that wrote."""
-    cell = cell_of(tensor)
+    cell = tensor._cell
+    if cell is None:  # nobody has saved or viewed this memory: no one will ask who wrote
+        tensor._cell = [1, None]
+        return
     cell[0] += 1
     frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("rushlight."):

@@ -10,6 +10,16 @@ from typing import Any
 _next_id = itertools.count().__next__
 
 
+class LeafHooks:
+    """Hooks of a leaf tensor: on its gradient before it is accumulated, on the tensor after that."""
+
+    __slots__ = ("before", "after")
+
+    def __init__(self) -> None:
+        self.before: dict[int, Any] = {}
+        self.after: dict[int, Any] = {}
+
+
 class RemovableHandle:
     """What registering a hook returns: `remove()` takes the hook out again; as a context manager, at the block's end."""
 

@@ -1,10 +1,12 @@
-"""Matrix products for compiled programs: the address of a BLAS `gemm` that is already on the user's machine.
+"""Matrix products for compiled programs: the address of a BLAS `gemm` that is already there.
 
 Sources, best first: the OpenBLAS inside NumPy's wheel; whatever BLAS SciPy was built with, through
-`scipy.linalg.cython_blas` (any vendor, wrapped to the same signature); none. Programs cut a product into blocks of
-rows themselves, one block a worker, so BLAS is kept to one thread while a program runs.
+`scipy.linalg.cython_blas` (any vendor, wrapped to the same signature); none. Programs cut a product
+into blocks of rows themselves, one block a worker, so BLAS is kept to one thread while a program
+runs.
 
-Left out: other routines than gemm, complex numbers, and BLAS libraries that neither NumPy nor SciPy has loaded.
+Left out: other routines than gemm, complex numbers, and BLAS libraries that neither NumPy nor SciPy
+has loaded.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ ROW_MAJOR, NO_TRANSPOSE, TRANSPOSE = 101, 111, 112
 
 @dataclass(frozen=True, slots=True)
 class Blas:
-    """One BLAS: its gemm by NumPy's type character, and how to ask for and set its number of threads (0: no way)."""
+    """One BLAS: gemm by NumPy's type character, getter and setter of its threads (0: none)."""
 
     source: str
     gemm: dict[str, tuple[str, int]]
@@ -35,16 +37,18 @@ class Blas:
 
 
 def gemm_symbol(dtype: np.dtype) -> tuple[str, int] | None:
-    """The name and address of a C function for matrix products of float32 or float64, or None if there is no BLAS.
+    """Name and address of a C function for products of float32 or float64; None without BLAS.
 
-    With T float or double, the integers of the sizes always 64 bits wide, and the flags as in CBLAS (order 101 for
-    row-major, the only one supported; transposition 111 for none, 112 for transposed):
+    With T float or double, the integers of the sizes always 64 bits wide, and the flags as in CBLAS
+    (order 101 for row-major, the only one supported; transposition 111 for none, 112 for
+    transposed):
 
         void gemm(i32 order, i32 transa, i32 transb, i64 m, i64 n, i64 k, T alpha, ptr a, i64 lda,
                   ptr b, i64 ldb, T beta, ptr c, i64 ldc)
 
-    computes c = alpha * op(a) @ op(b) + beta * c, op(a) being m x k, op(b) k x n, c m x n; lda, ldb, ldc are the
-    distances between rows as stored. With beta = 0, c is not read. It may be called from any thread.
+    computes c = alpha * op(a) @ op(b) + beta * c, op(a) being m x k, op(b) k x n, c m x n; lda,
+    ldb, ldc are the distances between rows as stored. With beta = 0, c is not read. It may be
+    called from any thread.
     """
     blas = find_blas()
     return None if blas is None else blas.gemm.get(np.dtype(dtype).char)
@@ -100,7 +104,8 @@ def _address(library: ctypes.CDLL, name: str) -> int:
 # ---- SciPy's BLAS
 
 
-# Row-major c = op(a) op(b) is column-major c' = op(b)' op(a)': the operands change places, the flags stay.
+# Row-major c = op(a) op(b) is column-major c' = op(b)' op(a)': the operands change places, the
+# flags stay.
 SHIM = """
 define void @rushlight_{letter}gemm(i32 %order, i32 %transa, i32 %transb, i64 %m, i64 %n, i64 %k,
     {real} %alpha, ptr %a, i64 %lda, ptr %b, i64 %ldb, {real} %beta, ptr %c, i64 %ldc) {{
@@ -122,7 +127,10 @@ def _from_scipy() -> Blas | None:
     if not all(_is_lp64(capsules.get(f"{letter}gemm")) for letter in "sd"):
         return None
     gemm = {
-        char: (f"rushlight_{letter}gemm", _wrap(letter, real, _capsule_pointer(capsules[f"{letter}gemm"])))
+        char: (
+            f"rushlight_{letter}gemm",
+            _wrap(letter, real, _capsule_pointer(capsules[f"{letter}gemm"])),
+        )
         for char, letter, real in (("f", "s", "float"), ("d", "d", "double"))
     }
     return Blas("scipy", gemm, *_scipy_thread_functions())
@@ -153,7 +161,7 @@ def _wrap(letter: str, real: str, fortran: int) -> int:
 
 
 def shim_text(letter: str, real: str, fortran: int) -> str:
-    """The wrapper's LLVM IR: every argument goes through memory, sizes as 32 bits, flags as characters."""
+    """The wrapper's LLVM IR: all arguments by address, sizes as 32 bits, flags as characters."""
     lines = []
     for index, flag in enumerate(("transb", "transa")):
         lines += [
@@ -197,7 +205,7 @@ def _scipy_thread_functions() -> tuple[int, int]:
 
 
 class _Hold(ctypes.Structure):
-    """Who keeps BLAS to one thread, as the scheduler's hold_enter and hold_leave read and write it."""
+    """Who keeps BLAS to one thread, as hold_enter and hold_leave read and write it."""
 
     _fields_ = [
         ("lock", ctypes.c_int64),
@@ -217,7 +225,7 @@ def _hold() -> _Hold | None:
 
 
 def hold_address() -> int:
-    """What a job hands to the scheduler's hold_enter and hold_leave; 0 if BLAS has no threads to hold."""
+    """What a job hands to hold_enter and hold_leave; 0 if BLAS has no threads to hold."""
     hold = _hold()
     return 0 if hold is None else ctypes.addressof(hold)
 
@@ -239,17 +247,20 @@ class SingleThreaded:
 
 @functools.cache
 def single_threaded() -> AbstractContextManager[None]:
-    """`with single_threaded():` keeps BLAS to one thread, and gives NumPy its threads back afterwards.
+    """`with single_threaded():` keeps BLAS to one thread, then gives NumPy its threads back.
 
-    Costs about a microsecond; jobs with uses_blas=True do the same natively in hundredths. While anyone is inside,
-    the user's own products on other threads run on one thread too: the number belongs to the process.
+    Costs about a microsecond; jobs with uses_blas=True do the same natively in hundredths. While
+    anyone is inside, the user's own products on other threads run on one thread too: the number
+    belongs to the process.
     """
     hold = hold_address()
     if not hold:
         return nullcontext()
     kind = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
     library = scheduler.library()
-    return SingleThreaded(hold, kind(library.address("hold_enter")), kind(library.address("hold_leave")))
+    return SingleThreaded(
+        hold, kind(library.address("hold_enter")), kind(library.address("hold_leave"))
+    )
 
 
 def _let_go() -> None:

@@ -1,21 +1,22 @@
 """The native scheduler of compiled programs: its LLVM IR and the table of its functions.
 
-A job is a list of phases, a phase a number of chunks. The one idea: nobody is in charge. Whoever is free takes
-the next chunk of the running phase by compare-and-swap on a `ticket`, and whoever completes the last chunk of a
-phase opens the next (`advance`). The calling thread is a worker like any other, so a helper that is asleep or
-preempted costs nothing unless it holds a chunk.
+A job is a list of phases, a phase a number of chunks. The one idea: nobody is in charge. Whoever is
+free takes the next chunk of the running phase by compare-and-swap on a `ticket`, and whoever
+completes the last chunk of a phase opens the next (`advance`). The calling thread is a worker like
+any other, so a helper that is asleep or preempted costs nothing unless it holds a chunk.
 
     ticket = generation << 32 | chunks not yet taken      pending = chunks not yet completed
 
-Why a late helper can do no harm. It reads the ticket, then the phase's function, table and size, then swaps the
-ticket for one chunk less. These fields change only after the ticket has counted down to 0 and all chunks are
-completed; a ticket of 0 chunks is never swapped, and the next phase has another generation. So a swap that
-succeeds proves that the fields belonged to the ticket, and without a swap no memory but the pool's own is
-touched. Pools are never freed. A job's memory is read only by those who hold a chunk of it, and by whoever
-advances it, and its caller returns only after the last of them is done.
+Why a late helper can do no harm. It reads the ticket, then the phase's function, table and size,
+then swaps the ticket for one chunk less. These fields change only after the ticket has counted down
+to 0 and all chunks are completed; a ticket of 0 chunks is never swapped, and the next phase has
+another generation. So a swap that succeeds proves that the fields belonged to the ticket, and
+without a swap no memory but the pool's own is touched. Pools are never freed. A job's memory is
+read only by those who hold a chunk of it, and by whoever advances it, and its caller returns only
+after the last of them is done.
 
-Left out: priorities, nested jobs (a second job at the same time runs on its caller's thread alone), and wrap-around
-(a helper stopped between two instructions for exactly 2**32 phases).
+Left out: priorities, nested jobs (a second job at the same time runs on its caller's thread alone),
+and wrap-around (a helper stopped between two instructions for exactly 2**32 phases).
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ import sys
 from collections.abc import Callable
 from string import Template
 
-# Byte offsets in a pool. What different threads write lies on different cache lines (128 bytes: lines come in pairs).
+# Byte offsets in a pool. What different threads write lies on different cache lines (128 bytes:
+# lines come in pairs).
 LINE = 128
 POOL = {
     "TICKET": 0,  # with the phase it stands for: one transfer of a cache line brings all four
@@ -51,7 +53,8 @@ POOL = {
 JOB = {"JOB_TABLE": 0, "JOB_HOLD": 8, "JOB_PARALLEL": 16, "JOB_COUNT": 24, "JOB_PHASES": 32}
 HOLD = {"HOLD_LOCK": 0, "HOLD_USERS": 8, "HOLD_SAVED": 16, "HOLD_GET": 24, "HOLD_SET": 32}
 
-# What one turn of a waiting loop does: tell the core that it waits. (arm64's `yield` is a no-op on most cores.)
+# What one turn of a waiting loop does: tell the core that it waits. (arm64's `yield` is a no-op on
+# most cores.)
 RELAX = {
     "x86_64": ("declare void @llvm.x86.sse2.pause()", "call void @llvm.x86.sse2.pause()"),
     "aarch64": ("declare void @llvm.aarch64.isb(i32)", "call void @llvm.aarch64.isb(i32 15)"),
@@ -59,12 +62,22 @@ RELAX = {
 # A clock that user code may read. (arm64's cycle counter it may not.)
 CLOCK = {
     "x86_64": ("declare i64 @llvm.readcyclecounter()", "call i64 @llvm.readcyclecounter()"),
-    "aarch64": ("declare i64 @llvm.readsteadycounter()", "call i64 @llvm.readsteadycounter()"),
+    "aarch64": (
+        'declare i64 @llvm.read_volatile_register.i64(metadata)\n!0 = !{!"cntvct_el0"}',
+        "call i64 @llvm.read_volatile_register.i64(metadata !0)",
+    ),
 }
-MACHINES = {"AMD64": "x86_64", "amd64": "x86_64", "x86": "x86_64", "arm64": "aarch64", "ARM64": "aarch64"}
+MACHINES = {
+    "AMD64": "x86_64",
+    "amd64": "x86_64",
+    "x86": "x86_64",
+    "arm64": "aarch64",
+    "ARM64": "aarch64",
+}
 
-# PyThread's locks are the portable way to sleep without holding the GIL: they may be taken and released from
-# native code, and released by another thread than the taker (on Linux they are semaphores on a futex).
+# PyThread's locks are the portable way to sleep without holding the GIL: they may be taken and
+# released from native code, and released by another thread than the taker (on Linux they are
+# semaphores on a futex).
 IMPORTS = [
     "PyThread_acquire_lock",
     "PyThread_release_lock",
@@ -92,7 +105,7 @@ $DECLARE_CLOCK
 @current_pool = global ptr null      ; null: none has been started in this process
 @start_pool = global ptr null        ; the Python callable that starts it
 
-; ---- taking chunks ------------------------------------------------------------------------------------
+; ---- taking chunks ----
 
 ; Take a chunk and run it. False if there was none to take.
 define internal i1 @take(ptr %pool) {
@@ -129,8 +142,8 @@ nothing:
   ret i1 false
 }
 
-; Open the next phase; a phase of one chunk is run here and now. Only one thread at a time is ever in here: the
-; one that completed a phase, or the caller at the start.
+; Open the next phase; a phase of one chunk is run here and now. Only one thread at a time is ever
+; in here: the one that completed a phase, or the caller at the start.
 define internal void @advance(ptr %pool) {
 entry:
   %function_at = getelementptr i8, ptr %pool, i64 $FUNCTION
@@ -175,10 +188,11 @@ finish:
   ret void
 }
 
-; ---- waiting, sleeping, waking ------------------------------------------------------------------------
+; ---- waiting, sleeping, waking ----
 
-; Sleep and wake meet as in Dekker's algorithm: the sleeper says "asleep" and then looks for work, the other makes
-; work and then looks for sleepers, all sequentially consistent: one of them sees the other.
+; Sleep and wake meet as in Dekker's algorithm: the sleeper says "asleep" and then looks for work,
+; the other makes work and then looks for sleepers, all sequentially consistent: one of them sees
+; the other.
 define internal void @sleep(ptr %pool, i64 %worker) {
 entry:
   %sleepers_at = getelementptr i8, ptr %pool, i64 $SLEEPERS
@@ -209,7 +223,7 @@ helper:
 stay:
   %swap = cmpxchg ptr %slot, i64 1, i64 0 seq_cst seq_cst
   %unseen = extractvalue { i64, i1 } %swap, 1
-  br i1 %unseen, label %awake, label %block       ; woken meanwhile: the lock is about to be released
+  br i1 %unseen, label %awake, label %block   ; woken meanwhile: the lock will be released
 awake:
   %less = atomicrmw sub ptr %sleepers_at, i64 1 seq_cst
   ret void
@@ -241,8 +255,8 @@ no:
 }
 
 $PLACEMENT
-; Wake one sleeper if there are more chunks than workers awake and the job is not a short one: waking costs the waker
-; 5 to 10 us. One only: the woken one wakes the next.
+; Wake one sleeper if there are more chunks than workers awake and the job is not a short one:
+; waking costs the waker 5 to 10 us. One only: the woken one wakes the next.
 define internal void @wake_one(ptr %pool, i64 %chunks) {
 entry:
   %sleepers_at = getelementptr i8, ptr %pool, i64 $SLEEPERS
@@ -279,7 +293,8 @@ done:
   ret void
 }
 
-; What a helper thread does: take chunks; with none for a while, sleep; leave when the pool is stopped.
+; What a helper thread does: take chunks; with none for a while, sleep; leave when the pool is
+; stopped.
 define void @help(ptr %pool, i64 %worker) {
 entry:
   %spins_at = getelementptr i8, ptr %pool, i64 $SPINS
@@ -360,7 +375,7 @@ define void @read_clock(ptr %answer) {
   ret void
 }
 
-; ---- running a job ------------------------------------------------------------------------------------
+; ---- running a job ----
 
 define internal void @run_shared(ptr %pool, ptr %job) {
 entry:
@@ -395,7 +410,7 @@ loop:
 work:
   %took = call i1 @take(ptr %pool)
   br i1 %took, label %took_one, label %patience
-took_one:                                          ; a long phase may be worth waking somebody for by now
+took_one:           ; a long phase may be worth waking somebody for by now
   %ticket = load atomic i64, ptr %pool monotonic, align 8
   %left = and i64 %ticket, 4294967295
   call void @wake_one(ptr %pool, i64 %left)
@@ -407,7 +422,7 @@ wait:
   $RELAX
   %rest = sub i64 %idle, 1
   br label %loop
-asleep:                                            ; gives this core to a helper that was preempted with a chunk
+asleep:             ; gives this core to a helper that was preempted with a chunk
   call void @lift_bars(ptr %pool)
   call void @sleep(ptr %pool, i64 0)
   br label %loop
@@ -450,7 +465,8 @@ done:
   ret void
 }
 
-; With the helpers if the job has something to share, there are helpers and no other caller has them; else alone.
+; With the helpers if the job has something to share, there are helpers and no other caller has
+; them; else alone.
 define void @execute(ptr %pool, ptr %job) {
 entry:
   %hold_from = getelementptr i8, ptr %job, i64 $JOB_HOLD
@@ -492,8 +508,8 @@ done:
   ret void
 }
 
-; Job.run as CPython calls it, `record` being the bytes object that holds the job: a builtin function, because a
-; call through ctypes costs several times as much.
+; Job.run as CPython calls it, `record` being the bytes object that holds the job: a builtin
+; function, because a call through ctypes costs several times as much.
 define ptr @run_builtin(ptr %record, ptr %ignored) {
 entry:
   %job = call ptr @PyBytes_AsString(ptr %record)
@@ -530,10 +546,10 @@ define void @set_pool(ptr %pool, ptr %start) {
   ret void
 }
 
-; ---- BLAS at one thread -------------------------------------------------------------------------------
+; ---- BLAS at one thread ----
 
-; The number of BLAS's threads belongs to the process: the first who enters notes it and sets one, the last who leaves
-; sets it back, unless the user has changed it meanwhile.
+; The number of BLAS's threads belongs to the process: the first who enters notes it and sets one,
+; the last who leaves sets it back, unless the user has changed it meanwhile.
 define internal void @hold_lock(ptr %hold) {
 entry:
   br label %loop
@@ -606,11 +622,12 @@ done:
 """)
 
 
-# Linux wakes a thread on the core of its waker if no other core looks idle to it, and on virtual machines a core that
-# has been idle for a millisecond does not (the host has taken it away): helper and caller then shared one core for
-# 1.8 ms beside an idle one. So the waker bars its own core to the helper. The bar stays, because a system call costs
-# 3 us, until the caller itself goes to sleep: then its core is the one to run a helper that was preempted.
-# Two who change a bar at once may leave the note and the fact different; that costs time, and the next change ends it.
+# Linux wakes a thread on the core of its waker if no other core looks idle to it, and on virtual
+# machines a core that has been idle for a millisecond does not (the host has taken it away): helper
+# and caller then shared one core for 1.8 ms beside an idle one. So the waker bars its own core to
+# the helper. The bar stays, because a system call costs 3 us, until the caller itself goes to
+# sleep: then its core is the one to run a helper that was preempted. Two who change a bar at once
+# may leave the note and the fact different; that costs time, and the next change ends it.
 PLACEMENT = Template("""
 declare i32 @sched_getcpu()
 declare i32 @sched_setaffinity(i32, i64, ptr)
@@ -644,7 +661,7 @@ set:
   %new = and i64 %old, %inverse
   store i64 %new, ptr %word_at
   %id = trunc i64 %thread to i32
-  %result = call i32 @sched_setaffinity(i32 %id, i64 $CORES_SIZE, ptr %others)   ; fails if no other core is left
+  %result = call i32 @sched_setaffinity(i32 %id, i64 $CORES_SIZE, ptr %others) ; may fail
   store atomic i64 %bar, ptr %barred_at monotonic, align 8
   br label %done
 done:
@@ -713,7 +730,7 @@ def scheduler_text() -> str:
 
 
 class Library:
-    """A compiled module. Its code lives as long as the process, because helper threads may be in it."""
+    """A compiled module. Its code is never freed, because helper threads may be in it."""
 
     def __init__(self, text: str, optimization: int = 1) -> None:
         from llvmlite import binding as llvm
@@ -724,7 +741,9 @@ class Library:
             function = getattr(ctypes.pythonapi, name)
             llvm.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
         llvm.add_symbol("_Py_NoneStruct", id(None))
-        machine = llvm.Target.from_default_triple().create_target_machine(opt=optimization, jit=True)
+        machine = llvm.Target.from_default_triple().create_target_machine(
+            opt=optimization, jit=True
+        )
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(text), machine)
         self._engine.finalize_object()
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._engine))
@@ -742,6 +761,7 @@ class Library:
 def library() -> Library:
     """The scheduler, compiled at the first call.
 
-    Not optimized: that took 60 to 150 ms instead of 15, and what costs here is the memory traffic between cores.
+    Not optimized: that took 60 to 150 ms instead of 15, and what costs here is the memory traffic
+    between cores.
     """
     return Library(scheduler_text(), optimization=0)

@@ -16,7 +16,7 @@ from rushlight.ops import define
 from rushlight.ops.define import op
 from rushlight.ops.elementwise import logsigmoid, mul, where
 from rushlight.ops.index import nll_rows, take
-from rushlight.ops.loss import absolute_error, huber_error, logistic_error, squared_error
+from rushlight.ops.loss import absolute_error, cross_entropy_mean, huber_error, logistic_error, squared_error
 from rushlight.ops.reduce import log_softmax, mean, sum as sum_of
 from rushlight.tensor import Tensor
 
@@ -214,7 +214,7 @@ def cross_entropy(
     """
     if weight is None and reduction == "mean" and label_smoothing == 0.0 and _are_plain(input, target):
         try:
-            return mean(nll_rows(log_softmax(input, axis=1), target), axis=None)
+            return cross_entropy_mean(input, target)
         except IndexError:
             raise _out_of_bounds(target, input.shape[1], ignore_index) from None
     reduction = _chosen(size_average, reduce, reduction)

@@ -266,6 +266,8 @@ def arange(
         raise RuntimeError("step must be nonzero")
     if (end - start) * step < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    if dtype is not None and dtypes.as_numpy(dtype).kind in "iu":
+        start, end, step = int(start), int(end), int(step)
     if dtype is None:
         dtype = dtypes.int64 if all(isinstance(x, int) for x in (start, end, step)) else dtypes.get_default_dtype()
     return _finish(_namespace(device).arange(start, end, step, dtypes.as_numpy(dtype)), requires_grad)

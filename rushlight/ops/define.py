@@ -127,29 +127,41 @@ def refuse_value(tensor: Tensor, what: str) -> None:
 
 
 class _Formula:
-    """A derivative formula and where its arguments are found on a node."""
+    """A derivative formula and where its arguments are found on a node.
+
+    `takes` says how `Op.differentiate` is to call it: with nothing more (NONE), with all saved values (ALL), with
+    the saved value `at` (ONE), or with what `getters` find (ANY).
+    """
+
+    NONE, ALL, ONE, ANY = range(4)
 
     def __init__(self, function: Callable[..., Any], op: Op):
-        self.function = function
-        names = list(inspect.signature(function).parameters)[2:]
-        self.saved = [name for name in names if name == "out" or name in op.inputs or name == op.variadic]
-        self.names = names
-        self.op = op
+        self.function, self.op = function, op
+        self.names = list(inspect.signature(function).parameters)[2:]
+        self.saved = [n for n in self.names if n == "out" or n in op.inputs or n == op.variadic or n in op.extras]
 
     def bind(self, saved_names: list[str]) -> None:
         """Fixes where the arguments are, once all formulas of the operation are known."""
-        op, function, names = self.op, self.function, self.names
+        names, op = self.names, self.op
         self.saves_shapes = any(name.endswith(("_shape", "_dtype")) and name not in op.attributes for name in names)
-        if names == saved_names:
-            self.call = lambda node, saved, xp, grad: function(xp, grad, *saved)
+        self.at, self.getters = 0, [_argument_getter(name, op, saved_names) for name in names]
+        self.takes = self.ANY
+        if not names:
+            self.takes = self.NONE
+        elif names == saved_names:
+            self.takes = self.ALL
         elif len(names) == 1 and names[0] in saved_names:
-            at = saved_names.index(names[0])
-            self.call = lambda node, saved, xp, grad: function(xp, grad, saved[at])
-        elif not names:
-            self.call = lambda node, saved, xp, grad: function(xp, grad)
-        else:
-            getters = [_argument_getter(name, op, saved_names) for name in names]
-            self.call = lambda node, saved, xp, grad: function(xp, grad, *[get(node, saved) for get in getters])
+            self.takes, self.at = self.ONE, saved_names.index(names[0])
+
+    def call(self, node: Node, saved: tuple, xp: Any, grad: Any) -> Any:
+        takes = self.takes
+        if takes == 0:
+            return self.function(xp, grad)
+        if takes == 1:
+            return self.function(xp, grad, *saved)
+        if takes == 2:
+            return self.function(xp, grad, saved[self.at])
+        return self.function(xp, grad, *[get(node, saved) for get in self.getters])
 
 
 def _argument_getter(name: str, op: Op, saved_names: list[str]) -> Callable[[Node, tuple], Any]:
@@ -157,7 +169,8 @@ def _argument_getter(name: str, op: Op, saved_names: list[str]) -> Callable[[Nod
         at = saved_names.index(name)
         return lambda node, saved: saved[at]
     if name in op.attributes:
-        return lambda node, saved: node.attrs[name]
+        default = op.attributes[name]
+        return lambda node, saved: node.attrs.get(name, default) if node.attrs else default
     stem, _, what = name.rpartition("_")
     if what in ("shape", "dtype") and (stem in op.inputs or stem == op.variadic):
         which = 0 if what == "shape" else 1
@@ -180,21 +193,24 @@ class Op:
         view: the result shares the input's memory.
         waist: the waist function that this operation is on Tensors.
         promote_from: the first operand that takes part in promotion.
+        extras: names of intermediate values that `forward` returns behind its result, `(out, *extras)`, for formulas
+            to use instead of computing them again. They are None where the derivative is itself differentiated.
         grad_name: the name of its nodes, as PyTorch's: "Mul" gives "MulBackward0".
     """
 
     def __init__(
         self, forward: Callable[..., Any], elementwise: bool = False, floats: bool = False, view: bool = False,
         waist: str | None = None, grad_name: str | None = None, name: str | None = None, promote_from: int = 0,
+        extras: tuple[str, ...] = (),
     ):  # fmt: skip
         parameters = list(inspect.signature(forward).parameters.values())[1:]
         kind = inspect.Parameter
         self.forward, self.name = forward, name or forward.__name__.rstrip("_")
         self.inputs = [p.name for p in parameters if p.kind == kind.POSITIONAL_OR_KEYWORD]
         self.variadic = next((p.name for p in parameters if p.kind == kind.VAR_POSITIONAL), None)
-        self.attributes = [p.name for p in parameters if p.kind == kind.KEYWORD_ONLY]
+        self.attributes = {p.name: p.default for p in parameters if p.kind == kind.KEYWORD_ONLY}
         self.elementwise, self.floats, self.view = elementwise or floats, floats, view
-        self.promote_from = promote_from
+        self.promote_from, self.extras = promote_from, extras
         self.formulas: list[_Formula | None] = [None] * len(self.inputs)
         self.differentiable, self.saved_names, self.saves_shapes = False, [], False
         self.saves_out, self.joint = False, None
@@ -234,7 +250,7 @@ class Op:
 
     def _plan(self, formulas: list[_Formula]) -> None:
         """Decides, from what the formulas ask for, what a node keeps."""
-        order = [*self.inputs, "out", self.variadic]
+        order = [*self.inputs, "out", *self.extras, self.variadic]
         self.saved_names = sorted({name for formula in formulas for name in formula.saved}, key=order.index)
         for formula in formulas:
             formula.bind(self.saved_names)
@@ -247,7 +263,7 @@ class Op:
         """What to keep when these inputs need gradients: (picks it from inputs, out and rest; inputs kept; is out kept)."""
         formulas = [self.joint] if self.joint else [f for f, need in zip(self.formulas, needed, strict=True) if f and need]
         names = {name for formula in formulas for name in formula.saved}
-        order = [*self.inputs, "out", self.variadic]
+        order = [*self.inputs, "out", *self.extras, self.variadic]
         at = [order.index(name) if name in names else -1 for name in self.saved_names]  # -1: None stands there
         pick = (lambda values: ()) if not at else itemgetter(*at) if len(at) > 1 else (lambda values, i=at[0]: (values[i],))
         plan = pick, [i for i in at if 0 <= i < len(self.inputs)], "out" in names
@@ -256,9 +272,11 @@ class Op:
 
     # ------------------------------------------------------------ recording and differentiating
 
-    def record(self, result: Tensor, inputs: tuple, arrays: tuple, attrs: dict[str, Any] | None) -> Node:
+    def record(
+        self, result: Tensor, inputs: tuple, arrays: tuple, attrs: dict[str, Any] | None, extras: tuple = ()
+    ) -> Node:
         """Makes the node of a result and attaches it."""
-        node = self.make_node(inputs, arrays, result._array, attrs)
+        node = self.make_node(inputs, arrays, result._array, attrs, extras)
         if self.saves_out:
             self.watch_out(node, result)
         result._node = node
@@ -273,7 +291,9 @@ class Op:
                 cell = result._cell = [0, None]
             node.cells += (cell, cell[0])
 
-    def make_node(self, inputs: tuple, arrays: tuple, out: Any, attrs: dict[str, Any] | None) -> Node:
+    def make_node(
+        self, inputs: tuple, arrays: tuple, out: Any, attrs: dict[str, Any] | None, extras: tuple = ()
+    ) -> Node:
         node = _new(self.node_class)
         node.serial = next_serial()
         node.hooks = node.node_hooks = None
@@ -285,9 +305,9 @@ class Op:
         pick, kept, _ = self.plans.get(needed) or self.plan_for(needed)
         if self.variadic:
             fixed = len(self.inputs)
-            node.saved = pick((*arrays[:fixed], out, tuple(arrays[fixed:]), None))
+            node.saved = pick((*arrays[:fixed], out, *extras, tuple(arrays[fixed:]), None))
         else:
-            node.saved = pick((*arrays, out, None))
+            node.saved = pick((*arrays, out, *extras, None))
         cells: tuple = ()
         for i in kept:
             if inputs[i].__class__ not in NUMBERS:
@@ -304,15 +324,21 @@ class Op:
         """The gradients of a node's inputs; None where none is needed."""
         if self.joint:
             return self.joint.call(node, saved, xp, grad)
-        grads = []
+        grads, shapes = [], node.shapes if self.elementwise else None
         for i, edge in enumerate(node.edges):
             formula = self.formulas[i]
             if edge is None or formula is None:
                 grads.append(None)
                 continue
-            result = formula.call(node, saved, xp, grad)
-            if self.elementwise and node.shapes is not None and result.shape != node.shapes[i][0]:
-                result = sum_to_shape(xp, result, node.shapes[i][0])
+            takes = formula.takes  # the most frequent cases without another call
+            if takes == 1:
+                result = formula.function(xp, grad, *saved)
+            elif takes == 0:
+                result = formula.function(xp, grad)
+            else:
+                result = formula.call(node, saved, xp, grad)
+            if shapes is not None and result.shape != shapes[i][0]:
+                result = sum_to_shape(xp, result, shapes[i][0])
             grads.append(result)
         return grads
 
@@ -332,11 +358,14 @@ class Op:
         arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
         xp = namespace_of(*arrays)
         out = self.run(xp, arrays, attrs)
+        extras: tuple = ()
+        if self.extras:
+            out, *extras = out  # type: ignore[assignment]
         result = wrap(out if out.__class__ is ndarray or out.__class__ is SymbolicArray else np.asarray(out))
         if self.view:
             note_view(result, tensors[0], self, attrs)
         if self.differentiable and modes.grad and _any_needs_grad(tensors):
-            self.record(result, tensors, arrays, attrs)
+            self.record(result, tensors, arrays, attrs, tuple(extras))
         return result
 
     def run(self, xp: Any, arrays: tuple, attrs: dict[str, Any] | None) -> Any:
@@ -395,8 +424,8 @@ def _direct_function(forward: Callable[..., Any], op: Op) -> Callable[..., Any] 
 
 
 def _unary(op: Op) -> Any:
-    compute, general, record = op.direct or (lambda x: op.forward(numpy_arrays, x)), op.general, op.record
-    floats = op.floats
+    compute, general = op.direct or (lambda x: op.forward(numpy_arrays, x)), op.general
+    floats, record = op.floats, _unary_recorder(op)
 
     def call(x: Tensor) -> Tensor:
         try:
@@ -416,28 +445,70 @@ def _unary(op: Op) -> Any:
         result._array, result._needs_grad, result._output = out, False, 0
         result._node = result._grad = result._cell = result._view = result._hooks = None
         if x._needs_grad and modes.grad and op.differentiable:
-            record(result, (x,), (a,), None)
+            record(result, x, a, out)
         return result
 
     return call
 
 
+def _unary_recorder(op: Op) -> Callable[..., None]:
+    """`Op.record` for one input, without loops."""
+    node_class = op.node_class
+
+    def record(result: Tensor, x: Tensor, a: Any, out: Any) -> None:
+        node = _new(node_class)
+        node.serial = next_serial()
+        node.hooks = node.node_hooks = node.attrs = node.shapes = None
+        node.edges = (edge_of(x),)
+        pick, kept, keeps_out = op.plans.get(_ALONE) or op.plan_for(_ALONE)
+        node.saved = pick((a, out, None))
+        if kept:
+            cell = cell_of(x)
+            node.cells = (cell, cell[0])
+        elif keeps_out:
+            result._cell = cell = [0, None]
+            node.cells = (cell, 0)
+        else:
+            node.cells = ()
+        if kept and keeps_out:
+            result._cell = cell = [0, None]
+            node.cells += (cell, 0)
+        if op.saves_shapes:
+            node.shapes = ((a.shape, a.dtype),)
+        result._node = node
+        result._needs_grad = True
+
+    return record
+
+
+_ALONE = (True,)
+
+
 def _binary(op: Op) -> Any:
-    compute, general, record = op.direct or (lambda x, y: op.forward(numpy_arrays, x, y)), op.general, op.record
-    floats = op.floats
+    compute, general = op.direct or (lambda x, y: op.forward(numpy_arrays, x, y)), op.general
+    floats, record = op.floats, _binary_recorder(op)
 
     def call(x: Any, y: Any) -> Any:
         try:
-            a, b = x._array, y._array
+            a = x._array
+            kind = y.__class__
+            if kind is float or kind is int:
+                b = y
+                if a.__class__ is not ndarray or recording or a.dtype.char not in "fd":
+                    return general((x, y))
+                y_needs_grad = False
+            else:
+                b = y._array
+                if (
+                    a.dtype is not b.dtype
+                    or a.__class__ is not ndarray
+                    or b.__class__ is not ndarray
+                    or recording
+                    or (floats and a.dtype.kind != "f")
+                ):
+                    return general((x, y))
+                y_needs_grad = y._needs_grad
         except AttributeError:
-            return general((x, y))
-        if (
-            a.dtype is not b.dtype
-            or a.__class__ is not ndarray
-            or b.__class__ is not ndarray
-            or recording
-            or (floats and a.dtype.kind != "f")
-        ):
             return general((x, y))
         token = _set_quiet(_quiet_value)
         try:
@@ -451,18 +522,52 @@ def _binary(op: Op) -> Any:
         result = _new(Tensor)
         result._array, result._needs_grad, result._output = out, False, 0
         result._node = result._grad = result._cell = result._view = result._hooks = None
-        if (x._needs_grad or y._needs_grad) and modes.grad and op.differentiable:
-            record(result, (x, y), (a, b), None)
+        if (y_needs_grad or x._needs_grad) and modes.grad and op.differentiable:
+            record(result, x, y, a, b, out, y_needs_grad)
         return result
 
     return call
 
 
+def _binary_recorder(op: Op) -> Callable[..., None]:
+    """`Op.record` for two inputs, without loops. The second may be a Python number."""
+    node_class = op.node_class
+
+    def record(result: Tensor, x: Tensor, y: Any, a: Any, b: Any, out: Any, y_needs_grad: bool) -> None:
+        node = _new(node_class)
+        node.serial = next_serial()
+        node.hooks = node.node_hooks = node.attrs = node.shapes = None
+        x_needs_grad = x._needs_grad
+        node.edges = (edge_of(x) if x_needs_grad else None, edge_of(y) if y_needs_grad else None)
+        needed = x_needs_grad, y_needs_grad
+        pick, kept, keeps_out = op.plans.get(needed) or op.plan_for(needed)
+        node.saved = pick((a, b, out, None))
+        cells: tuple = ()
+        for i in kept:
+            if i == 0:
+                cell = cell_of(x)
+                cells += (cell, cell[0])
+            elif b is not y:  # not a number
+                cell = cell_of(y)
+                cells += (cell, cell[0])
+        if keeps_out:
+            result._cell = cell = [0, None]
+            cells += (cell, 0)
+        node.cells = cells
+        if b is not y and a.shape != b.shape:
+            node.shapes = ((a.shape, a.dtype), (b.shape, b.dtype))
+        result._node = node
+        result._needs_grad = True
+
+    return record
+
+
 def _nary(op: Op) -> Any:
     elementwise, forward, general, record, view = op.elementwise, op.forward, op.general, op.record, op.view
+    has_extras = bool(op.extras)
 
     def call(*inputs: Any, **attrs: Any) -> Any:
-        if elementwise or recording:
+        if recording or (elementwise and len(inputs) > 1):
             return _or_type_error(general(inputs, attrs), op, inputs)
         needs_grad, arrays = False, []
         for x in inputs:
@@ -470,7 +575,7 @@ def _nary(op: Op) -> Any:
                 a = x._array
             except AttributeError:
                 return _or_type_error(general(inputs, attrs), op, inputs)
-            if a.__class__ is not ndarray:
+            if a.__class__ is not ndarray or elementwise and a.dtype.kind != "f":
                 return general(inputs, attrs)
             arrays.append(a)
             if x._needs_grad:
@@ -482,6 +587,9 @@ def _nary(op: Op) -> Any:
             raise op.explained(error, tuple(arrays)) from None
         finally:
             _reset_quiet(token)
+        extras: Any = ()
+        if has_extras:
+            out, *extras = out
         if out.__class__ is not ndarray:
             out = np.asarray(out)
         result = _new(Tensor)
@@ -490,7 +598,7 @@ def _nary(op: Op) -> Any:
         if view:
             note_view(result, inputs[0], op, attrs)
         if needs_grad and modes.grad and op.differentiable:
-            record(result, inputs, arrays, attrs)
+            record(result, inputs, arrays, attrs, extras)
         return result
 
     return call

@@ -6,14 +6,21 @@ shape by `define.Op`; formulas need not care.
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import Any
+
+import numpy as np
 
 from rushlight.ops.define import op
 
 
 def _zero(xp: Any, grad: Any) -> Any:
     return xp.full(grad.shape, 0, grad.dtype)
+
+
+def _copy(xp: Any, x: Any) -> Any:
+    return xp.astype(x, x.dtype)
 
 
 # ---------------------------------------------------------------- arithmetic
@@ -115,7 +122,18 @@ def pow(xp, x, y):
             return xp.square(x)
         if y == 0.5:
             return xp.sqrt(x)
+    elif y.dtype.kind == "i":
+        return _integer_power(xp, x, y)
     return xp.pow(x, y)
+
+
+def _integer_power(xp: Any, x: Any, y: Any) -> Any:
+    """Integers to integers, where negative powers are 0 but for those of 1 and -1 (NumPy refuses them)."""
+    is_negative = xp.less(y, 0)
+    power = xp.pow(x, xp.where(is_negative, 0, y))
+    sign_of_minus_one = 1 - 2 * xp.bitwise_and(y, 1)
+    inverse = xp.where(xp.equal(x, 1), 1, xp.where(xp.equal(x, -1), sign_of_minus_one, 0))
+    return xp.astype(xp.where(is_negative, inverse, power), y.dtype)
 
 
 pow.derivative(x=_pow_base_gradient, y=_pow_exponent_gradient)
@@ -150,7 +168,7 @@ abs.derivative(x=lambda xp, grad, x: grad * xp.sign(x))
 
 @op(elementwise=True, waist="sign")
 def sign(xp, x):
-    return xp.sign(x)
+    return _copy(xp, x) if x.dtype.kind == "b" else xp.sign(x)
 
 
 sign.derivative(x=_zero)
@@ -166,7 +184,7 @@ reciprocal.derivative(x=lambda xp, grad, out: -grad * out * out)
 
 @op(elementwise=True, waist="square", grad_name="Pow")
 def square(xp, x):
-    return xp.square(x)
+    return xp.astype(x, np.dtype(np.int64)) if x.dtype.kind == "b" else xp.square(x)
 
 
 square.derivative(x=lambda xp, grad, x: grad * (2 * x))
@@ -216,7 +234,7 @@ addcdiv.derivative(
 def lerp(xp, x, y, weight):
     """Linear interpolation `x + weight (y - x)`; from the end y where that is nearer, as PyTorch does."""
     if not hasattr(weight, "shape"):
-        return x + weight * (y - x) if weight < 0.5 else y - (y - x) * (1 - weight)
+        return x + weight * (y - x) if builtins.abs(weight) < 0.5 else y - (y - x) * (1 - weight)
     return xp.where(xp.less(xp.abs(weight), 0.5), x + weight * (y - x), y - (y - x) * (1 - weight))
 
 
@@ -232,7 +250,7 @@ lerp.derivative(
 
 @op(elementwise=True, waist="floor")
 def floor(xp, x):
-    return x if x.dtype.kind in "iu" else xp.floor(x)
+    return _copy(xp, x) if x.dtype.kind in "iu" else xp.floor(x)
 
 
 floor.derivative(x=_zero)
@@ -240,7 +258,7 @@ floor.derivative(x=_zero)
 
 @op(elementwise=True, waist="ceil")
 def ceil(xp, x):
-    return x if x.dtype.kind in "iu" else xp.ceil(x)
+    return _copy(xp, x) if x.dtype.kind in "iu" else xp.ceil(x)
 
 
 ceil.derivative(x=_zero)
@@ -249,7 +267,7 @@ ceil.derivative(x=_zero)
 @op(elementwise=True, waist="round")
 def round(xp, x):
     """To the nearest integer, halves to the even one."""
-    return x if x.dtype.kind in "iu" else xp.round(x)
+    return _copy(xp, x) if x.dtype.kind in "iu" else xp.round(x)
 
 
 round.derivative(x=_zero)
@@ -257,7 +275,7 @@ round.derivative(x=_zero)
 
 @op(elementwise=True, waist="trunc")
 def trunc(xp, x):
-    return x if x.dtype.kind in "iu" else xp.trunc(x)
+    return _copy(xp, x) if x.dtype.kind in "iu" else xp.trunc(x)
 
 
 trunc.derivative(x=_zero)
@@ -587,6 +605,47 @@ def _inside(xp: Any, x: Any, low: Any, high: Any) -> Any:
 
 
 clamp_numbers.derivative(x=lambda xp, grad, x, low, high: xp.where(_inside(xp, x, low, high), grad, 0.0))
+
+
+@op(elementwise=True, grad_name="ClampMin")
+def clamp_below(xp, x, low):
+    """`clamp` with a tensor for the lower limit; a NaN on either side stays."""
+    return xp.maximum(x, low)
+
+
+clamp_below.derivative(
+    x=lambda xp, grad, x, low: xp.where(xp.greater_equal(x, low), grad, 0.0),
+    low=lambda xp, grad, x, low: xp.where(xp.less(x, low), grad, 0.0),
+)
+
+
+@op(elementwise=True, grad_name="ClampMax")
+def clamp_above(xp, x, high):
+    """`clamp` with a tensor for the upper limit."""
+    return xp.minimum(x, high)
+
+
+clamp_above.derivative(
+    x=lambda xp, grad, x, high: xp.where(xp.less_equal(x, high), grad, 0.0),
+    high=lambda xp, grad, x, high: xp.where(xp.greater(x, high), grad, 0.0),
+)
+
+
+@op(elementwise=True, grad_name="Clamp")
+def clamp_between(xp, x, low, high):
+    """`clamp` with tensors for both limits; where they cross, the upper one wins."""
+    return xp.minimum(xp.maximum(x, low), high)
+
+
+clamp_between.derivative(
+    x=lambda xp, grad, x, low, high: xp.where(_inside(xp, x, low, high), grad, 0.0),
+    low=lambda xp, grad, x, low, high: xp.where(
+        xp.logical_and(xp.less(low, high), xp.less(x, low)), grad, 0.0
+    ),
+    high=lambda xp, grad, x, low, high: xp.where(
+        xp.logical_or(xp.greater(x, high), xp.less(high, low)), grad, 0.0
+    ),
+)
 
 
 @op(elementwise=True, waist="equal")

@@ -23,13 +23,39 @@ def in_place(function: Any, name: str | None = None) -> Callable[..., Tensor]:
     """The in-place form of an elementwise operation: `add_(x, y)` writes `x + y` into x and returns x."""
     operation: Op = function.op
     name = name or operation.name + "_"
+    compute = operation.direct if isinstance(operation.direct, np.ufunc) else None
 
     def call(x: Tensor, *others: Any, **attrs: Any) -> Tensor:
+        if compute is not None and len(others) == 1 and not define.recording:
+            if _quickly(compute, x, others[0]):
+                note_write(x, name)
+                return x
         return apply_in_place(operation, name, x, others, attrs)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"In-place form of `{operation.name}`: writes the result into the tensor itself and returns it."
     return call
+
+
+def _quickly(compute: np.ufunc, x: Any, y: Any) -> bool:
+    """The short path of `x op= y`, if it applies: plain arrays of one dtype (or a number), nothing to record."""
+    try:
+        a = x._array
+        b = y if y.__class__ is float or y.__class__ is int else y._array
+        if a.__class__ is not ndarray or a.dtype.char not in "fd" or not a.flags.writeable:
+            return False
+        if b is not y and (b.__class__ is not ndarray or b.dtype is not a.dtype or y._needs_grad and modes.grad):
+            return False
+        if x._needs_grad and modes.grad:
+            return False
+        token = _set_quiet(_quiet_value)
+        try:
+            compute(a, b, a)
+        finally:
+            _reset_quiet(token)
+        return True
+    except (AttributeError, ValueError):  # let the long path explain
+        return False
 
 
 def apply_in_place(operation: Op, name: str, x: Tensor, others: tuple, attrs: dict[str, Any]) -> Tensor:
@@ -45,7 +71,7 @@ def apply_in_place(operation: Op, name: str, x: Tensor, others: tuple, attrs: di
                 lift(tensor)
     arrays = tuple([t if t.__class__ in NUMBERS else t._array for t in operands])
     target, xp = x._array, namespace_of(*arrays)
-    node = operation.make_node(operands, arrays, target, attrs) if recorded else None  # of the old history
+    node = _node_of_write(operation, xp, operands, arrays, attrs) if recorded else None  # of the old history
     out = _write(operation, xp, target, arrays, attrs)
     note_write(x, name)
     if node is not None:
@@ -53,6 +79,18 @@ def apply_in_place(operation: Op, name: str, x: Tensor, others: tuple, attrs: di
             operation.watch_out(node, x)
         rewrite(x, _cast_back(node, out, x), view_scatter_node)
     return x
+
+
+def _node_of_write(operation: Op, xp: Any, operands: tuple, arrays: tuple, attrs: dict[str, Any]) -> Node:
+    """The node of an in-place operation. A formula that asks for what is about to be overwritten gets a copy of it."""
+    x, target = operands[0], arrays[0]
+    needed = tuple([t.__class__ not in NUMBERS and t._needs_grad for t in operands])
+    _, kept, _ = operation.plans.get(needed) or operation.plan_for(needed)
+    if 0 in kept:
+        before = define.wrap(xp.astype(target, target.dtype))
+        before._node, before._output, before._needs_grad = x.grad_fn, x._output, x._needs_grad
+        operands, arrays = (before, *operands[1:]), (before._array, *arrays[1:])
+    return operation.make_node(operands, arrays, target, attrs)
 
 
 def _write(operation: Op, xp: Any, target: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from rushlight.ops.define import op, sum_to_shape
 
 
@@ -97,3 +99,37 @@ layer_norm.derivative(
     ),
     bias=lambda xp, grad, bias_shape: sum_to_shape(xp, grad, bias_shape),
 )
+
+
+# ---------------------------------------------------------------- cross entropy of class numbers
+
+
+@op(grad_name="NllLoss", extras=("exponentials", "totals"))
+def cross_entropy_mean(xp, x, target):
+    """The mean over rows i of log(sum_j exp(x[i, j])) - x[i, target[i]], for x (rows, classes).
+
+    One operation, since in NumPy the composition of log_softmax and nll takes twice the passes. `target` holds
+    class numbers that are in range: `nn.functional.cross_entropy` has seen to that.
+    """
+    shifted = x - xp.max(x, axis=1, keepdims=True)
+    e = xp.exp(shifted)
+    total = xp.sum(e, axis=1, keepdims=True)
+    picked = xp.index_get(shifted, _rows(x), target, spec=(("array", 0), ("array", 1)))
+    return (xp.sum(xp.log(total)) - xp.sum(picked)) / x.shape[0], e, total
+
+
+def _rows(x: Any) -> np.ndarray:
+    return np.arange(x.shape[0])
+
+
+def _cross_entropy_gradient(xp: Any, grad: Any, x: Any, target: Any, exponentials: Any, totals: Any) -> Any:
+    """softmax(x) less 1 at the target, over the number of rows."""
+    if exponentials is None:
+        exponentials = xp.exp(x - xp.max(x, axis=1, keepdims=True))
+        totals = xp.sum(exponentials, axis=1, keepdims=True)
+    rate = grad / x.shape[0]
+    is_target = xp.equal(xp.reshape(target, (-1, 1)), np.arange(x.shape[1]))
+    return (exponentials / totals - is_target) * rate
+
+
+cross_entropy_mean.derivative(x=_cross_entropy_gradient)

@@ -140,7 +140,7 @@ var.derivative(x=_var_gradient)
 @op
 def logsumexp(xp, x, *, axis=None, keepdims=False):
     """log(sum(exp(x))), with the largest element taken out first so that nothing overflows."""
-    top = xp.max(x, axis=axis, keepdims=True)
+    top = xp.max(x, axis=axis, keepdims=True) if count(x.shape, axis) else xp.full(kept_shape(x.shape, axis), 0, x.dtype)
     top = xp.where(xp.isinf(top), 0.0, top)
     total = xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
     return total if keepdims else xp.reshape(total, _reduced_shape(x.shape, axis))
@@ -158,6 +158,8 @@ logsumexp.derivative(
 
 @op
 def softmax(xp, x, *, axis):
+    if not x.shape[axis]:
+        return xp.astype(x, x.dtype)
     e = xp.exp(x - xp.max(x, axis=axis, keepdims=True))
     return e / xp.sum(e, axis=axis, keepdims=True)
 
@@ -167,6 +169,8 @@ softmax.derivative(x=lambda xp, grad, out, axis: out * (grad - xp.sum(grad * out
 
 @op
 def log_softmax(xp, x, *, axis):
+    if not x.shape[axis]:
+        return xp.astype(x, x.dtype)
     shifted = x - xp.max(x, axis=axis, keepdims=True)
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
 

@@ -96,11 +96,16 @@ slice_.derivative(x=lambda xp, grad, x_shape, index: embed(xp, grad, x_shape, in
 
 @op(view=True, grad_name="Select")
 def select(xp, x, *, axis, position):
-    return xp.slice(x, (slice(None),) * axis + (position,))
+    return xp.slice(x, _at(axis, position))
+
+
+def _at(axis: int, position: int) -> tuple:
+    """The index of one position along an axis. With `...` NumPy gives a view even where no dimension is left."""
+    return (*(slice(None),) * axis, position, Ellipsis)
 
 
 select.derivative(
-    x=lambda xp, grad, x_shape, axis, position: embed(xp, grad, x_shape, (slice(None),) * axis + (position,))
+    x=lambda xp, grad, x_shape, axis, position: embed(xp, grad, x_shape, _at(axis, position))
 )
 
 
@@ -171,9 +176,7 @@ def stack(xp, *arrays, axis):
 
 
 stack.derivative(
-    arrays=lambda xp, grad, arrays_shape, axis: [
-        xp.slice(grad, (slice(None),) * axis + (i,)) for i in range(len(arrays_shape))
-    ]
+    arrays=lambda xp, grad, arrays_shape, axis: [xp.slice(grad, _at(axis, i)) for i in range(len(arrays_shape))]
 )
 
 

@@ -1,4 +1,4 @@
-"""The worker pool under stress: every chunk once, phases in order, whatever the helpers are doing."""
+"""The worker pool under stress: every chunk once, phases in order, whatever helpers do."""
 
 import functools
 import os
@@ -67,8 +67,8 @@ done:
 }
 """
 
-# A delay between reading the ticket and swapping it, at every fifth taking: long enough for the others to complete
-# the phase, and often the whole job and the beginning of the next.
+# A delay between reading the ticket and swapping it, at every fifth taking: long enough for the
+# others to complete the phase, and often the whole job and the beginning of the next.
 DELAY_AT = "  ; (tests delay a worker here)"
 DELAY = """
   call void @delay()
@@ -125,7 +125,7 @@ def num_threads(request):
 
 @pytest.fixture(params=[0, 50])
 def delayed_workers(request, monkeypatch):
-    """A scheduler of its own whose workers are late at the worst moment, with and without spinning."""
+    """A scheduler of its own whose workers are late at the worst moment, spinning or not."""
     monkeypatch.setenv("RUSHLIGHT_SPIN_US", str(request.param))
     monkeypatch.setattr(scheduler, "library", delayed_library)
     monkeypatch.setattr(workers, "_state", workers._State())
@@ -304,7 +304,8 @@ def test_environment(monkeypatch, variables, expected):
 
 def run_script(body):
     """In a process of its own, with this file's names at hand; it has to end by itself."""
-    start = f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r}); from test_workers import *\n"
+    folder = os.path.dirname(__file__)
+    start = f"import sys; sys.path.insert(0, {folder!r}); from test_workers import *\n"
     command = [sys.executable, "-W", "ignore", "-c", start + body]
     return subprocess.run(command, check=True, timeout=60, capture_output=True, text=True).stdout
 
@@ -329,7 +330,7 @@ for _ in range(3):
 
 @pytest.mark.parametrize("spin", ["0", "50", "10000000"])
 def test_exit_does_not_hang(monkeypatch, spin):
-    """With helpers asleep or spinning, a caller inside a job on another thread, and a job run at exit."""
+    """With helpers asleep or spinning, a caller inside a job elsewhere, a job at exit."""
     monkeypatch.setenv("RUSHLIGHT_SPIN_US", spin)
     output = run_script("""
 import atexit

@@ -1,0 +1,193 @@
+"""load: what a `.pt` file holds. Nothing that the file names is run: see `unpickling.py`."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pickle
+import sys
+import zipfile
+from collections.abc import Iterator
+from typing import IO, Any
+
+import numpy as np
+
+from rushlight import devices, dtypes
+from rushlight.serialization.unpickling import Storage, Unpickler
+
+
+def load(
+    f: Any, map_location: Any = None, pickle_module: Any = None, *, weights_only: bool | None = None,
+    mmap: bool | None = None, **pickle_load_args: Any,
+) -> Any:  # fmt: skip
+    """Loads an object that `save`, here or in PyTorch, has written.
+
+    Args:
+        f: a path, or a file open for reading bytes, which can seek.
+        map_location: where the tensors go: a device, a dict of devices by name, or a function.
+        weights_only: accepted; a file is always read in the way that PyTorch calls so.
+        mmap: map the file's memory and read it when it is used; writes stay in memory. For paths only.
+
+    Raises:
+        FileNotFoundError: no such file. RuntimeError: the file is damaged, or no `.pt` archive.
+        pickle.UnpicklingError: the file names something that is no tensor and no plain container.
+    """
+    if mmap and not isinstance(f, (str, os.PathLike)):
+        raise ValueError("f must be a file path in order to use the mmap argument")
+    with _opened(f) as file, _archive_of(file) as archive:
+        reader = _Reader(archive, map_location, os.fspath(f) if mmap else None)
+        return reader.read()
+
+
+@contextlib.contextmanager
+def _opened(f: Any) -> Iterator[IO[bytes]]:
+    if hasattr(f, "read"):
+        yield f
+        return
+    with open(f, "rb") as file:
+        yield file
+
+
+def _archive_of(file: IO[bytes]) -> zipfile.ZipFile:
+    start = file.tell()
+    first = file.read(4)
+    file.seek(start)
+    if not first:
+        raise EOFError("Ran out of input: the file is empty")
+    if first != b"PK\x03\x04":
+        old = first[:1] == pickle.PROTO
+        raise RuntimeError(
+            "Invalid magic number; corrupt file? "
+            + (
+                "This looks like a bare pickle or PyTorch's format from before version 1.6: load it with PyTorch and "
+                "save it again."
+                if old
+                else f"A .pt file is a zip archive; this one starts with {first!r}."
+            )
+        )
+    try:
+        return zipfile.ZipFile(file)
+    except zipfile.BadZipFile as error:
+        raise RuntimeError(
+            "PytorchStreamReader failed reading zip archive: failed finding central directory. The file is cut off or "
+            f"damaged ({error})"
+        ) from None
+
+
+class _Reader:
+    """Reads one archive."""
+
+    def __init__(self, archive: zipfile.ZipFile, map_location: Any, mapped_path: str | None):
+        self.archive, self.map_location, self.mapped_path = archive, map_location, mapped_path
+        self.storages: dict[tuple[str, str | None], Storage] = {}
+        self.memory: dict[str, np.ndarray] = {}
+        names = archive.namelist()
+        if not names:
+            raise RuntimeError("PytorchStreamReader failed: the archive is empty")
+        self.root = names[0].split("/")[0]
+        if f"{self.root}/constants.pkl" in names:
+            raise RuntimeError(
+                "load: this file is a TorchScript archive (torch.jit.save), which holds a program, not tensors alone"
+            )
+        order = self._bytes("byteorder").decode() if f"{self.root}/byteorder" in names else sys.byteorder
+        self.is_foreign = order != sys.byteorder
+
+    def read(self) -> Any:
+        data = self._bytes("data.pkl")
+        try:
+            return Unpickler(io.BytesIO(data), self.storage).load()
+        except (pickle.UnpicklingError, RuntimeError, NotImplementedError, MemoryError):
+            raise
+        except Exception as error:  # a damaged pickle can fail in any way
+            raise pickle.UnpicklingError(f"the pickle in the file is damaged: {error!r}") from error
+
+    def _entry(self, name: str) -> zipfile.ZipInfo:
+        try:
+            return self.archive.getinfo(f"{self.root}/{name}")
+        except KeyError:
+            raise RuntimeError(
+                f"PytorchStreamReader failed locating file {name}: file not found. This is a zip archive, but not one "
+                "that save has written."
+            ) from None
+
+    def _bytes(self, name: str) -> bytes:
+        return self._fill(self._entry(name)).tobytes()
+
+    def _fill(self, entry: zipfile.ZipInfo) -> np.ndarray:
+        """An entry's bytes, in memory of their own, checked by the archive's checksum."""
+        data = np.empty(entry.file_size, np.uint8)
+        try:
+            with self.archive.open(entry) as file:
+                view, done = memoryview(data), 0
+                while count := file.readinto(view[done:]):  # type: ignore[attr-defined]
+                    done += count
+        except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+            raise RuntimeError(f"PytorchStreamReader failed reading file {entry.filename}: {error}") from None
+        if done != len(data):
+            raise RuntimeError(f"PytorchStreamReader failed reading file {entry.filename}: the file is cut off")
+        return data
+
+    # ------------------------------------------------------------ storages
+
+    def storage(self, dtype: dtypes.dtype | None, key: str, device: str, count: int) -> Storage:
+        """The storage of a key, the same one each time."""
+        name = None if dtype is None else dtype.name
+        found = self.storages.get((key, name))
+        if found is None:
+            found = self.storages[key, name] = self._read_storage(dtype, key, device, count)
+        return found
+
+    def _read_storage(self, dtype: dtypes.dtype | None, key: str, device: str, count: int) -> Storage:
+        place = _placed(device, self.map_location)
+        if place == "meta":
+            return Storage(np.empty(0, np.uint8), dtype, "meta")
+        if key not in self.memory:
+            entry = self._entry(f"data/{key}")
+            can_map = self.mapped_path is not None and entry.compress_type == zipfile.ZIP_STORED and entry.file_size
+            data = self._mapped(entry) if can_map else self._fill(entry)
+            self.memory[key] = self._native(data, dtype)
+        data = self.memory[key]
+        wanted = count * (1 if dtype is None else dtype.itemsize)
+        if data.nbytes < wanted:
+            raise RuntimeError(f"storage {key} has {data.nbytes} bytes where the pickle says {wanted}")
+        return Storage(data, dtype, place)
+
+    def _native(self, data: np.ndarray, dtype: dtypes.dtype | None) -> np.ndarray:
+        """The bytes in this machine's order."""
+        if not self.is_foreign:
+            return data
+        if dtype is None:
+            raise RuntimeError("untyped storages of another machine's byte order cannot be read")
+        size = dtype.itemsize // (2 if dtype.is_complex else 1)
+        return np.ascontiguousarray(data.reshape(-1, size)[:, ::-1]).reshape(-1)
+
+    def _mapped(self, entry: zipfile.ZipInfo) -> np.ndarray:
+        """An entry's bytes in the file, copied when they are written to."""
+        with open(self.mapped_path, "rb") as file:  # type: ignore[arg-type]
+            file.seek(entry.header_offset + 26)
+            lengths = file.read(4)
+        header = 30 + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
+        start = entry.header_offset + header
+        mapped = np.memmap(self.mapped_path, np.uint8, "c", start, (entry.file_size,))
+        return np.ndarray(mapped.shape, np.uint8, mapped)  # a plain array on the mapped memory
+
+
+def _placed(device: str, map_location: Any) -> str:
+    """Where a storage of a device goes.
+
+    Raises:
+        RuntimeError: to a device that is not here.
+    """
+    if isinstance(map_location, dict):
+        map_location = map_location.get(device)
+    elif callable(map_location) and not isinstance(map_location, devices.device):
+        map_location = "cpu"  # PyTorch hands it the storage, which is in the CPU's memory
+    place = devices.device(map_location if map_location is not None else device).type
+    if place == "cuda":
+        raise RuntimeError(
+            "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False. If you are "
+            "running on a CPU-only machine, please use torch.load with map_location=torch.device('cpu') to map your "
+            "storages to the CPU."
+        )
+    return place

@@ -1,0 +1,182 @@
+"""Unpickler: builds what a `.pt` file's pickle describes, out of a fixed list of functions and classes.
+
+A pickle is a program that names functions and calls them. This one finds nothing but what is in `_KNOWN`, each of which
+makes tensors or plain containers; any other name is refused before anything is called.
+"""
+
+from __future__ import annotations
+
+import _codecs
+import pickle
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from typing import IO, Any
+
+import numpy as np
+
+from rushlight import devices, dtypes
+from rushlight.nn.parameter import Parameter
+from rushlight.serialization.names import DTYPE_OF
+from rushlight.tensor import Size, Tensor, wrap
+
+
+class Storage:
+    """Memory that tensors of a file share: bytes, and the dtype if the file says which."""
+
+    def __init__(self, data: np.ndarray, dtype: dtypes.dtype | None, device: str):
+        self.data, self.dtype, self.device = data, dtype, device
+
+
+class Unpickler(pickle.Unpickler):
+    """Reads one object.
+
+    Args:
+        file: the pickle.
+        read_storage: gives a storage's memory by (dtype or None, key, device, number of elements).
+    """
+
+    def __init__(self, file: IO[bytes], read_storage: Callable[[Any, str, str, int], Storage]):
+        super().__init__(file, encoding="utf-8")
+        self._read_storage = read_storage
+
+    def find_class(self, module: str, name: str) -> Any:
+        module = {"__builtin__": "builtins"}.get(module, module)
+        full_name = f"{module}.{name}"
+        if full_name in _KNOWN:
+            return _KNOWN[full_name]
+        if module == "torch" and name in DTYPE_OF:
+            return _StorageType(DTYPE_OF[name])
+        if module == "torch" and isinstance(found := getattr(dtypes, name, None), dtypes.dtype):
+            return found
+        raise pickle.UnpicklingError(
+            f"Weights only load failed. Unsupported global: GLOBAL {full_name} was not an allowed global by default. "
+            "rushlight.load builds tensors and plain containers and runs nothing that a file names: load the file with "
+            "PyTorch and save a state dict to use it here."
+        )
+
+    def persistent_load(self, reference: Any) -> Storage:
+        if not isinstance(reference, tuple) or len(reference) != 5 or reference[0] != "storage":
+            raise pickle.UnpicklingError(f"unknown reference in the pickle: {reference!r}")
+        _, kind, key, device, count = reference
+        if not isinstance(kind, _StorageType) or type(key) is not str or type(count) is not int:
+            raise pickle.UnpicklingError(f"malformed reference to a storage: {reference!r}")
+        return self._read_storage(kind.dtype, key, str(device), count)
+
+
+class _StorageType:
+    """What "torch.FloatStorage" stands for: a dtype; None for untyped bytes."""
+
+    def __init__(self, dtype: dtypes.dtype | None):
+        self.dtype = dtype
+
+
+# ---------------------------------------------------------------- what a pickle may call
+
+
+def _tensor(
+    storage: Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...], requires_grad: bool = False,
+    backward_hooks: Any = None, metadata: Any = None,
+) -> Tensor:  # fmt: skip
+    """A tensor on a storage, at an offset, with strides in elements."""
+    if not isinstance(storage, Storage) or storage.dtype is None:
+        raise pickle.UnpicklingError("a tensor without a typed storage")
+    return _view(storage, storage.dtype, offset, size, stride, requires_grad)
+
+
+def _tensor_with_dtype(
+    storage: Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...], requires_grad: bool,
+    backward_hooks: Any, dtype: dtypes.dtype, metadata: Any = None,
+) -> Tensor:  # fmt: skip
+    """The same on an untyped storage."""
+    if not isinstance(storage, Storage) or not isinstance(dtype, dtypes.dtype):
+        raise pickle.UnpicklingError("a tensor without a storage or without a dtype")
+    return _view(storage, dtype, offset, size, stride, requires_grad)
+
+
+def _view(
+    storage: Storage, dtype: dtypes.dtype, offset: int, size: Any, stride: Any, requires_grad: Any
+) -> Tensor:
+    size, stride = tuple(int(n) for n in size), tuple(int(n) for n in stride)
+    if storage.device == "meta":
+        return _meta_tensor(dtype, size, stride, requires_grad)
+    itemsize = dtype.itemsize
+    if len(size) != len(stride) or min((offset, *size, *stride)) < 0:
+        raise pickle.UnpicklingError(f"malformed tensor: size {size}, stride {stride}, offset {offset}")
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if 0 not in size and (last + 1) * itemsize > storage.data.nbytes:
+        raise pickle.UnpicklingError(
+            f"a tensor reaches beyond its storage: size {size}, stride {stride}, offset {offset}, of "
+            f"{storage.data.nbytes // itemsize} elements"
+        )
+    if 0 in size:
+        array = np.empty(size, dtype.numpy)
+    else:
+        memory = _typed(storage, dtype)
+        array = np.ndarray(size, dtype.numpy, memory, offset * itemsize, tuple(step * itemsize for step in stride))
+    return _finished(wrap(array), requires_grad)
+
+
+def _typed(storage: Storage, dtype: dtypes.dtype) -> np.ndarray:
+    """The storage's memory as an array of a dtype, the same one each time: tensors on it share its owner."""
+    count = storage.data.nbytes // dtype.itemsize
+    return storage.data[: count * dtype.itemsize].view(dtype.numpy)
+
+
+def _finished(tensor: Tensor, requires_grad: Any) -> Tensor:
+    if requires_grad:
+        tensor.requires_grad = True
+    return tensor
+
+
+def _meta_tensor(dtype: dtypes.dtype, size: Any, stride: Any, requires_grad: Any = False) -> Tensor:
+    from rushlight.ops.create import empty
+
+    return _finished(empty(tuple(size), dtype=dtype, device="meta"), requires_grad)
+
+
+def _parameter(data: Tensor, requires_grad: bool, backward_hooks: Any = None, state: Any = None) -> Parameter:
+    if not isinstance(data, Tensor):
+        raise pickle.UnpicklingError("a parameter without a tensor")
+    return Parameter(data.detach(), requires_grad=bool(requires_grad))
+
+
+def _tensor_with_state(function: Any, kind: Any, args: Any, state: Any) -> Tensor:
+    """A tensor that had attributes of its own; they are left behind."""
+    if function not in _MAKERS:
+        raise pickle.UnpicklingError("a tensor made by something that makes no tensors")
+    return function(*args)
+
+
+def _encoded(text: str, encoding: str = "latin1") -> bytes:
+    """Bytes, as protocol 2 has them."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"bytes in an unknown encoding: {encoding!r}")
+    return _codecs.encode(text, "latin1")
+
+
+def _layout(name: str) -> str:
+    return str(name)
+
+
+_MAKERS = (_tensor, _tensor_with_dtype, _parameter, _meta_tensor)
+_KNOWN: dict[str, Any] = {
+    "collections.OrderedDict": OrderedDict,
+    "collections.Counter": Counter,
+    "builtins.set": set,
+    "builtins.complex": complex,
+    "builtins.bytearray": bytearray,
+    "_codecs.encode": _encoded,
+    "torch.Size": Size,
+    "torch.device": devices.device,
+    "torch.Tensor": Tensor,
+    "torch.nn.parameter.Parameter": Parameter,
+    "torch.storage.UntypedStorage": _StorageType(None),
+    "torch.serialization._get_layout": _layout,
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_tensor_v3": _tensor_with_dtype,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch._utils._rebuild_parameter_with_state": _parameter,
+    "torch._utils._rebuild_meta_tensor_no_storage": _meta_tensor,
+    "torch._tensor._rebuild_from_type_v2": _tensor_with_state,
+}

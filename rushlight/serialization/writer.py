@@ -1,0 +1,82 @@
+"""save: an object into a `.pt` file, PyTorch's zip archive of a pickle and the tensors' memory.
+
+A file is written beside its place and then moved there, so that a save that fails leaves what was there before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import zipfile
+from typing import IO, Any
+
+import numpy as np
+
+from rushlight.serialization.pickling import Pickler
+
+_ALIGNMENT = 64  # bytes: where memory starts in the file, so that it can be mapped
+
+
+def save(
+    obj: Any, f: Any, pickle_module: Any = None, pickle_protocol: int = 2, _use_new_zipfile_serialization: bool = True
+) -> None:
+    """Saves an object, such as a state dict. `torch.load` reads the file too.
+
+    Args:
+        obj: tensors, numbers, strings, and lists, tuples, dicts and sets of these.
+        f: a path, or a file open for writing bytes.
+
+    Raises:
+        TypeError: something in the object cannot be saved. RuntimeError: the folder does not exist.
+
+    Example:
+        >>> import io
+        >>> import rushlight as torch
+        >>> file = io.BytesIO()
+        >>> save({"weight": torch.ones(2)}, file)
+        >>> _ = file.seek(0)
+        >>> torch.serialization.load(file)
+        {'weight': tensor([1., 1.])}
+    """
+    pickler = Pickler()
+    pickle = pickler.dump(obj)  # before anything is opened: what cannot be saved shows here
+    if hasattr(f, "write"):
+        _write(f, pickle, pickler.storages)
+        return
+    path = os.path.realpath(os.fspath(f))
+    if not os.path.isdir(os.path.dirname(path)):
+        raise RuntimeError(f"Parent directory {os.path.dirname(os.fspath(f))} does not exist.")
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe or a device
+        with open(path, "wb") as file:
+            _write(file, pickle, pickler.storages)
+        return
+    beside = f"{path}.{os.getpid()}.part"
+    try:
+        with open(beside, "wb") as file:
+            _write(file, pickle, pickler.storages)
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.remove(beside)
+        raise
+
+
+def _write(file: IO[bytes], pickle: bytes, storages: dict[str, np.ndarray]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        _add(archive, "data.pkl", pickle)
+        _add(archive, ".format_version", b"1")
+        _add(archive, ".storage_alignment", str(_ALIGNMENT).encode())
+        _add(archive, "byteorder", sys.byteorder.encode())
+        for key, array in storages.items():
+            _add(archive, f"data/{key}", memoryview(array.ravel(order="K").view(np.uint8)))
+        _add(archive, "version", b"3\n")
+
+
+def _add(archive: zipfile.ZipFile, name: str, data: bytes | memoryview) -> None:
+    """Adds an entry whose data start at a multiple of the alignment: a field without meaning fills the gap."""
+    entry = zipfile.ZipInfo(f"archive/{name}", (1980, 1, 1, 0, 0, 0))
+    start = archive.fp.tell() + zipfile.sizeFileHeader + len(entry.filename) + 4  # type: ignore[attr-defined, union-attr]
+    padding = -start % _ALIGNMENT
+    entry.extra = b"FB" + padding.to_bytes(2, "little") + bytes(padding)
+    archive.writestr(entry, data)  # type: ignore[arg-type]
