@@ -17,13 +17,13 @@ import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from tqdm import tqdm
 
-LEARNING_RATES = {"sgd": 0.05, "adagrad": 0.03, "adam": 0.003}
+LEARNING_RATES = {"sgd": 0.1, "adagrad": 0.02, "adam": 0.003}
 
 
 class DigitReader(nn.Module):
     """An image of 8 x 8 pixels in, a score for each of the ten digits out."""
 
-    def __init__(self, hidden=128):
+    def __init__(self, hidden=512):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Flatten(),  # (batch, 64)
@@ -110,7 +110,7 @@ def plot(losses, data, predictions, path):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="Train a small network to read handwritten digits.")
     parser.add_argument("--optimizer", choices=sorted(LEARNING_RATES), default="adam")
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--lr", type=float, help="learning rate; the default depends on the optimizer")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--compile", action="store_true", help="make each training step one compiled program")

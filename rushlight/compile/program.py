@@ -25,6 +25,7 @@ from rushlight.compile.memory import ALIGNMENT, plan_arena
 from rushlight.compile.module import Module
 from rushlight.compile.native import Library
 from rushlight.compile.products import Product, make_product, write_product
+from rushlight.compile.schedule import Phase, Task, schedule, touched
 from rushlight.compile.simplify import simplify
 from rushlight.compile.strided import Strided, contiguous, strided_view
 
@@ -42,7 +43,9 @@ def build_program(graph: Graph, *, num_threads: int | None = None) -> Program:
             plan.lower()
             break
         except Hazard as hazard:
-            detached |= plan.outputs_of(hazard.args[0])
+            outputs = plan.outputs_of(hazard.args[0])
+            assert not outputs <= detached, outputs
+            detached |= outputs
     return Program(plan, threads)
 
 
@@ -143,7 +146,7 @@ class Program:
             for _, work in plan.work
             if isinstance(work, Node)
         }
-        self._segments = self._split()
+        self._parts = self._schedule()
         offsets, size = plan_arena(self._lives())
         self._make_table(size)
         self._offsets = offsets
@@ -155,38 +158,44 @@ class Program:
 
     # ------------------------------------------------------------ building
 
-    def _split(self) -> list[list[Work]]:
+    def _split(self) -> list[list[tuple[Unit, Work]]]:
         """Native segments (lists of work) and host nodes (a list of one) in turn."""
-        segments: list[list[Work]] = []
-        for _, work in self.plan.work:
-            if isinstance(work, Node):
-                segments.append([work])
-            elif segments and not isinstance(segments[-1][0], Node):
-                segments[-1].append(work)
+        segments: list[list[tuple[Unit, Work]]] = []
+        for unit, work in self.plan.work:
+            alone = isinstance(work, Node) or not segments or isinstance(segments[-1][0][1], Node)
+            if alone:
+                segments.append([(unit, work)])
             else:
-                segments.append([work])
+                segments[-1].append((unit, work))
         return segments
 
+    def _schedule(self) -> list[Host | list[Phase]]:
+        """Host nodes, and the phases of native segments, in order."""
+        result: list[Host | list[Phase]] = []
+        for segment in self._split():
+            _, first = segment[0]
+            if isinstance(first, Node):
+                result.append(self._hosts[id(first)])
+            else:
+                result.append(schedule([(unit, work) for unit, work in segment if not isinstance(work, Node)]))
+        return result
+
     def _lives(self) -> dict[Buffer, tuple[int, int]]:
+        """The first and last phase in which each buffer of the arena is used."""
         lives: dict[Buffer, tuple[int, int]] = {}
         time = 0
-        for segment in self._segments:
-            for work in segment:
-                for buffer in self._touched(work):
-                    if buffer.kind == "arena":
-                        first, _ = lives.get(buffer, (time, time))
-                        lives[buffer] = (first, time)
+        for part in self._parts:
+            groups = (
+                [[*part.sources, part.target]]
+                if isinstance(part, Host)
+                else [[b for task in phase for b in touched(task.work)] for phase in part]
+            )
+            for group in groups:
                 time += 1
+                for buffer in group:
+                    if buffer.kind == "arena":
+                        lives[buffer] = (lives.get(buffer, (time, time))[0], time)
         return lives
-
-    def _touched(self, work: Work) -> list[Buffer]:
-        if isinstance(work, Product):
-            return [work.a.buffer, work.b.buffer, work.c]
-        if isinstance(work, Nest):
-            found = [v.buffer for v in work.values() if v.buffer is not None]
-            return found + [root.buffer for root in work.roots]
-        host = self._hosts[id(work)]
-        return [*host.sources, host.target]
 
     def _make_table(self, arena_size: int) -> None:
         plan = self.plan
@@ -211,37 +220,43 @@ class Program:
         self._first_output = FIRST + len(plan.inputs)
 
     def _write(self, addresses: Addresses) -> str:
+        """The module's text: a function per nest and product, and one per phase or per segment."""
         module = Module()
-        self._entries: list[str] = []
-        for number, segment in enumerate(self._segments):
-            if isinstance(segment[0], Node):
+        self._entries: list[list[tuple[str, int]]] = []
+        for number, part in enumerate(self._parts):
+            if isinstance(part, Host):
                 continue
-            calls = []
-            for work in segment:
-                assert not isinstance(work, Node)
-                if isinstance(work, Nest):
-                    name = write_nest(module, work, addresses)
-                    extent = extent_of(work)
-                else:
-                    name = write_product(module, work, addresses)
-                    extent = work.extent
-                calls.append(f"  call void {name}(ptr %table, i64 0, i64 {extent}, i64 0)")
-            entry = f"segment{number}"
-            self._entries.append(entry)
-            head = f"define void @{entry}(ptr %table, i64 %chunk) {{"
-            module.parts[entry] = "\n".join([head, *calls, "  ret void", "}"])
+            for phase in part:
+                for task in phase:
+                    if isinstance(task.work, Nest):
+                        write_nest(module, task.work, addresses)
+                    else:
+                        write_product(module, task.work, addresses)
+            if self.num_threads == 1 or all(task.chunks == 1 for phase in part for task in phase):
+                name = f"segment{number}"
+                calls = [call for phase in part for task in phase for call in _calls(task)]
+                module.parts[name] = _sequence(name, calls)
+                self._entries.append([(name, 1)])
+            else:
+                names = []
+                for k, phase in enumerate(part):
+                    name = f"phase{number}_{k}"
+                    calls = [call for task in phase for call in _calls(task)]
+                    module.parts[name] = _choice(name, calls)
+                    names.append((name, len(calls)))
+                self._entries.append(names)
         return module.text()
 
     def _make_steps(self) -> list[Callable[[], None]]:
         steps: list[Callable[[], None]] = []
         entries = iter(self._entries)
-        for segment in self._segments:
-            if isinstance(segment[0], Node):
-                steps.append(self._host_step(self._hosts[id(segment[0])]))
+        for part in self._parts:
+            if isinstance(part, Host):
+                steps.append(self._host_step(part))
                 continue
             assert self._library is not None
-            phases = [(self._library.address(next(entries)), 1)]
-            has_products = any(isinstance(work, Product) for work in segment)
+            phases = [(self._library.address(name), chunks) for name, chunks in next(entries)]
+            has_products = any(isinstance(task.work, Product) for phase in part for task in phase)
             job = workers.Job(phases, ctypes.addressof(self._table), uses_blas=has_products)
             steps.append(job.run)
         return steps
@@ -297,8 +312,24 @@ class Program:
         return "\n".join(repr(work) for _, work in self.plan.work)
 
 
-def extent_of(nest: Nest) -> int:
-    """How far a nest's range goes: its rows, or without rows the full parts of its columns."""
-    if nest.rows:
-        return nest.num_rows
-    return nest.columns[-1] // nest.width if nest.columns else 1
+def _calls(task: Task) -> list[str]:
+    """One call for each chunk."""
+    return [
+        f"call void @{task.work.name}(ptr %table, i64 {low}, i64 {high}, i64 {chunk})"
+        for chunk, (low, high) in enumerate(task.bounds())
+    ]
+
+
+def _sequence(name: str, calls: list[str]) -> str:
+    body = "\n".join(f"  {call}" for call in calls)
+    return f"define void @{name}(ptr %table, i64 %chunk) {{\n{body}\n  ret void\n}}"
+
+
+def _choice(name: str, calls: list[str]) -> str:
+    """A function that makes the call with the number of its chunk."""
+    cases = " ".join(f"i64 {k}, label %chunk{k}" for k in range(len(calls)))
+    body = "\n".join(f"chunk{k}:\n  {call}\n  ret void" for k, call in enumerate(calls))
+    return (
+        f"define void @{name}(ptr %table, i64 %chunk) {{\n"
+        f"  switch i64 %chunk, label %none [{cases}]\nnone:\n  ret void\n{body}\n}}"
+    )

@@ -100,8 +100,7 @@ class _Identity:
 
     @staticmethod
     def differentiate(node: Any, saved: Any, xp: Any, grad: Any) -> list[Any]:
-        parts = grad if isinstance(grad, dict) else {0: grad}
-        grads = [parts.get(i) for i in range(len(node.edges))]
+        grads = [grad.get(number) for number in range(1, len(node.edges) + 1)]
         raw = [g for g in grads if g is not None and not isinstance(g, Tensor)]
         tensors = tuple(g if g is None or isinstance(g, Tensor) else wrap(g) for g in grads)
         changed = node.attrs(tensors)
@@ -122,7 +121,7 @@ def gate(tensors: list[Tensor], on_gradients: Callable[[tuple[Any, ...]], tuple[
     node.saved, node.cells, node.attrs = (), (), on_gradients
     node.edges = tuple(edge_of(x) if x._needs_grad else None for x in tensors)
     results = []
-    for number, tensor in enumerate(tensors):
+    for number, tensor in enumerate(tensors, 1):  # from 1: an edge to an output 0 is the bare node
         result = tensor.detach()
         result._node, result._output, result._needs_grad = node, number, True
         results.append(result)
@@ -167,7 +166,12 @@ class BackwardGates:
             replaced = hook(self.module, grads)
             grads = grads if replaced is None else _as_tuple(replaced)
         self.grad_outputs = grads
-        if self.input_places is None:  # no input has a gradient: this is where the hooks can run
+        if self.input_places is None and self.after:  # no input has a gradient: this is where the hooks can run
+            warnings.warn(
+                "Full backward hook is firing when gradients are computed with respect to module outputs since no "
+                "inputs require gradients.",
+                stacklevel=2,
+            )
             for hook in self.after:
                 if hook(self.module, (None,) * self.num_inputs, grads) is not None:
                     raise RuntimeError(

@@ -123,7 +123,8 @@ def huber_loss(
     _warn_of_sizes(input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
-    return _weighted(huber_error(input, target, delta=float(delta)), weight, reduction)
+    values = huber_error(input, target, delta=float(delta))
+    return _reduced(values if weight is None else mul(values, weight), reduction)  # weights are not divided by here
 
 
 def binary_cross_entropy(
@@ -174,11 +175,17 @@ def kl_div(
 ) -> Tensor:  # fmt: skip
     """Kullback and Leibler's divergence of log-probabilities `input` from `target`; "batchmean" is over rows."""
     reduction = _chosen(size_average, reduce, reduction)
+    if reduction == "mean":
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides "
+            "only by the batch size, and aligns with the KL div math definition.'mean' will be changed to behave the "
+            "same as 'batchmean' in the next major release.",
+            stacklevel=2,
+        )
     if log_target:
         values = target.exp() * (target - input)
     else:
-        logarithm = where(target > 0, target, 1.0).log()
-        values = target * logarithm - target * input
+        values = target * where(target == 0, 1.0, target).log() - target * input
     if reduction == "batchmean":
         return sum_of(values, axis=None) / (input.shape[0] if input.ndim else 1)
     return _reduced(values, reduction)
@@ -319,7 +326,7 @@ def _smoothed(
     axis = _class_axis(log_probabilities)
     num_classes = log_probabilities.shape[axis]
     rows = _as_rows(log_probabilities)
-    spread = -sum_of(rows if weight is None else mul(rows, weight), axis=-1)
+    spread = -sum_of(rows if weight is None else mul(rows, weight), axis=1)
     classes, counts = _counted(target.to(dtypes.int64).reshape(-1), num_classes, ignore_index)
     spread = where(counts, spread, 0.0)
     if reduction == "mean":

@@ -84,17 +84,22 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         attributes = self.__dict__
+        kind = _kind_of(attributes, name) if name in attributes else None
         if isinstance(value, Parameter):
             self._leave_other_kinds(name, "_parameters")
             self.register_parameter(name, value)
+        elif kind == "_parameters":
+            self._replace(name, value, kind)
         elif isinstance(value, Module):
             self._leave_other_kinds(name, "_modules")
             attributes["_modules"][name] = value
+        elif kind == "_modules":
+            self._replace(name, value, kind)
         elif isinstance(value, Buffer):
             self._leave_other_kinds(name, "_buffers")
             self.register_buffer(name, value, getattr(value, "persistent", True))
-        elif name in attributes and _kind_of(attributes, name):
-            self._replace(name, value)
+        elif kind is not None:
+            self._replace(name, value, kind)
         else:
             object.__setattr__(self, name, value)
 
@@ -110,9 +115,8 @@ class Module:
             attributes["_non_persistent_buffers_set"].discard(name)
             attributes.pop(name, None)
 
-    def _replace(self, name: str, value: Any) -> None:
-        """Assigns to a registered name what is no Parameter, Module or Buffer."""
-        kind = _kind_of(self.__dict__, name)
+    def _replace(self, name: str, value: Any, kind: str) -> None:
+        """Assigns to a registered name what is not of its kind."""
         if kind == "_buffers":
             if value is not None and not isinstance(value, Tensor):
                 raise TypeError(

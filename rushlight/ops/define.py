@@ -455,26 +455,25 @@ def _unary_recorder(op: Op) -> Callable[..., None]:
     """`Op.record` for one input, without loops."""
     node_class = op.node_class
 
-    def record(result: Tensor, x: Tensor, a: Any, out: Any) -> None:
+    def record(result: Tensor, x: Tensor, a: Any, out: Any, attrs: Any = None, extras: Any = ()) -> None:
         node = _new(node_class)
         node.serial = next_serial()
-        node.hooks = node.node_hooks = node.attrs = node.shapes = None
+        node.hooks = node.node_hooks = None
+        node.attrs = attrs
         node.edges = (edge_of(x),)
         pick, kept, keeps_out = op.plans.get(_ALONE) or op.plan_for(_ALONE)
-        node.saved = pick((a, out, None))
+        node.saved = pick((a, out, *extras, None))
+        cells: tuple = ()
         if kept:
             cell = cell_of(x)
-            node.cells = (cell, cell[0])
-        elif keeps_out:
-            result._cell = cell = [0, None]
-            node.cells = (cell, 0)
-        else:
-            node.cells = ()
-        if kept and keeps_out:
-            result._cell = cell = [0, None]
-            node.cells += (cell, 0)
-        if op.saves_shapes:
-            node.shapes = ((a.shape, a.dtype),)
+            cells = (cell, cell[0])
+        if keeps_out:
+            cell = result._cell
+            if cell is None:
+                cell = result._cell = [0, None]
+            cells += (cell, cell[0])
+        node.cells = cells
+        node.shapes = ((a.shape, a.dtype),) if op.saves_shapes else None
         result._node = node
         result._needs_grad = True
 
@@ -564,7 +563,7 @@ def _binary_recorder(op: Op) -> Callable[..., None]:
 
 def _nary(op: Op) -> Any:
     elementwise, forward, general, record, view = op.elementwise, op.forward, op.general, op.record, op.view
-    has_extras = bool(op.extras)
+    has_extras, record_one = bool(op.extras), _unary_recorder(op) if len(op.inputs) == 1 and not op.variadic else None
 
     def call(*inputs: Any, **attrs: Any) -> Any:
         if recording or (elementwise and len(inputs) > 1):
@@ -598,7 +597,10 @@ def _nary(op: Op) -> Any:
         if view:
             note_view(result, inputs[0], op, attrs)
         if needs_grad and modes.grad and op.differentiable:
-            record(result, inputs, arrays, attrs, extras)
+            if record_one is not None:
+                record_one(result, x, a, out, attrs, extras)
+            else:
+                record(result, inputs, arrays, attrs, extras)
         return result
 
     return call

@@ -117,12 +117,12 @@ def _pow_base_gradient(xp: Any, grad: Any, x: Any, y: Any) -> Any:
 
 @op(elementwise=True, waist="pow")
 def pow(xp, x, y):
-    if not hasattr(y, "shape"):  # an integer or half power by the quick function
+    if isinstance(y, (int, float)):  # a square or a root by the quick function
         if y == 2:
             return xp.square(x)
         if y == 0.5:
             return xp.sqrt(x)
-    elif y.dtype.kind == "i":
+    elif not isinstance(y, complex) and y.dtype.kind == "i":
         return _integer_power(xp, x, y)
     return xp.pow(x, y)
 

@@ -44,6 +44,21 @@ class CompiledUpdate:
         self.programs: dict[tuple, Any] = {}
         self.eager_updates: dict[tuple, int] = {}
         self.is_off = False
+        self.last: tuple[list[Tensor], Any] | None = None  # the program of all parameters, if that is what ran last
+
+    def run_again(self) -> bool:
+        """Runs the last program once more, if every parameter has a gradient and nothing it depends on has changed."""
+        if self.last is None:
+            return False
+        params, program = self.last
+        grads = [param._grad for param in params]
+        for grad in grads:
+            if grad is None:
+                return False
+        if program.options != self._options() or program.broken_guard(grads) is not None:
+            return False
+        program.run(grads)
+        return True
 
     def run(self, pending: Pending) -> bool:
         """Updates by a compiled program, if there is one or it is time for one; else False, and nothing is done."""
@@ -61,6 +76,8 @@ class CompiledUpdate:
         if program is None:
             return False
         program.run(grads)
+        if len(pending) == sum(len(group["params"]) for group in self.optimizer.param_groups):
+            self.last = [param for param, _, _, _ in pending], program
         return True
 
     def _is_time(self, key: tuple, pending: Pending) -> bool:

@@ -14,7 +14,8 @@ from itertools import chain
 from typing import Any
 
 from rushlight.autograd.hooks import RemovableHandle
-from rushlight.autograd.modes import enable_grad, no_grad
+from rushlight.autograd.modes import enable_grad, modes
+from rushlight.compile.trace import paused
 from rushlight.ops import define
 from rushlight.optim.compiled import CompiledUpdate, traced_group
 from rushlight.tensor import Tensor, wrap
@@ -72,21 +73,33 @@ class Optimizer:
         Returns:
             The closure's loss, if there is a closure.
         """
-        for pre_hook in self._step_pre_hooks.values():
-            pre_hook(self, (closure,) if closure is not None else (), {})
+        arguments = (closure,) if closure is not None else ()
+        for hook in self._step_pre_hooks.values():
+            hook(self, arguments, {})
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        with no_grad():
+        before, modes.grad = modes.grad, False
+        try:
             self._update_all()
-        for post_hook in self._step_post_hooks.values():
-            post_hook(self, (closure,) if closure is not None else (), {})
+        finally:
+            modes.grad = before
+        for hook in self._step_post_hooks.values():
+            hook(self, arguments, {})
         return loss
 
     def _update_all(self) -> None:
-        pending = [(p, p._grad, self._state_of(p, group), group) for group in self.param_groups for p in group["params"] if p._grad is not None]  # fmt: skip
-        if define.recording and define._recorder() is not None:
+        is_recording = define.recording and define._recorder() is not None
+        if not is_recording and self._compiled.run_again():
+            return
+        pending = [
+            (param, param._grad, self._state_of(param, group), group)
+            for group in self.param_groups
+            for param in group["params"]
+            if param._grad is not None
+        ]
+        if is_recording:
             for param, grad, state, group in pending:
                 self._update_one(param, grad, state, traced_group(group))
         elif not self._compiled.run(pending):
@@ -99,14 +112,11 @@ class Optimizer:
     def _state_of(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         state = self.state.get(param)
         if state is None:
-            from rushlight.compile.trace import paused
-
             with paused():
                 state = self.init_state(param, group)
-            if state:
-                self.state[param] = state
-            else:
+            if not state:
                 return _LazyState(self, param)
+            self.state[param] = state
         return state
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -116,7 +126,7 @@ class Optimizer:
                 if param._grad is None:
                     continue
                 if set_to_none:
-                    param._set_grad(None)
+                    param.grad = None
                 else:
                     param._grad = param._grad.detach()
                     param._grad.zero_()
@@ -153,6 +163,7 @@ class Optimizer:
         if not known.isdisjoint(params):
             raise ValueError("some parameters appear in more than one parameter group")
         self.param_groups.append(param_group)
+        self._compiled.last = None
 
     def register_step_pre_hook(self, hook: Any) -> RemovableHandle:
         """Calls `hook(optimizer, args, kwargs)` before each step."""

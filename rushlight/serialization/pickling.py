@@ -235,7 +235,8 @@ class Pickler:
         self._save_storage(owner, tensor.dtype)
         self._save_int((_address(array) - _address(owner)) // array.itemsize if array.size else 0)
         self._save(tuple(array.shape))
-        self._save(tuple(stride // array.itemsize for stride in array.strides))
+        strides = tuple(stride // array.itemsize for stride in array.strides)
+        self._save(strides if array.size else _row_strides(array.shape))
         self._save_bool(requires_grad)
         self._call("collections.OrderedDict")
         if not typed:

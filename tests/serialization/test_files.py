@@ -25,7 +25,7 @@ def plain(value):
     """Tensors of either library as text; containers as they are."""
     if isinstance(value, (rushlight.Tensor, torch.Tensor)):
         kind = "parameter" if isinstance(value, (nn.Parameter, torch.nn.Parameter)) else "tensor"
-        return kind, str(value.dtype), tuple(value.shape), value.stride(), value.tolist(), value.requires_grad
+        return kind, str(value.dtype), tuple(value.shape), value.numel() and value.stride(), value.tolist(), value.requires_grad
     if isinstance(value, (rushlight.dtype, torch.dtype, rushlight.device, torch.device)):
         return repr(value)
     if isinstance(value, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -77,9 +78,8 @@ class ParameterList(Module):
 
     __iadd__ = extend
 
-    def __repr__(self) -> str:
-        lines = [_line(str(i), x, str(getattr(x, "dtype", ""))) for i, x in enumerate(self)]
-        return "\n  ".join([f"{self._get_name()}(", *lines]) + "\n)" if lines else f"{self._get_name()}()"
+    def extra_repr(self) -> str:
+        return "\n".join(_line(str(i), x, str(getattr(x, "dtype", ""))) for i, x in enumerate(self))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ParameterList should not be called.")
@@ -193,13 +193,14 @@ class ParameterDict(Module):
                 "ParametersDict.update should be called with an iterable of key/value pairs, but got "
                 + type(parameters).__name__
             )
+        is_ordered = isinstance(parameters, (OrderedDict, ParameterDict))
         pairs = parameters.items() if isinstance(parameters, (Mapping, ParameterDict)) else parameters
+        pairs = sorted(pairs) if isinstance(parameters, Mapping) and not is_ordered else pairs
         for key, value in pairs:
             self[key] = value
 
-    def __repr__(self) -> str:
-        lines = [_line(key, value, _typename(value)) for key, value in self.items()]
-        return f"{self._get_name()}({chr(10).join(lines)})" if lines else f"{self._get_name()}()"
+    def extra_repr(self) -> str:
+        return "\n".join(_line(key, value, _typename(value)) for key, value in self.items())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ParameterDict should not be called.")

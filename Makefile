@@ -1,0 +1,48 @@
+# `make demo` and `make test` need nothing but Python 3.11 or newer: they set up .venv themselves.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test check format bench clean
+.DELETE_ON_ERROR:
+
+demo: .venv/plot  ## train both examples; pictures go to out/
+	$(BIN)/python examples/linear_regression.py
+	$(BIN)/python examples/digits.py
+
+test: .venv/test  ## the whole test suite; PyTorch is what it compares with
+	$(BIN)/python -m pytest -q -n auto
+
+check: .venv/test  ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/test  ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/test  ## all benchmarks against PyTorch, as Markdown; `make bench TOY=--toy` only tries them
+	$(BIN)/python benchmarks/imports.py $(TOY)
+	$(BIN)/python benchmarks/micro.py $(TOY)
+	$(BIN)/python benchmarks/run.py $(TOY)
+
+clean:
+	rm -rf .venv build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rushlight needs Python 3.11 or newer; set PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/plot: .venv/python pyproject.toml
+	$(PIP) --editable '.[plot]'
+	touch $@
+
+# PyTorch by itself and first: the test extra then finds it there.
+.venv/test: .venv/python pyproject.toml
+	$(PIP) torch==2.13.0
+	$(PIP) --editable '.[test]'
+	touch $@

@@ -1,0 +1,112 @@
+"""`backward` and `grad`: what users call, around the engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rushlight.autograd.engine import run_backward
+from rushlight.ops.create import ones_like, zeros_like
+from rushlight.tensor import wrap
+
+
+def backward(
+    tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
+    grad_variables: Any = None, inputs: Any = None,
+) -> None:  # fmt: skip
+    """Adds the gradients of the tensors' weighted sum to the `.grad` of the leaves.
+
+    Args:
+        tensors: a tensor or several.
+        grad_tensors: for each tensor its weight, of its shape; None for tensors of one element.
+        retain_graph: keep the graph for another pass. Default: `create_graph`.
+        create_graph: record the computation of the gradients.
+        inputs: accumulate into these tensors only.
+
+    Raises:
+        RuntimeError: a tensor requires no gradient, or has several elements and no weight.
+    """
+    roots = _sequence(tensors)
+    if inputs is not None and len(_sequence(inputs)) == 0:
+        raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+    retain = create_graph if retain_graph is None else retain_graph
+    weights = _weights(roots, grad_tensors, create_graph)
+    run_backward(roots, weights, retain, create_graph, None if inputs is None else _sequence(inputs))
+
+
+def grad(
+    outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
+    only_inputs: bool = True, allow_unused: bool | None = None, is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:  # fmt: skip
+    """The gradients of the outputs' weighted sum with regard to the inputs; `.grad` is left alone.
+
+    Args:
+        outputs, inputs: a tensor or several.
+        grad_outputs: for each output its weight, of its shape; None for outputs of one element.
+        retain_graph: keep the graph for another pass. Default: `create_graph`.
+        create_graph: record the computation, for derivatives of higher order.
+        allow_unused: give None for inputs that the outputs do not depend on, instead of raising.
+        materialize_grads: give zeros for those.
+
+    Returns:
+        One gradient for each input.
+
+    Raises:
+        RuntimeError: an input requires no gradient, or is not part of the graph.
+
+    Example:
+        >>> import rushlight as torch
+        >>> x = torch.tensor(3.0, requires_grad=True)
+        >>> torch.autograd.grad(x * x, x)
+        (tensor(6.),)
+    """
+    roots, wanted = _sequence(outputs), _sequence(inputs)
+    if materialize_grads and allow_unused is False:
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got False")
+    if is_grads_batched:
+        raise NotImplementedError("autograd.grad(is_grads_batched=True) needs vmap, which is not built yet")
+    for i, x in enumerate(wanted):
+        if not x._needs_grad:
+            raise RuntimeError("One of the differentiated Tensors does not require grad" + f" (input {i})")
+    retain = create_graph if retain_graph is None else retain_graph
+    grads = run_backward(roots, _weights(roots, grad_outputs, create_graph), retain, create_graph, wanted, False)
+    if materialize_grads:
+        grads = [zeros_like(x) if g is None else g for g, x in zip(grads, wanted, strict=True)]
+    elif not allow_unused and any(g is None for g in grads):
+        raise RuntimeError(
+            "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if "
+            "this is the desired behavior."
+        )
+    return tuple(grads)
+
+
+def _sequence(tensors: Any) -> list[Any]:
+    return [tensors] if hasattr(tensors, "_array") else list(tensors)
+
+
+def _weights(roots: list[Any], given: Any, create_graph: bool) -> list[Any]:
+    """The gradients to start from: ones for tensors of one element."""
+    weights = [None] * len(roots) if given is None else _sequence(given)
+    if len(weights) != len(roots):
+        raise RuntimeError(f"got {len(roots)} tensors and {len(weights)} gradients")
+    return [_weight(i, root, weight) for i, (root, weight) in enumerate(zip(roots, weights, strict=True))]
+
+
+def _weight(i: int, root: Any, weight: Any) -> Any:
+    array = root._array
+    if not root._needs_grad:
+        raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+    if weight is None:
+        if array.size != 1:
+            raise RuntimeError("grad can be implicitly created only for scalar outputs")
+        if array.dtype.kind == "c":
+            raise RuntimeError("grad can be implicitly created only for real scalar outputs but got torch.complex")
+        return wrap(np.ones(array.shape, array.dtype)) if type(array) is np.ndarray else ones_like(root)
+    if weight._array.shape != array.shape:
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[{i}] has a shape of {weight.shape} and output[{i}] has a shape of "
+            f"{root.shape}."
+        )
+    return weight

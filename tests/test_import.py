@@ -1,0 +1,101 @@
+"""What `import rushlight` loads, and that the folders import one way."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "rushlight"
+HEAVY = {"cupy", "llvmlite", "matplotlib", "ml_dtypes", "safetensors", "scipy", "torch", "tqdm"}
+
+# Which part of the package (a folder, or a file beside it) may import which. A part not named here may import none.
+# "now" is at import time; "later" is inside a function, where the order of loading or a lazy load asks for it.
+BASE = {"devices", "dtypes", "layouts"}
+CORE = BASE | {"arrays", "autograd", "ops", "random", "tensor"}  # tensor, its history and its operations need each other
+NOW: dict[str, set[str]] = {
+    "devices": set(),
+    "dtypes": set(),
+    "layouts": set(),
+    "random": {"devices", "dtypes"},
+    "arrays": {"dtypes"},
+    "tensor": BASE | {"arrays", "autograd", "ops"},
+    "autograd": {"arrays", "ops", "tensor"},
+    "ops": CORE,
+    "api": CORE,
+    "printing": BASE | {"tensor"},
+    "methods": CORE | {"api"},
+    "compiler": {"arrays", "autograd", "ops", "tensor"},
+    "optim": {"autograd", "compiler", "ops", "tensor"},
+    "nn": CORE | {"api"},
+    "serialization": BASE | {"nn", "tensor"},
+    "utils": CORE | {"api"},
+    "__init__": CORE | {"api", "compiler", "methods", "nn", "optim", "printing", "serialization", "utils"},
+}
+LATER: dict[str, set[str]] = {
+    "serialization": {"ops"},
+    "tensor": {"printing"},
+}
+
+
+def test_import_loads_nothing_heavy() -> None:
+    code = f"import sys, rushlight; print(*sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []
+
+
+def test_import_is_quiet() -> None:
+    command = [sys.executable, "-W", "error", "-c", "import rushlight"]
+    done = subprocess.run(command, cwd=PACKAGE.parent, check=True, capture_output=True, text=True)
+    assert done.stdout + done.stderr == ""
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> list[tuple[str, bool, int]]:
+    """Of a file: (part of the package it imports, whether at import time, line)."""
+    found = []
+
+    def visit(node: ast.AST, now: bool) -> None:
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute"
+            module = node.module or ""
+            modules = [f"{module}.{name.name}" for name in node.names] if module == "rushlight" else [module]
+        elif isinstance(node, ast.Import):
+            modules = [name.name for name in node.names]
+        else:
+            modules = []
+        for module in modules:
+            if module.startswith("rushlight."):
+                found.append((module.split(".")[1], now, node.lineno))
+        inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        for child in ast.iter_child_nodes(node):
+            visit(child, now and not inside)
+
+    visit(ast.parse(path.read_text()), True)
+    return found
+
+
+def test_folders_import_one_way() -> None:
+    wrong, used = [], defaultdict(set)
+    for path in sorted(PACKAGE.rglob("*.py")):
+        source = part_of(path)
+        allowed = {True: NOW.get(source, set()), False: NOW.get(source, set()) | LATER.get(source, set())}
+        for target, now, line in imports_of(path):
+            used[source].add(target)
+            if target != source and target not in allowed[now]:
+                when = "at import time" if now else "in a function"
+                wrong.append(f"{path.relative_to(PACKAGE)}:{line}: {source} imports {target} {when}")
+    assert not wrong, "\n".join(wrong)
+    assert not used["arrays"] & {"tensor", "ops", "autograd"}
+
+
+def test_every_part_of_the_package_is_listed() -> None:
+    parts = {part_of(path) for path in PACKAGE.rglob("*.py")}
+    assert parts <= set(NOW), f"say in NOW what these may import: {sorted(parts - set(NOW))}"
