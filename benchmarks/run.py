@@ -19,13 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import timer
 
 TOLERANCE = 1e-4  # relative, of the first losses
-MATRIX, STREAM = 1024, 2**24  # side of the matrices and number of floats that measure the machine
+SIDE = 1024  # of the matrices that measure the machine
 
 
 # ---------------------------------------------------------------- one workload, in its own process
@@ -56,12 +57,14 @@ def measure(name: str, toy: bool, threads: int) -> dict[str, Any]:
         first[contestant] = time.perf_counter() - start
         losses[contestant] += [case.value(step()) for _ in range(4)]
         steps[contestant] = step
+    before = timer.others_seconds(), time.perf_counter()
     timings = timer.compare(steps, rounds=3 if toy else 21, block=0.005 if toy else 0.1)
-    result = {"timings": timer.as_json(timings), "first_step": first, "losses": losses}
+    others = (timer.others_seconds() - before[0]) / (time.perf_counter() - before[1])
+    result = {"timings": timer.as_json(timings), "first_step": first, "losses": losses, "others": others}
     result["disagreement"] = max(relative_difference(losses["rushlight"], other) for other in losses.values())
     if workload.flops is not None and workload.moved is not None:
         result["flops"], result["bytes"] = workload.flops(size), workload.moved(size)
-        result["floor"] = floor(result["flops"], result["bytes"], toy)
+        result["floor"] = floor(result["flops"], result["bytes"], threads, toy)
     return result
 
 
@@ -69,32 +72,35 @@ def relative_difference(losses: list[float], others: list[float]) -> float:
     return max(abs(a - b) / max(abs(b), 1e-6) for a, b in zip(losses, others, strict=True))
 
 
-def floor(flops: float, moved: float, toy: bool) -> dict[str, float]:
+def floor(flops: float, moved: float, threads: int, toy: bool) -> dict[str, float]:
     """How long the work takes at the best rates that this machine shows right now, in NumPy."""
     import numpy as np
 
-    side, length = (256, 2**20) if toy else (MATRIX, STREAM)
+    side = 256 if toy else SIDE
     matrix = np.ones((side, side), np.float32)
-    source, target = np.ones(length, np.float32), np.empty(length, np.float32)
-    product = min(timer.time_block(lambda: matrix @ matrix, 3) for _ in range(5))
-    copy = min(timer.time_block(lambda: np.copyto(target, source), 3) for _ in range(5))
-    flop_rate, byte_rate = 2.0 * side**3 / product, 8.0 * length / copy
+    product = min(timer.time_block(lambda: matrix @ matrix, 3) for _ in range(7))
+    parts = np.array_split(np.ones(int(moved / 8), np.float32), threads)  # as much as is updated in place
+    with ThreadPoolExecutor(threads) as pool:
+        negate = min(
+            timer.time_block(lambda: list(pool.map(lambda part: np.negative(part, out=part), parts)), 3)
+            for _ in range(7)
+        )
+    flop_rate, byte_rate = 2.0 * side**3 / product, 8.0 * sum(part.size for part in parts) / negate
     return {"flop_rate": flop_rate, "byte_rate": byte_rate, "seconds": flops / flop_rate + moved / byte_rate}
 
 
 # ---------------------------------------------------------------- all of them
 
 
-def run_child(name: str, options: argparse.Namespace) -> dict[str, Any]:
+def run_child(name: str, options: argparse.Namespace) -> dict[str, Any] | None:
+    """The result of a workload; None if it failed, with its own message on stderr."""
     command = [sys.executable, __file__, "--child", name, "--threads", str(options.threads)]
     with tempfile.TemporaryDirectory() as cache:
         environment = dict(os.environ, RUSHLIGHT_CACHE_DIR=cache)
         done = subprocess.run(
             command + ["--toy"] * options.toy, env=environment, stdout=subprocess.PIPE, text=True, check=False
         )
-    if done.returncode:
-        raise SystemExit(f"{name}: exit status {done.returncode}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return None if done.returncode else json.loads(done.stdout.splitlines()[-1])
 
 
 def row(name: str, result: dict[str, Any]) -> list[str]:
@@ -106,12 +112,14 @@ def row(name: str, result: dict[str, Any]) -> list[str]:
         f"{timer.ratio(timings, 'rushlight', 'torch'):.2f}" if peer else "",
         f"{timer.ratio(timings, 'rushlight compiled', 'torch'):.2f}" if peer else "",
         f"{first['rushlight']:.3f}", f"{first['rushlight compiled']:.2f}", f"{result['disagreement']:.0e}",
+        f"{result['others']:.2f}",
     ]  # fmt: skip
 
 
 HEADER = [
     "workload", "PyTorch eager", "rushlight eager", "rushlight compiled", "eager / PyTorch", "compiled / PyTorch",
     "first step eager, s", "first step compiled, s", "losses differ by",
+    "cores used by others",
 ]  # fmt: skip
 
 
@@ -147,10 +155,16 @@ def main() -> None:
     if unknown:
         parser.error(f"no such workload: {', '.join(sorted(unknown))}; there are {', '.join(workloads.WORKLOADS)}")
     stamp = timer.machine_stamp(options.threads)
-    results = {}
+    results, faults = {}, []
     for name in options.names or workloads.WORKLOADS:
         print(f"{name} ...", file=sys.stderr, flush=True)
-        results[name] = run_child(name, options)
+        result = run_child(name, options)
+        if result is None:
+            faults.append(f"{name} failed")
+            continue
+        results[name] = result
+        if not result["disagreement"] < TOLERANCE:
+            faults.append(f"the losses of {name} differ by more than {TOLERANCE}: {result['losses']}")
     print(timer.stamp_line(stamp), end="\n\n")
     print("Microseconds a step: median (quartiles).", end="\n\n")
     print(timer.table(HEADER, [row(name, result) for name, result in results.items()]))
@@ -160,9 +174,8 @@ def main() -> None:
         print(timer.table(FLOOR_HEADER, [floor_row(name, result) for name, result in floors.items()]))
     if options.json:
         options.json.write_text(json.dumps({"stamp": stamp, "toy": options.toy, "results": results}, indent=1))
-    apart = [name for name, result in results.items() if not result["disagreement"] < TOLERANCE]
-    if apart:
-        raise SystemExit(f"losses differ by more than {TOLERANCE}: {', '.join(apart)}")
+    if faults:
+        raise SystemExit("\n".join(faults))
 
 
 if __name__ == "__main__":

@@ -105,6 +105,19 @@ def machine_stamp(threads: int) -> dict[str, Any]:
     }
 
 
+def others_seconds() -> float:
+    """CPU seconds that other processes have used since the machine started (0 where there is no /proc)."""
+    try:
+        user, nice, system, _, _, interrupt, soft_interrupt, steal = map(
+            int, Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+        )
+    except OSError:
+        return 0.0
+    total = (user + nice + system + interrupt + soft_interrupt + steal) / os.sysconf("SC_CLK_TCK")
+    own = os.times()
+    return total - own.user - own.system
+
+
 def cpu_name() -> str:
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

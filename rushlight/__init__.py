@@ -22,7 +22,7 @@ from rushlight.api.elementwise import (
     subtract, tan, tanh, true_divide, trunc, where,
 )  # fmt: skip
 from rushlight.api.indexing import (
-    argwhere, gather, index_select, masked_fill, masked_select, nonzero, scatter, scatter_add, take_along_dim,
+    argwhere, gather, index_put, index_select, masked_fill, masked_select, nonzero, scatter, scatter_add, take_along_dim,
 )  # fmt: skip
 from rushlight.api.linalg import addmm, bmm, dot, matmul, mm, mv, outer
 from rushlight.api.reduce import (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rushlight import random as random_numbers
+from rushlight import dtypes, random as random_numbers
 from rushlight.api import convert, elementwise, indexing, linalg, reduce, views
 from rushlight.ops import elementwise as ops
-from rushlight.ops.define import creation_namespace, numpy_arrays, tensor_arrays
+from rushlight.ops.define import creation_namespace, tensor_arrays
 from rushlight.ops.inplace import write
 from rushlight.tensor import Tensor, wrap
 
@@ -37,7 +37,7 @@ METHODS: dict[Any, tuple[str, ...]] = {
     ),
     convert: ("cpu", "to", "type_as"),
     indexing: (
-        "argwhere", "gather", "index_put_", "index_select", "masked_fill", "masked_fill_", "masked_select", "nonzero", "scatter",
+        "argwhere", "gather", "index_put", "index_put_", "index_select", "masked_fill", "masked_fill_", "masked_select", "nonzero", "scatter",
         "scatter_", "scatter_add", "scatter_add_", "take_along_dim",
     ),
     linalg: ("addmm", "addmm_", "bmm", "dot", "matmul", "mm", "mv", "outer"),
@@ -166,7 +166,7 @@ def _slice_on_tensors(x: Tensor, index: Any) -> Tensor:
 
 def _on_tensors() -> None:
     waist = tensor_arrays
-    waist.full = lambda shape, value, dtype: wrap(numpy_arrays.full(shape, value, dtype))
+    waist.full = lambda shape, value, dtype: wrap(creation_namespace().full(shape, value, dtypes.as_numpy(dtype)))
     waist.assign = lambda target, value: write(target, value, "assign")
     for name in ("sum", "prod", "max", "min", "any", "all", "argmax", "argmin"):
         function = getattr(waist, name)
@@ -175,7 +175,7 @@ def _on_tensors() -> None:
     waist.reshape = lambda x, shape: views.reshape(x, shape)
     waist.permute_dims = lambda x, axes: permute(x, axes=axes)
     waist.broadcast_to = lambda x, shape: broadcast(x, shape=tuple(shape))
-    waist.astype = lambda x, dtype, f=waist.astype: f(x, dtype=dtype)
+    waist.astype = lambda x, dtype, f=waist.astype: f(x, dtype=dtypes.as_numpy(dtype))
     waist.take = lambda x, indices, axis: take(x, indices, axis=axis)
     waist.slice = _slice_on_tensors
     waist.concat = lambda arrays, axis=0: views.cat(list(arrays), axis)

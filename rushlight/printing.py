@@ -16,7 +16,7 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.tensor import Tensor
 
-_PROFILES = {
+_PROFILES: dict[str, dict[str, Any]] = {
     "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
     "short": {"precision": 2, "threshold": 1000, "edgeitems": 2, "linewidth": 80},
     "full": {"precision": 4, "threshold": math.inf, "edgeitems": 3, "linewidth": 80},
@@ -192,7 +192,7 @@ def _edges(array: np.ndarray) -> np.ndarray:
 
 def _lines(array: np.ndarray, indent: int, summarise: bool, formatted: Any) -> str:
     if array.ndim == 0:
-        return formatted(array.item())
+        return str(formatted(array.item()))
     if array.ndim == 1:
         return _vector(array, indent, summarise, formatted)
     count = _options["edgeitems"]

@@ -33,6 +33,9 @@ def _require_operands(name: str, result: Any, input: Any, other: Any) -> Any:
 def _scaled(other: Any, alpha: Any, input: Any) -> Any:
     if alpha == 1:
         return other
+    kinds = [x.__class__ if x.__class__ is bool else getattr(x, "dtype", None) for x in (input, other)]
+    if set(kinds) <= {bool, dtypes.bool}:
+        return other if alpha else ops.logical_and(other, False)
     is_integer = isinstance(input, Tensor) and input._array.dtype.kind in "iub"
     if isinstance(alpha, float) and is_integer and not (isinstance(other, Tensor) and other.is_floating_point()):
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
@@ -57,12 +60,18 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 
 def subtracted(x: Any, y: Any) -> Any:
     """The operator `x - y`, which PyTorch refuses for booleans."""
-    if getattr(getattr(x, "_array", None), "dtype", None) == np.bool_ == getattr(getattr(y, "_array", None), "dtype", 0):
+    try:
+        return ops.sub(x, y)
+    except NotImplementedError:
+        if isinstance(x, Tensor) and isinstance(y, Tensor) and x.dtype is y.dtype:
+            raise RuntimeError(
+                "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+                "operator instead."
+            ) from None
         raise RuntimeError(
-            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
-            "operator instead."
-        )
-    return ops.sub(x, y)
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, "
+            "use the `~` or `logical_not()` operator instead."
+        ) from None
 
 
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
@@ -135,8 +144,21 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
 
 
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
-    """`input + value * tensor1 / tensor2`."""
+    """`input + value * tensor1 / tensor2`.
+
+    Raises:
+        RuntimeError: tensor1 and tensor2 are integers.
+    """
+    _require_true_division(tensor1, tensor2)
     return ops.addcdiv(input, tensor1, tensor2, value=value)
+
+
+def _require_true_division(tensor1: Tensor, tensor2: Tensor) -> None:
+    if tensor1.dtype.kind in "iub" and tensor2.dtype.kind in "iub":
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported, and in a future release addcdiv will perform a true "
+            "division of tensor1 and tensor2. Convert them to a floating point dtype."
+        )
 
 
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
@@ -252,6 +274,7 @@ def addcmul_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
 
 def addcdiv_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """In-place form of `addcdiv`."""
+    _require_true_division(tensor1, tensor2)
     return _addcdiv_(self, tensor1, tensor2, value=value)
 
 

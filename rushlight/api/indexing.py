@@ -143,6 +143,10 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
             raise _explained(error, self, index) from None
         write(target, value, "__setitem__")
         return
+    if spec == (("array", 0),) and arrays[0]._array.dtype == np.bool_ and _is_one(value):
+        mask = arrays[0]
+        masked_fill_(self, mask.reshape(*mask.shape, *(1,) * (self.ndim - mask.ndim)), value)
+        return
     put_(self, spec, arrays, value, False, "__setitem__")
 
 
@@ -174,6 +178,10 @@ def put_(self: Tensor, spec: tuple, arrays: list[Any], value: Any, accumulate: b
     if node is not None:
         rewrite(self, node, view_scatter_node)
     return self
+
+
+def _is_one(value: Any) -> bool:
+    return not isinstance(value, (Tensor, np.ndarray, list, tuple)) or isinstance(value, Tensor) and value.ndim == 0
 
 
 def _index_put_symbolic(xp: Any, raw: tuple, spec: tuple, accumulate: bool) -> Any:
@@ -377,31 +385,24 @@ def scatter_add_(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return write(self, scatter_add(self, dim, index, src), "scatter_add_")
 
 
+def index_put(input: Tensor, indices: tuple, values: Tensor, accumulate: bool = False) -> Tensor:
+    """A copy with values written, or added, at advanced indices."""
+    spec, arrays = _advanced(input, tuple(indices))
+    _require_same_dtype(input, values)
+    return ops.index_put(input, values, *arrays, spec=spec, accumulate=accumulate)
+
+
+def _require_same_dtype(input: Tensor, values: Tensor) -> None:
+    if values.dtype is not input.dtype:
+        names = dtypes.LEGACY_NAMES
+        raise RuntimeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{names[input.dtype.name]} for the destination and {names[values.dtype.name]} for the source."
+        )
+
+
 def index_put_(self: Tensor, indices: tuple, values: Tensor, accumulate: bool = False) -> Tensor:
     """Writes or adds values at advanced indices, in place."""
     spec, arrays = _advanced(self, tuple(indices))
+    _require_same_dtype(self, values)
     return put_(self, spec, arrays, values, accumulate, "index_put_")
-
-
-def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """int64 zeros with a 1 at each index, along a new last dimension of `num_classes` (default: largest index + 1).
-
-    Raises:
-        RuntimeError: an index that is negative or not below `num_classes`, or a dtype other than int64.
-    """
-    if tensor._array.dtype != np.int64:
-        raise RuntimeError(f"one_hot is only applicable to index tensor of type LongTensor, but got {tensor.dtype}")
-    array = tensor._array
-    if type(array) is np.ndarray and not define.recording:
-        if array.size == 0 and num_classes <= 0:
-            raise RuntimeError("Can not infer total number of classes from empty tensor.")
-        if array.size and array.min() < 0:
-            raise RuntimeError("Class values must be non-negative.")
-        if num_classes == -1:
-            num_classes = int(array.max()) + 1
-        elif array.size and array.max() >= num_classes:
-            raise RuntimeError("Class values must be smaller than num_classes.")
-    elif num_classes == -1:
-        tensor._data("one_hot() without num_classes")
-    classes = wrap(np.arange(num_classes))
-    return define.cast(elementwise.eq(tensor.unsqueeze(-1), classes), dtype=np.dtype(np.int64))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes
-from rushlight.ops import define, index as index_ops, reduce as ops
+from rushlight.ops import create, define, index as index_ops, reduce as ops
 from rushlight.ops.define import cast
 from rushlight.ops.inplace import write
 from rushlight.tensor import Tensor, _checked_dim, wrap
@@ -113,12 +113,17 @@ def _extreme_along(input: Tensor, dim: int, keepdim: bool, arg: Any, result: Any
     """(values, indices) along a dimension; the gradient goes to the elements the indices name."""
     if input.ndim == 0:
         _checked_dim(dim, 0)
-        return result(input.clone(), wrap(np.zeros((), np.int64)))
+        return result(input.clone(), _zero_index(input))
     axis = _checked_dim(dim, input.ndim)
     _require_elements(result.__name__, input, axis)
     indices = arg(input, axis=axis, keepdims=True)
     values = index_ops.gather(input, indices, axis=axis)
     return result(values, indices) if keepdim else result(values.squeeze(axis), indices.squeeze(axis))
+
+
+def _zero_index(input: Tensor) -> Tensor:
+    """The index of the only element of a tensor without dimensions."""
+    return create.zeros_like(input, dtype=dtypes.int64)
 
 
 def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
@@ -151,26 +156,37 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     return ops.amin(input, axis=axes_of(dim, input.ndim), keepdims=keepdim)
 
 
+def _require_index_input(name: str, input: Tensor, dim: int | None) -> None:
+    if input._array.dtype == np.bool_:
+        raise RuntimeError(f"{name}(): does not support bool input")
+    _require_elements(name, input, dim)
+
+
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the largest element, of the first one where there are several."""
-    _require_elements("argmax", input, dim)
+    _require_index_input("argmax", input, dim)
     return ops.argmax(input, axis=None if dim is None else _checked_dim(dim, input.ndim), keepdims=keepdim)
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the smallest element, of the first one where there are several."""
-    _require_elements("argmin", input, dim)
+    _require_index_input("argmin", input, dim)
     return ops.argmin(input, axis=None if dim is None else _checked_dim(dim, input.ndim), keepdims=keepdim)
 
 
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Whether an element is not zero."""
-    return ops.any(input, axis=axes_of(dim, input.ndim), keepdims=keepdim)
+    return _truth(input, ops.any(input, axis=axes_of(dim, input.ndim), keepdims=keepdim))
 
 
 def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Whether every element is not zero."""
-    return ops.all(input, axis=axes_of(dim, input.ndim), keepdims=keepdim)
+    return _truth(input, ops.all(input, axis=axes_of(dim, input.ndim), keepdims=keepdim))
+
+
+def _truth(input: Tensor, result: Tensor) -> Tensor:
+    """PyTorch answers bytes with bytes."""
+    return cast(result, dtype=np.dtype(np.uint8)) if input._array.dtype == np.uint8 else result
 
 
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
@@ -186,7 +202,7 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
         input = input.to(dtype)
     _require_float_kernel("softmax_lastdim_kernel_impl", input)
     if input._array.ndim == 0:
-        return input * 0 + 1
+        return softmax(input.reshape(1), dim).reshape(())
     return ops.softmax(input, axis=_checked_dim(dim, input._array.ndim))
 
 
@@ -196,13 +212,13 @@ def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
         input = input.to(dtype)
     _require_float_kernel("log_softmax_lastdim_kernel_impl", input)
     if input._array.ndim == 0:
-        return input * 0
+        return log_softmax(input.reshape(1), dim).reshape(())
     return ops.log_softmax(input, axis=_checked_dim(dim, input._array.ndim))
 
 
 def _require_float_kernel(kernel: str, input: Tensor) -> None:
-    if input._array.dtype.kind in "iub":
-        raise RuntimeError(f"\"{kernel}\" not implemented for '{dtypes.LEGACY_NAMES[input.dtype.name]}'")
+    if input._array.dtype.kind in "iub" and input._array.size:
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{dtypes.LEGACY_NAMES[input.dtype.name]}'")
 
 
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
@@ -213,6 +229,10 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 
 def cumsum_(self: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """In-place form of `cumsum`."""
+    if self._array.dtype == np.bool_ and self._array.size:
+        raise NotImplementedError("\"cumsum_out_cpu\" not implemented for 'Bool'")
+    if dtype is not None and dtype is not self.dtype:
+        raise RuntimeError(f"Bad in-place call: input tensor dtype {self.dtype} and output tensor dtype {dtype} should match")
     return write(self, cumsum(self, dim, dtype=dtype), "cumsum_")
 
 
@@ -236,7 +256,7 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, dtyp
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
     """The indices that sort along `dim`."""
     if not input.ndim:
-        return wrap(np.zeros((), np.int64))
+        return _zero_index(input)
     if define.recording:
         define.lift(input)
     axis = _checked_dim(dim, input.ndim)

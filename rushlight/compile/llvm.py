@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from rushlight.compile.affine import Affine
+from rushlight.compile.binding import DATA_OFFSET
 from rushlight.compile.elements import emit, literal, llvm_type, memory_type
 from rushlight.compile.loops import COLUMN, SCALAR, Buffer, Nest, Root, Stage, Value
 from rushlight.compile.module import Code, Module
 
 # The table of pointers: fixed slots, then one for each input, output and constant.
 FLAG, ARENA, GEMM_F, GEMM_D, FIRST = range(5)
-DATA_OFFSET = 16  # of the data pointer in a NumPy array object: PyObject_HEAD comes before it
 COMBINE = {
     "sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and",
 }  # fmt: skip

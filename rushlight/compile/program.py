@@ -17,6 +17,8 @@ import numpy as np
 
 from rushlight.arrays.symbolic import Node
 from rushlight.compile import blas, workers
+from rushlight.compile.binding import LAYOUT_HOLDS, stand_in
+from rushlight.compile.describe import describe_nest
 from rushlight.compile.fuse import Fused, Unit, alias_base, fuse
 from rushlight.compile.graph import Graph, evaluate
 from rushlight.compile.llvm import ARENA, FIRST, FLAG, GEMM_D, GEMM_F, Addresses, write_nest
@@ -28,6 +30,7 @@ from rushlight.compile.products import Product, make_product, write_product
 from rushlight.compile.schedule import Phase, Task, schedule, touched
 from rushlight.compile.simplify import simplify
 from rushlight.compile.strided import Strided, contiguous, strided_view
+from rushlight.compile.verify import verify
 
 Work = Nest | Product | Node
 
@@ -35,7 +38,11 @@ Work = Nest | Product | Node
 def build_program(graph: Graph, *, num_threads: int | None = None) -> Program:
     """Native code for a graph."""
     threads = workers.get_num_threads() if num_threads is None else num_threads
+    if os.environ.get("RUSHLIGHT_VERIFY") == "1":
+        verify(graph)
     simple = _show("simplify", simplify(graph))
+    if os.environ.get("RUSHLIGHT_VERIFY") == "1":
+        verify(simple)
     detached: frozenset[int] = frozenset()
     while True:
         plan = _Plan(_show("fuse", fuse(simple, detached)))
@@ -218,6 +225,12 @@ class Program:
         self._entry = memoryview(self._table).cast("B").cast("q")
         self._kept: list[Any] = [None] * len(self._table)
         self._first_output = FIRST + len(plan.inputs)
+        if not LAYOUT_HOLDS:
+            self._stand_ins: dict[int, Any] = {}
+            self.bind_input = lambda i, x: self._bind_stand_in(FIRST + i, x)  # type: ignore[method-assign]
+            self.bind_output = lambda i, x: self._bind_stand_in(  # type: ignore[method-assign]
+                self._first_output + i, x
+            )
 
     def _write(self, addresses: Addresses) -> str:
         """The module's text: a function per nest and product, and one per phase or per segment."""
@@ -296,6 +309,11 @@ class Program:
         self._kept[slot] = array
         self._entry[slot] = id(array)
 
+    def _bind_stand_in(self, slot: int, array: np.ndarray) -> None:
+        other = stand_in(array)
+        self._kept[slot], self._stand_ins[slot] = array, other
+        self._entry[slot] = ctypes.addressof(other)
+
     def run(self) -> None:
         """Computes the outputs. Raises IndexError if an index was out of bounds."""
         self._run_all()
@@ -309,7 +327,16 @@ class Program:
 
     def describe(self) -> str:
         """The loops and library calls, in order."""
-        return "\n".join(repr(work) for _, work in self.plan.work)
+        lines = []
+        for part in self._parts:
+            if isinstance(part, Host):
+                lines.append(f"host {part.node.op}: {part.target} <- {part.sources}")
+                continue
+            for number, phase in enumerate(part):
+                lines.append(f"phase {number}: " + ", ".join(f"{t.work.name} in {t.chunks}" for t in phase))
+            for task in (task for phase in part for task in phase):
+                lines.append(describe_nest(task.work) if isinstance(task.work, Nest) else repr(task.work))
+        return "\n".join(lines)
 
 
 def _calls(task: Task) -> list[str]:

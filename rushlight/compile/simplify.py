@@ -374,9 +374,10 @@ def _one_per_row(x: Node, spec: tuple, index: tuple[Node, ...]) -> bool:
 def _is_chosen(x: Node, at: Node) -> xp.SymbolicArray:
     """(n, columns) bools: whether this is the row's chosen column. `at` is (n,)."""
     columns = x.shape[-1]
-    dtype = at.dtype
-    wrapped = Node("wrap_index", (at,), {"size": columns}, at.shape, dtype)
-    return xp.equal(xp.arange(0, columns, 1, dtype), xp.reshape(xp.symbolic(wrapped), (*at.shape, 1)))
+    wrapped = Node("wrap_index", (at,), {"size": columns}, at.shape, at.dtype)
+    dtype = np.dtype(np.int32 if columns < 2**31 else np.int64)  # as wide as float32: the same vectors
+    chosen = xp.reshape(xp.symbolic(cast(wrapped, dtype)), (*at.shape, 1))
+    return xp.equal(xp.arange(0, columns, 1, dtype), chosen)
 
 
 @rule("index_get")

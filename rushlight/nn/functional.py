@@ -35,6 +35,7 @@ from rushlight.ops.inplace import in_place
 from rushlight.tensor import Tensor
 
 _relu = ops.relu
+_smallest = np.minimum.reduce
 _relu_, _leaky_relu_, _elu_, _silu_ = (in_place(f) for f in (ops.relu, ops.leaky_relu, ops.elu, ops.silu))
 
 # ---------------------------------------------------------------- activations
@@ -149,14 +150,18 @@ def embedding(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
             f"torch.{dtypes.LEGACY_NAMES[input.dtype.name]}Tensor instead (while checking arguments for embedding)"
         )
-    if indices.__class__ is np.ndarray and not define.recording:
-        if indices.size and (np.minimum.reduce(indices, None) < 0 or np.maximum.reduce(indices, None) >= num_rows):
-            raise IndexError("index out of range in self")
     if padding_idx is None:
-        return index_ops.embedding(weight, input, padding_idx=-1)
-    if not -num_rows <= padding_idx < num_rows:
+        padding_idx = -1  # the operation's word for none
+    elif -num_rows <= padding_idx < num_rows:
+        padding_idx %= num_rows
+    else:
         raise AssertionError("Padding_idx must be within num_embeddings")
-    return index_ops.embedding(weight, input, padding_idx=padding_idx % num_rows)
+    if indices.__class__ is np.ndarray and not define.recording and indices.size and _smallest(indices, None) < 0:
+        raise IndexError("index out of range in self")  # NumPy would count from the end
+    try:
+        return index_ops.embedding(weight, input, padding_idx=padding_idx)
+    except IndexError:
+        raise IndexError("index out of range in self") from None
 
 
 def require_plain_embedding(max_norm: float | None, scale_grad_by_freq: bool, sparse: bool) -> None:

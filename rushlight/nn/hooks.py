@@ -66,8 +66,7 @@ def _run_before(
         if replaced is not None:
             if not isinstance(replaced, tuple) or len(replaced) != 2:
                 raise RuntimeError(
-                    "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
-                    f"but got {replaced}."
+                    f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {replaced}."
                 )
             args, kwargs = replaced
     return args, kwargs
@@ -81,7 +80,7 @@ def _run_always(
         if always and key not in finished:
             try:
                 hook(module, args, kwargs, None) if with_kwargs else hook(module, args, None)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  (the first error is the one to raise)
                 warnings.warn(
                     "module forward hook with ``always_call=True`` raised an exception that was silenced "
                     f"as another error was raised in forward: {error}",
@@ -116,7 +115,7 @@ class BackwardHookFunctionBackward(Node):
 
 def gate(tensors: list[Tensor], on_gradients: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> list[Tensor]:
     """The same tensors behind one recorded operation: `on_gradients(grads)` gives the gradients to send on."""
-    node = BackwardHookFunctionBackward()
+    node: Any = BackwardHookFunctionBackward()
     node.serial, node.hooks, node.node_hooks, node.shapes = next_serial(), None, None, None
     node.saved, node.cells, node.attrs = (), (), on_gradients
     node.edges = tuple(edge_of(x) if x._needs_grad else None for x in tensors)

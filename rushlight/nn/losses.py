@@ -22,8 +22,9 @@ from rushlight.tensor import Tensor
 
 _INT64 = np.dtype(np.int64)
 
+
 @op(elementwise=True, grad_name="BinaryCrossEntropy")
-def binary_cross_entropy_of(xp, x, target):
+def binary_cross_entropy_of(xp: Any, x: Any, target: Any) -> Any:
     """-(t log x + (1 - t) log(1 - x)), with logarithms not below -100."""
     log_x, log_other = xp.maximum(xp.log(x), -100.0), xp.maximum(xp.log1p(-x), -100.0)
     return (target - 1) * log_other - target * log_x

@@ -7,7 +7,6 @@ hooks (`nn/hooks.py`). Saving and loading its state are in `nn/state.py`.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -109,7 +108,7 @@ class Module:
         if kind not in attributes:
             what = {"_parameters": "parameters", "_modules": "module", "_buffers": "buffers"}[kind]
             raise AttributeError(f"cannot assign {what} before Module.__init__() call")
-        if name not in attributes[kind]:
+        if name in attributes and name not in attributes[kind]:
             for other in _KINDS:
                 attributes[other].pop(name, None)
             attributes["_non_persistent_buffers_set"].discard(name)
@@ -171,8 +170,7 @@ class Module:
         self._check_name(name, "parameter", "_parameters")
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(
-                f"cannot assign '{_typename(param)}' object to parameter '{name}' "
-                "(torch.nn.Parameter or None required)"
+                f"cannot assign '{_typename(param)}' object to parameter '{name}' (torch.nn.Parameter or None required)"
             )
         if param is not None and param._node is not None:
             raise ValueError(
@@ -307,7 +305,9 @@ class Module:
         if not hasattr(owner, name):
             raise AttributeError(f"{type(owner).__name__} has no attribute `{name}`")
         if not belongs(owner, name):
-            raise AttributeError(f"`{name}` is not an {what}" if what == "nn.Parameter" else f"`{name}` is not a {what}")
+            raise AttributeError(
+                f"`{name}` is not an {what}" if what == "nn.Parameter" else f"`{name}` is not a {what}"
+            )
         return getattr(owner, name)
 
     # ------------------------------------------------------------ modes and gradients
@@ -377,7 +377,9 @@ class Module:
         """
         device, dtype = _target(*args, **kwargs)
         if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
-            raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}")
+            raise TypeError(
+                f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
+            )
 
         def convert(tensor: Tensor) -> Tensor:
             converts = dtype is not None and (tensor.is_floating_point() or tensor.is_complex())
@@ -509,7 +511,9 @@ class Module:
         """Calls `hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)` before a load."""
         return self._add_hook("load_before", (hook, True))
 
-    def _register_load_state_dict_pre_hook(self, hook: Callable[..., Any], with_module: bool = False) -> RemovableHandle:
+    def _register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], with_module: bool = False
+    ) -> RemovableHandle:
         return self._add_hook("load_before", (hook, with_module))
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
@@ -578,6 +582,7 @@ def _target(*args: Any, **kwargs: Any) -> tuple[Any, dtypes.dtype | None]:
 class _PathNote(str):
     """The note on an error: "in model.encoder.2 (Linear)". `module` is where the error was raised."""
 
+    __slots__ = ("module",)
     module: Module
 
 
@@ -589,7 +594,8 @@ def _note_path(error: Exception, caller: Module) -> None:
     path = next((path for path, module in caller.named_modules() if module is failed), None)
     if path is None:  # called, but not part of this module: what is below it has been said
         return
-    note = _PathNote(f"in {'.'.join(['model', path]) if path else 'model'} ({type(failed).__name__})")
+    place_in_model = f"model.{path}" if path else "model"
+    note = _PathNote(f"in {place_in_model} ({type(failed).__name__})")
     note.module = failed
     if place is None:
         error.add_note(note)

@@ -69,7 +69,7 @@ class Registry(dict[str, Any]):
             self[name] = default
         return self[name]
 
-    def copy(self) -> dict[str, Any]:  # type: ignore[override]
+    def copy(self) -> dict[str, Any]:
         return dict(self)
 
     def __ior__(self, other: Any) -> Registry:  # type: ignore[override, misc]

@@ -35,6 +35,7 @@ from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.history import cell_of, edge_of, note_view
 from rushlight.autograd.modes import modes
 from rushlight.autograd.node import Node, next_serial
+from rushlight.ops.fused import Fused
 from rushlight.tensor import Tensor, wrap
 
 _new = object.__new__
@@ -136,7 +137,7 @@ class _Formula:
     NONE, ALL, ONE, ANY = range(4)
 
     def __init__(self, function: Callable[..., Any], op: Op):
-        self.function, self.op = function, op
+        self.function, self.op = Fused(function) if op.fuse else function, op
         self.names = list(inspect.signature(function).parameters)[2:]
         self.saved = [n for n in self.names if n == "out" or n in op.inputs or n == op.variadic or n in op.extras]
 
@@ -193,31 +194,40 @@ class Op:
         view: the result shares the input's memory.
         waist: the waist function that this operation is on Tensors.
         promote_from: the first operand that takes part in promotion.
+        wide: half precision is computed in float32 and rounded once, as PyTorch does; not so for what only moves values.
+        refuses: dtypes that PyTorch has no such operation for: "b" for a boolean result, "B" for any boolean operand.
         extras: names of intermediate values that `forward` returns behind its result, `(out, *extras)`, for formulas
             to use instead of computing them again. They are None where the derivative is itself differentiated.
+        fuse: a composition worth compiling into one pass, forward and derivatives (`ops.fused`).
         grad_name: the name of its nodes, as PyTorch's: "Mul" gives "MulBackward0".
     """
 
     def __init__(
         self, forward: Callable[..., Any], elementwise: bool = False, floats: bool = False, view: bool = False,
         waist: str | None = None, grad_name: str | None = None, name: str | None = None, promote_from: int = 0,
-        extras: tuple[str, ...] = (),
+        extras: tuple[str, ...] = (), wide: bool = True, refuses: str = "", fuse: bool = False,
     ):  # fmt: skip
         parameters = list(inspect.signature(forward).parameters.values())[1:]
         kind = inspect.Parameter
-        self.forward, self.name = forward, name or forward.__name__.rstrip("_")
+        self.name, self.fuse = name or forward.__name__.rstrip("_"), fuse
         self.inputs = [p.name for p in parameters if p.kind == kind.POSITIONAL_OR_KEYWORD]
         self.variadic = next((p.name for p in parameters if p.kind == kind.VAR_POSITIONAL), None)
         self.attributes = {p.name: p.default for p in parameters if p.kind == kind.KEYWORD_ONLY}
         self.elementwise, self.floats, self.view = elementwise or floats, floats, view
         self.promote_from, self.extras = promote_from, extras
+        self.wide, self.refuses = wide and not view, refuses
+        not_floats = "?bBhHiIlLqQpPFD" if self.floats else "?" if refuses else ""
+        self.slow = not_floats + (HALF if self.wide else "")  # NumPy's characters of dtypes that take the long path
         self.formulas: list[_Formula | None] = [None] * len(self.inputs)
         self.differentiable, self.saved_names, self.saves_shapes = False, [], False
         self.saves_out, self.joint = False, None
         self.plans: dict[tuple, Any] = {}
         grad_name = grad_name or "".join(part.capitalize() for part in self.name.split("_"))
         self.node_class = type(f"{grad_name}Backward0", (Node,), {"__slots__": (), "op": self})
+        self.half_node_class = type(f"{grad_name}Backward0", (self.node_class,), {"__slots__": (), "op": _InFloat32(self)})
         self.direct = _direct_function(forward, self)
+        self.forward = Fused(forward) if fuse else forward
+        self.__doc__ = forward.__doc__
         self.call = self._caller()
         if waist:
             setattr(tensor_arrays, waist, self.call)
@@ -231,7 +241,7 @@ class Op:
             caller = _nary(self)
         caller.op, caller.derivative = self, self.derivative
         caller.__name__ = caller.__qualname__ = self.name
-        caller.__doc__ = self.forward.__doc__
+        caller.__doc__ = self.__doc__
         return caller
 
     def derivative(self, **formulas: Callable[..., Any]) -> None:
@@ -365,14 +375,22 @@ class Op:
         if self.view:
             note_view(result, tensors[0], self, attrs)
         if self.differentiable and modes.grad and _any_needs_grad(tensors):
-            self.record(result, tensors, arrays, attrs, tuple(extras))
+            node = self.record(result, tensors, arrays, attrs, tuple(extras))
+            if self.wide and _half_among(arrays) is not None:
+                node.__class__ = self.half_node_class
         return result
 
     def run(self, xp: Any, arrays: tuple, attrs: dict[str, Any] | None) -> Any:
         token = _set_quiet(_quiet_value)
+        half = _half_among(arrays) if self.wide else None
         try:
-            return self.forward(xp, *arrays, **attrs) if attrs else self.forward(xp, *arrays)
-        except ValueError as error:
+            if half is not None:
+                arrays = tuple([_widened(xp, a) for a in arrays])
+            out = self.forward(xp, *arrays, **attrs) if attrs else self.forward(xp, *arrays)
+            if half is not None:
+                out = (_narrowed(xp, out[0], half), *out[1:]) if self.extras else _narrowed(xp, out, half)
+            return out
+        except (ValueError, TypeError) as error:
             raise self.explained(error, arrays) from None
         finally:
             _reset_quiet(token)
@@ -383,10 +401,17 @@ class Op:
         target = dtypes.result_type_of_kinds(*[_promotion_kind(x) for x in operands])
         if self.floats and target.kind not in "fc":
             target = dtypes.get_default_dtype()
+        if target.kind in self.refuses or "B" in self.refuses and any(map(_is_boolean, operands)):
+            raise NotImplementedError(f"\"{self.name}_cpu\" not implemented for '{dtypes.LEGACY_NAMES[target.name]}'")
         return (*fixed, *[_converted(x, target) for x in operands])
 
-    def explained(self, error: ValueError, arrays: tuple) -> Exception:
-        """PyTorch's error for what NumPy says of shapes."""
+    def explained(self, error: Exception, arrays: tuple) -> Exception:
+        """PyTorch's error for what NumPy says of shapes and dtypes."""
+        if isinstance(error, TypeError):
+            if "ufunc" not in str(error) and "numpy boolean" not in str(error):
+                return error
+            dtype = next(dtypes.from_numpy(a.dtype) for a in arrays if hasattr(a, "dtype"))
+            return NotImplementedError(f"\"{self.name}_cpu\" not implemented for '{dtypes.LEGACY_NAMES[dtype.name]}'")
         shapes = [a.shape for a in arrays if hasattr(a, "shape")]
         if self.elementwise and len(shapes) > 1:
             for a, b in zip(shapes, shapes[1:], strict=False):
@@ -420,23 +445,64 @@ def _direct_function(forward: Callable[..., Any], op: Op) -> Callable[..., Any] 
     return getattr(numpy_arrays, name) if isinstance(name, str) else None
 
 
+# ---------------------------------------------------------------- half precision
+
+HALF = "eE"  # NumPy's characters of float16 and bfloat16
+_FLOAT32 = np.dtype(np.float32)
+
+
+class _InFloat32:
+    """Stands for an operation on the nodes of its half-precision results: derivatives are computed in float32 too."""
+
+    def __init__(self, op: Op):
+        self._op = op
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._op, name)
+
+    def differentiate(self, node: Node, saved: tuple, xp: Any, grad: Any) -> list[Any]:
+        if xp is tensor_arrays:
+            return self._op.differentiate(node, saved, xp, grad)
+        half = grad.dtype
+        saved = tuple([tuple([_widened(xp, a) for a in v]) if type(v) is tuple else _widened(xp, v) for v in saved])
+        grads = self._op.differentiate(node, saved, xp, _widened(xp, grad))
+        return [g if g is None else _narrowed(xp, g, half) for g in grads]
+
+
+def _half_among(arrays: Any) -> np.dtype | None:
+    for a in arrays:
+        if a.__class__ not in NUMBERS and a.dtype.char in HALF:
+            return a.dtype
+    return None
+
+
+def _widened(xp: Any, a: Any) -> Any:
+    return xp.astype(a, _FLOAT32) if hasattr(a, "dtype") and a.dtype.char in HALF else a
+
+
+def _narrowed(xp: Any, a: Any, half: np.dtype) -> Any:
+    return xp.astype(a, half) if a.dtype == _FLOAT32 else a
+
+
 # ---------------------------------------------------------------- the short paths
 
 
 def _unary(op: Op) -> Any:
     compute, general = op.direct or (lambda x: op.forward(numpy_arrays, x)), op.general
-    floats, record = op.floats, _unary_recorder(op)
+    slow, record = op.slow, _unary_recorder(op)
 
     def call(x: Tensor) -> Tensor:
         try:
             a = x._array
         except AttributeError:
             return _or_type_error(general((x,)), op, (x,))
-        if a.__class__ is not ndarray or recording or (floats and a.dtype.kind != "f"):
+        if a.__class__ is not ndarray or recording or a.dtype.char in slow:
             return general((x,))
         token = _set_quiet(_quiet_value)
         try:
             out = compute(a)
+        except TypeError as error:
+            raise op.explained(error, (a,)) from None
         finally:
             _reset_quiet(token)
         if out.__class__ is not ndarray:
@@ -485,7 +551,7 @@ _ALONE = (True,)
 
 def _binary(op: Op) -> Any:
     compute, general = op.direct or (lambda x, y: op.forward(numpy_arrays, x, y)), op.general
-    floats, record = op.floats, _binary_recorder(op)
+    slow, record = op.slow, _binary_recorder(op)
 
     def call(x: Any, y: Any) -> Any:
         try:
@@ -503,7 +569,7 @@ def _binary(op: Op) -> Any:
                     or a.__class__ is not ndarray
                     or b.__class__ is not ndarray
                     or recording
-                    or (floats and a.dtype.kind != "f")
+                    or a.dtype.char in slow
                 ):
                     return general((x, y))
                 y_needs_grad = y._needs_grad
@@ -512,7 +578,7 @@ def _binary(op: Op) -> Any:
         token = _set_quiet(_quiet_value)
         try:
             out = compute(a, b)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise op.explained(error, (a, b)) from None
         finally:
             _reset_quiet(token)
@@ -563,6 +629,7 @@ def _binary_recorder(op: Op) -> Callable[..., None]:
 
 def _nary(op: Op) -> Any:
     elementwise, forward, general, record, view = op.elementwise, op.forward, op.general, op.record, op.view
+    slow = op.slow
     has_extras, record_one = bool(op.extras), _unary_recorder(op) if len(op.inputs) == 1 and not op.variadic else None
 
     def call(*inputs: Any, **attrs: Any) -> Any:
@@ -574,7 +641,7 @@ def _nary(op: Op) -> Any:
                 a = x._array
             except AttributeError:
                 return _or_type_error(general(inputs, attrs), op, inputs)
-            if a.__class__ is not ndarray or elementwise and a.dtype.kind != "f":
+            if a.__class__ is not ndarray or a.dtype.char in slow or elementwise and a.dtype.kind != "f":
                 return general(inputs, attrs)
             arrays.append(a)
             if x._needs_grad:
@@ -582,7 +649,7 @@ def _nary(op: Op) -> Any:
         token = _set_quiet(_quiet_value)
         try:
             out = forward(numpy_arrays, *arrays, **attrs)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise op.explained(error, tuple(arrays)) from None
         finally:
             _reset_quiet(token)
@@ -642,6 +709,10 @@ def _promotion_kind(x: Any) -> Any:
     return float if isinstance(x, HostNumber) else (dtypes.from_numpy(x._array.dtype), x._array.ndim)
 
 
+def _is_boolean(x: Any) -> bool:
+    return x.__class__ is bool or isinstance(x, Tensor) and x._array.dtype == np.bool_
+
+
 def _any_needs_grad(tensors: tuple) -> bool:
     for x in tensors:
         if isinstance(x, Tensor) and x._needs_grad:
@@ -688,7 +759,7 @@ def sum_to_shape(xp: Any, grad: Any, shape: tuple[int, ...]) -> Any:
 # ---------------------------------------------------------------- the operation that promotion itself needs
 
 
-@op(grad_name="ToCopy", waist="astype")
+@op(grad_name="ToCopy", waist="astype", wide=False)
 def cast(xp: Any, x: Any, *, dtype: np.dtype) -> Any:
     """A copy in another dtype."""
     return xp.astype(x, dtype)

@@ -34,7 +34,7 @@ def add(xp, x, y):
 add.derivative(x=lambda xp, grad: grad, y=lambda xp, grad: grad)
 
 
-@op(elementwise=True, waist="subtract", grad_name="Sub")
+@op(elementwise=True, waist="subtract", grad_name="Sub", refuses="B")
 def sub(xp, x, y):
     return xp.subtract(x, y)
 
@@ -58,7 +58,7 @@ def div(xp, x, y):
 div.derivative(x=lambda xp, grad, y: grad / y, y=lambda xp, grad, x, y: -grad * ((x / y) / y))
 
 
-@op(elementwise=True, waist="floor_divide")
+@op(elementwise=True, waist="floor_divide", refuses="b")
 def floor_divide(xp, x, y):
     return xp.floor_divide(x, y)
 
@@ -66,7 +66,7 @@ def floor_divide(xp, x, y):
 floor_divide.derivative(x=_zero, y=_zero)
 
 
-@op(elementwise=True, grad_name="Div")
+@op(elementwise=True, grad_name="Div", refuses="b")
 def div_trunc(xp, x, y):
     """Division rounded towards zero."""
     if x.dtype.kind in "iu" if hasattr(x, "dtype") else isinstance(x, int):
@@ -80,7 +80,7 @@ def div_trunc(xp, x, y):
 div_trunc.derivative(x=_zero, y=_zero)
 
 
-@op(elementwise=True, waist="remainder")
+@op(elementwise=True, waist="remainder", refuses="b")
 def remainder(xp, x, y):
     """The remainder of floor division: it has the divisor's sign."""
     return xp.remainder(x, y)
@@ -89,7 +89,7 @@ def remainder(xp, x, y):
 remainder.derivative(x=lambda xp, grad: grad, y=lambda xp, grad, x, y: -grad * xp.floor(xp.divide(x, y)))
 
 
-@op(elementwise=True, waist="fmod")
+@op(elementwise=True, waist="fmod", refuses="b")
 def fmod(xp, x, y):
     """The remainder of truncated division: it has the dividend's sign."""
     return xp.fmod(x, y)
@@ -117,18 +117,22 @@ def _pow_base_gradient(xp: Any, grad: Any, x: Any, y: Any) -> Any:
 
 @op(elementwise=True, waist="pow")
 def pow(xp, x, y):
+    if isinstance(y, bool):
+        return xp.logical_or(x, not y)
     if isinstance(y, (int, float)):  # a square or a root by the quick function
         if y == 2:
             return xp.square(x)
         if y == 0.5:
             return xp.sqrt(x)
-    elif not isinstance(y, complex) and y.dtype.kind == "i":
+    elif not isinstance(y, complex) and y.dtype.kind in "ib":
         return _integer_power(xp, x, y)
     return xp.pow(x, y)
 
 
 def _integer_power(xp: Any, x: Any, y: Any) -> Any:
     """Integers to integers, where negative powers are 0 but for those of 1 and -1 (NumPy refuses them)."""
+    if y.dtype.kind == "b":
+        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
     is_negative = xp.less(y, 0)
     power = xp.pow(x, xp.where(is_negative, 0, y))
     sign_of_minus_one = 1 - 2 * xp.bitwise_and(y, 1)
@@ -150,7 +154,7 @@ atan2.derivative(
 )
 
 
-@op(elementwise=True, waist="negative")
+@op(elementwise=True, waist="negative", refuses="b")
 def neg(xp, x):
     return xp.negative(x)
 
@@ -158,7 +162,7 @@ def neg(xp, x):
 neg.derivative(x=lambda xp, grad: -grad)
 
 
-@op(elementwise=True, waist="abs")
+@op(elementwise=True, waist="abs", refuses="b")
 def abs(xp, x):
     return xp.abs(x)
 
@@ -206,7 +210,7 @@ def rsqrt(xp, x):
 rsqrt.derivative(x=lambda xp, grad, out: -0.5 * grad * (out * out * out))
 
 
-@op(elementwise=True)
+@op(elementwise=True, refuses="b")
 def addcmul(xp, x, y, z, *, value):
     return x + value * (y * z)
 
@@ -248,7 +252,7 @@ lerp.derivative(
 # ---------------------------------------------------------------- rounding
 
 
-@op(elementwise=True, waist="floor")
+@op(elementwise=True, waist="floor", refuses="b")
 def floor(xp, x):
     return _copy(xp, x) if x.dtype.kind in "iu" else xp.floor(x)
 
@@ -256,7 +260,7 @@ def floor(xp, x):
 floor.derivative(x=_zero)
 
 
-@op(elementwise=True, waist="ceil")
+@op(elementwise=True, waist="ceil", refuses="b")
 def ceil(xp, x):
     return _copy(xp, x) if x.dtype.kind in "iu" else xp.ceil(x)
 
@@ -264,7 +268,7 @@ def ceil(xp, x):
 ceil.derivative(x=_zero)
 
 
-@op(elementwise=True, waist="round")
+@op(elementwise=True, waist="round", refuses="b")
 def round(xp, x):
     """To the nearest integer, halves to the even one."""
     return _copy(xp, x) if x.dtype.kind in "iu" else xp.round(x)
@@ -273,7 +277,7 @@ def round(xp, x):
 round.derivative(x=_zero)
 
 
-@op(elementwise=True, waist="trunc")
+@op(elementwise=True, waist="trunc", refuses="b")
 def trunc(xp, x):
     return _copy(xp, x) if x.dtype.kind in "iu" else xp.trunc(x)
 
@@ -447,7 +451,7 @@ erf.derivative(x=lambda xp, grad, x: grad * (2 / math.sqrt(math.pi) * xp.exp(-x 
 # ---------------------------------------------------------------- activations
 
 
-@op(floats=True)
+@op(floats=True, fuse=True)
 def sigmoid(xp, x):
     return 1 / (1 + xp.exp(-x))
 
@@ -455,7 +459,7 @@ def sigmoid(xp, x):
 sigmoid.derivative(x=lambda xp, grad, out: grad * (out * (1 - out)))
 
 
-@op(floats=True, grad_name="LogSigmoid")
+@op(floats=True, grad_name="LogSigmoid", fuse=True)
 def logsigmoid(xp, x):
     """log(1 / (1 + exp(-x))), without overflow at either end."""
     return xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.abs(x)))
@@ -464,7 +468,7 @@ def logsigmoid(xp, x):
 logsigmoid.derivative(x=lambda xp, grad, out: grad * (1 - xp.exp(out)))
 
 
-@op(elementwise=True)
+@op(elementwise=True, refuses="b")
 def relu(xp, x):
     return xp.maximum(x, 0)
 
@@ -480,7 +484,7 @@ def leaky_relu(xp, x, *, negative_slope):
 leaky_relu.derivative(x=lambda xp, grad, x, negative_slope: xp.where(x > 0, grad, grad * negative_slope))
 
 
-@op(floats=True)
+@op(floats=True, fuse=True)
 def elu(xp, x, *, alpha):
     """Clevert et al., 2016: x for x > 0, alpha (exp(x) - 1) below."""
     return xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0)))
@@ -489,7 +493,7 @@ def elu(xp, x, *, alpha):
 elu.derivative(x=lambda xp, grad, x, alpha: xp.where(x > 0, grad, grad * (alpha * xp.exp(xp.minimum(x, 0)))))
 
 
-@op(floats=True)
+@op(floats=True, fuse=True)
 def silu(xp, x):
     """x sigmoid(x) (Elfwing et al., 2017)."""
     return x / (1 + xp.exp(-x))
@@ -503,7 +507,7 @@ def _silu_gradient(xp: Any, grad: Any, x: Any) -> Any:
 silu.derivative(x=_silu_gradient)
 
 
-@op(floats=True)
+@op(floats=True, fuse=True)
 def softplus(xp, x, *, beta, threshold):
     """log(1 + exp(beta x)) / beta; x itself where beta x is above the threshold."""
     scaled = x * beta
@@ -515,7 +519,7 @@ softplus.derivative(
 )
 
 
-@op(floats=True)
+@op(floats=True, fuse=True)
 def gelu(xp, x):
     """x Phi(x), with the normal distribution's function (Hendrycks & Gimpel, 2016)."""
     return 0.5 * x * (1 + xp.erf(x * math.sqrt(0.5)))
@@ -533,7 +537,7 @@ def _gelu_tanh_inner(x: Any) -> Any:
     return math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
 
 
-@op(floats=True, grad_name="Gelu")
+@op(floats=True, grad_name="Gelu", fuse=True)
 def gelu_tanh(xp, x):
     """GELU's approximation by tanh, from the same paper."""
     return 0.5 * x * (1 + xp.tanh(_gelu_tanh_inner(x)))
@@ -562,9 +566,9 @@ where.derivative(
 )
 
 
-def _share_of_ties(xp: Any, grad: Any, wins: Any, ties: Any) -> Any:
-    """The gradient where this operand wins, half of it where both are equal."""
-    return xp.where(ties, grad / 2, xp.where(wins, grad, 0.0))
+def _unless_it_loses(xp: Any, grad: Any, loses: Any, ties: Any) -> Any:
+    """The gradient where this operand wins, half of it where both are equal; all of it where one is NaN."""
+    return xp.where(ties, grad / 2, xp.where(loses, 0.0, grad))
 
 
 @op(elementwise=True, waist="maximum")
@@ -573,8 +577,8 @@ def maximum(xp, x, y):
 
 
 maximum.derivative(
-    x=lambda xp, grad, x, y: _share_of_ties(xp, grad, xp.greater(x, y), xp.equal(x, y)),
-    y=lambda xp, grad, x, y: _share_of_ties(xp, grad, xp.less(x, y), xp.equal(x, y)),
+    x=lambda xp, grad, x, y: _unless_it_loses(xp, grad, xp.less(x, y), xp.equal(x, y)),
+    y=lambda xp, grad, x, y: _unless_it_loses(xp, grad, xp.greater(x, y), xp.equal(x, y)),
 )
 
 
@@ -584,8 +588,8 @@ def minimum(xp, x, y):
 
 
 minimum.derivative(
-    x=lambda xp, grad, x, y: _share_of_ties(xp, grad, xp.less(x, y), xp.equal(x, y)),
-    y=lambda xp, grad, x, y: _share_of_ties(xp, grad, xp.greater(x, y), xp.equal(x, y)),
+    x=lambda xp, grad, x, y: _unless_it_loses(xp, grad, xp.greater(x, y), xp.equal(x, y)),
+    y=lambda xp, grad, x, y: _unless_it_loses(xp, grad, xp.less(x, y), xp.equal(x, y)),
 )
 
 
@@ -593,8 +597,13 @@ minimum.derivative(
 def clamp_numbers(xp, x, *, low, high):
     """`min(max(x, low), high)` with Python numbers or None as limits."""
     if low is not None:
-        x = xp.maximum(x, low)
-    return x if high is None else xp.minimum(x, high)
+        x = xp.maximum(x, _wrapped(low, x))
+    return x if high is None else xp.minimum(x, _wrapped(high, x))
+
+
+def _wrapped(limit: Any, x: Any) -> Any:
+    """A number as integers of x's dtype have it: -1 is 255 for uint8."""
+    return np.asarray(limit).astype(x.dtype).item() if x.dtype.kind in "iu" else limit
 
 
 def _inside(xp: Any, x: Any, low: Any, high: Any) -> Any:
@@ -631,7 +640,7 @@ clamp_above.derivative(
 )
 
 
-@op(elementwise=True, grad_name="Clamp")
+@op(elementwise=True, grad_name="Clamp", refuses="b")
 def clamp_between(xp, x, low, high):
     """`clamp` with tensors for both limits; where they cross, the upper one wins."""
     return xp.minimum(xp.maximum(x, low), high)

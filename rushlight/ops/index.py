@@ -10,18 +10,18 @@ from typing import Any
 from rushlight.ops.define import op, sum_to_shape
 
 
-@op(waist="index_get", grad_name="Index")
+@op(waist="index_get", grad_name="Index", wide=False)
 def index_get(xp, x, *arrays, spec):
     return xp.index_get(x, *arrays, spec=spec)
 
 
-@op(waist="index_put", grad_name="IndexPut")
+@op(waist="index_put", grad_name="IndexPut", wide=False)
 def index_put(xp, x, values, *arrays, spec, accumulate):
     """A copy of x with the indexed elements replaced by `values`, or with `values` added to them."""
     return xp.index_put(x, values, *arrays, spec=spec, accumulate=accumulate)
 
 
-@op(waist="take_along_axis", grad_name="Gather")
+@op(waist="take_along_axis", grad_name="Gather", wide=False)
 def gather(xp, x, index, *, axis):
     """out[..., i, ...] = x[..., index[..., i, ...], ...]; index may be smaller than x along the other axes."""
     return xp.take_along_axis(_cut(xp, x, index.shape, axis), index, axis=axis)
@@ -74,7 +74,7 @@ def _embedding_gradient(xp: Any, grad: Any, indices: Any, weight_shape: Any, pad
 embedding.derivative(weight=_embedding_gradient)
 
 
-@op(waist="take", grad_name="IndexSelect")
+@op(waist="take", grad_name="IndexSelect", wide=False)
 def take(xp, x, indices, *, axis):
     """x at the indices along an axis."""
     return xp.take(x, indices, axis=axis)

@@ -54,7 +54,7 @@ def _quickly(compute: np.ufunc, x: Any, y: Any) -> bool:
         finally:
             _reset_quiet(token)
         return True
-    except (AttributeError, ValueError):  # let the long path explain
+    except (AttributeError, ValueError, TypeError):  # let the long path explain
         return False
 
 
@@ -90,21 +90,24 @@ def _node_of_write(operation: Op, xp: Any, operands: tuple, arrays: tuple, attrs
         before = define.wrap(xp.astype(target, target.dtype))
         before._node, before._output, before._needs_grad = x.grad_fn, x._output, x._needs_grad
         operands, arrays = (before, *operands[1:]), (before._array, *arrays[1:])
-    return operation.make_node(operands, arrays, target, attrs)
+    node = operation.make_node(operands, arrays, target, attrs)
+    if operation.wide and define._half_among(arrays) is not None:
+        node.__class__ = operation.half_node_class
+    return node
 
 
 def _write(operation: Op, xp: Any, target: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:
     """Computes and writes; returns the dtype in which the operation was computed."""
     token = _set_quiet(_quiet_value)
     try:
-        direct = operation.direct
-        if isinstance(direct, np.ufunc) and type(target) is ndarray and arrays[0] is target:
+        direct, plain = operation.direct, type(target) is ndarray and target.dtype.char not in define.HALF
+        if isinstance(direct, np.ufunc) and plain and arrays[0] is target:
             shape = np.broadcast_shapes(*(getattr(a, "shape", ()) for a in arrays))
             if shape == target.shape:
                 direct(*arrays, out=target)
                 return target.dtype
-        out = operation.forward(xp, *arrays, **attrs)
-    except ValueError as error:
+        out = operation.run(xp, arrays, attrs)
+    except (ValueError, TypeError) as error:
         raise operation.explained(error, arrays) from None
     finally:
         _reset_quiet(token)

@@ -34,7 +34,7 @@ absolute_error.derivative(
 )
 
 
-@op(elementwise=True, grad_name="HuberLoss")
+@op(elementwise=True, grad_name="HuberLoss", fuse=True)
 def huber_error(xp, x, y, *, delta):
     """(x - y)^2 / 2 within delta of 0, delta (|x - y| - delta / 2) beyond (Huber, 1964)."""
     distance = xp.abs(x - y)
@@ -51,7 +51,7 @@ huber_error.derivative(
 )
 
 
-@op(elementwise=True, grad_name="BinaryCrossEntropyWithLogits")
+@op(elementwise=True, grad_name="BinaryCrossEntropyWithLogits", fuse=True)
 def logistic_error(xp, x, target):
     """-(t log s(x) + (1 - t) log(1 - s(x))) for the sigmoid s, without overflow."""
     return xp.maximum(x, 0) - x * target + xp.log1p(xp.exp(-xp.abs(x)))
@@ -63,7 +63,7 @@ logistic_error.derivative(
 )
 
 
-@op(grad_name="NativeLayerNorm")
+@op(grad_name="NativeLayerNorm", fuse=True)
 def layer_norm(xp, x, weight, bias, *, num_axes, eps):
     """(x - mean) / sqrt(var + eps) * weight + bias over the last `num_axes` axes (Ba et al., 2016)."""
     normal, _ = _normalized(xp, x, num_axes, eps)
@@ -104,7 +104,7 @@ layer_norm.derivative(
 # ---------------------------------------------------------------- cross entropy of class numbers
 
 
-@op(grad_name="NllLoss", extras=("exponentials", "totals"))
+@op(grad_name="NllLoss", extras=("exponentials", "totals"), fuse=True)
 def cross_entropy_mean(xp, x, target):
     """The mean over rows i of log(sum_j exp(x[i, j])) - x[i, target[i]], for x (rows, classes).
 

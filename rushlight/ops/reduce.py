@@ -46,7 +46,7 @@ sum.derivative(x=lambda xp, grad, x_shape, axis: spread(xp, grad, x_shape, axis)
 @op
 def mean(xp, x, *, axis=None, keepdims=False):
     number = count(x.shape, axis)
-    return xp.sum(x, axis=axis, keepdims=keepdims) / (number if number else math.nan)
+    return xp.sum(x, axis=axis, keepdims=keepdims) / (number or math.nan)
 
 
 mean.derivative(x=lambda xp, grad, x_shape, axis: spread(xp, grad / max_int(count(x_shape, axis), 1), x_shape, axis))
@@ -96,12 +96,12 @@ def amin(xp, x, *, axis=None, keepdims=False):
 amin.derivative(x=lambda xp, grad, x, out, axis: _shared_among_ties(xp, grad, x, out, axis))
 
 
-@op(waist="any")
+@op(waist="any", wide=False)
 def any(xp, x, *, axis=None, keepdims=False):
     return xp.any(x, axis=axis, keepdims=keepdims)
 
 
-@op(waist="all")
+@op(waist="all", wide=False)
 def all(xp, x, *, axis=None, keepdims=False):
     return xp.all(x, axis=axis, keepdims=keepdims)
 
@@ -116,7 +116,7 @@ def argmin(xp, x, *, axis=None, keepdims=False):
     return xp.argmin(x, axis=axis, keepdims=keepdims)
 
 
-@op
+@op(fuse=True)
 def var(xp, x, *, axis=None, correction=1, keepdims=False):
     """The mean squared deviation, with `count - correction` for the mean's denominator."""
     number = count(x.shape, axis)
@@ -137,7 +137,7 @@ def _var_gradient(xp: Any, grad: Any, x: Any, axis: Any, correction: float) -> A
 var.derivative(x=_var_gradient)
 
 
-@op
+@op(fuse=True)
 def logsumexp(xp, x, *, axis=None, keepdims=False):
     """log(sum(exp(x))), with the largest element taken out first so that nothing overflows."""
     top = xp.max(x, axis=axis, keepdims=True) if count(x.shape, axis) else xp.full(kept_shape(x.shape, axis), 0, x.dtype)
@@ -156,7 +156,7 @@ logsumexp.derivative(
 )
 
 
-@op
+@op(fuse=True)
 def softmax(xp, x, *, axis):
     if not x.shape[axis]:
         return xp.astype(x, x.dtype)
@@ -167,7 +167,7 @@ def softmax(xp, x, *, axis):
 softmax.derivative(x=lambda xp, grad, out, axis: out * (grad - xp.sum(grad * out, axis=axis, keepdims=True)))
 
 
-@op
+@op(fuse=True)
 def log_softmax(xp, x, *, axis):
     if not x.shape[axis]:
         return xp.astype(x, x.dtype)

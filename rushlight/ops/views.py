@@ -22,7 +22,7 @@ def reshape(xp, x, *, shape):
 reshape.derivative(x=lambda xp, grad, x_shape: xp.reshape(grad, x_shape))
 
 
-@op(grad_name="UnsafeView")
+@op(grad_name="UnsafeView", wide=False)
 def reshape_copy(xp, x, *, shape):
     """A reshape that has to copy."""
     return xp.reshape(x, shape)
@@ -109,7 +109,7 @@ select.derivative(
 )
 
 
-@op(waist="slice_assign", grad_name="SliceScatter")
+@op(waist="slice_assign", grad_name="SliceScatter", wide=False)
 def slice_scatter(xp, x, value, *, index):
     """A copy of x with the region of a basic index replaced."""
     return xp.slice_assign(x, value, index=index)
@@ -123,7 +123,7 @@ slice_scatter.derivative(
 )
 
 
-@op(grad_name="Clone")
+@op(grad_name="Clone", wide=False)
 def clone(xp, x):
     return xp.astype(x, x.dtype)
 
@@ -140,7 +140,7 @@ def alias(xp, x):
 alias.derivative(x=lambda xp, grad: grad)
 
 
-@op(grad_name="Flip")
+@op(grad_name="Flip", wide=False)
 def flip(xp, x, *, axes):
     index = tuple([slice(None, None, -1) if i in axes else slice(None) for i in range(x.ndim)])
     return xp.astype(xp.slice(x, index), x.dtype)
@@ -153,7 +153,7 @@ flip.derivative(
 )
 
 
-@op(grad_name="Cat")
+@op(grad_name="Cat", wide=False)
 def concat(xp, *arrays, axis):
     return xp.concat(arrays, axis=axis)
 
@@ -169,7 +169,7 @@ def _pieces(xp: Any, grad: Any, arrays_shape: tuple, axis: int) -> list[Any]:
 concat.derivative(arrays=_pieces)
 
 
-@op(grad_name="Stack")
+@op(grad_name="Stack", wide=False)
 def stack(xp, *arrays, axis):
     shape = arrays[0].shape
     return xp.concat([xp.reshape(a, (*shape[:axis], 1, *shape[axis:])) for a in arrays], axis=axis)
@@ -180,7 +180,7 @@ stack.derivative(
 )
 
 
-@op(grad_name="Triu")
+@op(grad_name="Triu", wide=False)
 def triangle(xp, x, *, diagonal, upper):
     """The upper or lower triangle of the last two axes; zeros elsewhere."""
     return xp.where(_triangle_mask(x.shape[-2:], diagonal, upper), x, xp.full((), 0, x.dtype))

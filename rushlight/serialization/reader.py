@@ -7,14 +7,16 @@ import io
 import os
 import pickle
 import sys
-import zipfile
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from rushlight import devices, dtypes
 from rushlight.serialization.unpickling import Storage, Unpickler
+
+if TYPE_CHECKING:
+    import zipfile
 
 
 def load(
@@ -66,6 +68,8 @@ def _archive_of(file: IO[bytes]) -> zipfile.ZipFile:
                 else f"A .pt file is a zip archive; this one starts with {first!r}."
             )
         )
+    import zipfile  # 15 ms: loaded when it is needed
+
     try:
         return zipfile.ZipFile(file)
     except zipfile.BadZipFile as error:
@@ -116,13 +120,15 @@ class _Reader:
 
     def _fill(self, entry: zipfile.ZipInfo) -> np.ndarray:
         """An entry's bytes, in memory of their own, checked by the archive's checksum."""
+        from zipfile import BadZipFile
+
         data = np.empty(entry.file_size, np.uint8)
         try:
             with self.archive.open(entry) as file:
-                view, done = memoryview(data), 0
+                view, done = memoryview(data.data), 0
                 while count := file.readinto(view[done:]):  # type: ignore[attr-defined]
                     done += count
-        except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+        except (BadZipFile, EOFError, OSError, ValueError) as error:
             raise RuntimeError(f"PytorchStreamReader failed reading file {entry.filename}: {error}") from None
         if done != len(data):
             raise RuntimeError(f"PytorchStreamReader failed reading file {entry.filename}: the file is cut off")
@@ -144,7 +150,7 @@ class _Reader:
             return Storage(np.empty(0, np.uint8), dtype, "meta")
         if key not in self.memory:
             entry = self._entry(f"data/{key}")
-            can_map = self.mapped_path is not None and entry.compress_type == zipfile.ZIP_STORED and entry.file_size
+            can_map = self.mapped_path is not None and entry.compress_type == 0 and entry.file_size
             data = self._mapped(entry) if can_map else self._fill(entry)
             self.memory[key] = self._native(data, dtype)
         data = self.memory[key]
@@ -164,12 +170,13 @@ class _Reader:
 
     def _mapped(self, entry: zipfile.ZipInfo) -> np.ndarray:
         """An entry's bytes in the file, copied when they are written to."""
-        with open(self.mapped_path, "rb") as file:  # type: ignore[arg-type]
+        path = str(self.mapped_path)
+        with open(path, "rb") as file:
             file.seek(entry.header_offset + 26)
             lengths = file.read(4)
         header = 30 + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
         start = entry.header_offset + header
-        mapped = np.memmap(self.mapped_path, np.uint8, "c", start, (entry.file_size,))
+        mapped = np.memmap(path, np.uint8, "c", start, (entry.file_size,))
         return np.ndarray(mapped.shape, np.uint8, mapped)  # a plain array on the mapped memory
 
 

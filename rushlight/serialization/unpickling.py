@@ -74,7 +74,7 @@ class _StorageType:
 
 
 def _tensor(
-    storage: Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...], requires_grad: bool = False,
+    storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...], requires_grad: bool = False,
     backward_hooks: Any = None, metadata: Any = None,
 ) -> Tensor:  # fmt: skip
     """A tensor on a storage, at an offset, with strides in elements."""
@@ -84,8 +84,8 @@ def _tensor(
 
 
 def _tensor_with_dtype(
-    storage: Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...], requires_grad: bool,
-    backward_hooks: Any, dtype: dtypes.dtype, metadata: Any = None,
+    storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...], requires_grad: bool,
+    backward_hooks: Any, dtype: Any, metadata: Any = None,
 ) -> Tensor:  # fmt: skip
     """The same on an untyped storage."""
     if not isinstance(storage, Storage) or not isinstance(dtype, dtypes.dtype):
@@ -93,9 +93,7 @@ def _tensor_with_dtype(
     return _view(storage, dtype, offset, size, stride, requires_grad)
 
 
-def _view(
-    storage: Storage, dtype: dtypes.dtype, offset: int, size: Any, stride: Any, requires_grad: Any
-) -> Tensor:
+def _view(storage: Storage, dtype: dtypes.dtype, offset: int, size: Any, stride: Any, requires_grad: Any) -> Tensor:
     size, stride = tuple(int(n) for n in size), tuple(int(n) for n in stride)
     if storage.device == "meta":
         return _meta_tensor(dtype, size, stride, requires_grad)

@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import zipfile
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from rushlight.serialization.pickling import Pickler
+
+if TYPE_CHECKING:
+    import zipfile
 
 _ALIGNMENT = 64  # bytes: where memory starts in the file, so that it can be mapped
 
@@ -63,20 +65,24 @@ def save(
 
 
 def _write(file: IO[bytes], pickle: bytes, storages: dict[str, np.ndarray]) -> None:
+    import zipfile  # 15 ms: loaded when it is needed
+
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         _add(archive, "data.pkl", pickle)
         _add(archive, ".format_version", b"1")
         _add(archive, ".storage_alignment", str(_ALIGNMENT).encode())
         _add(archive, "byteorder", sys.byteorder.encode())
         for key, array in storages.items():
-            _add(archive, f"data/{key}", memoryview(array.ravel(order="K").view(np.uint8)))
+            _add(archive, f"data/{key}", array.ravel(order="K").view(np.uint8).data)
         _add(archive, "version", b"3\n")
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes | memoryview) -> None:
     """Adds an entry whose data start at a multiple of the alignment: a field without meaning fills the gap."""
-    entry = zipfile.ZipInfo(f"archive/{name}", (1980, 1, 1, 0, 0, 0))
-    start = archive.fp.tell() + zipfile.sizeFileHeader + len(entry.filename) + 4  # type: ignore[attr-defined, union-attr]
+    from zipfile import ZipInfo, sizeFileHeader  # type: ignore[attr-defined]
+
+    entry = ZipInfo(f"archive/{name}", (1980, 1, 1, 0, 0, 0))
+    start = archive.fp.tell() + sizeFileHeader + len(entry.filename) + 4  # type: ignore[union-attr]
     padding = -start % _ALIGNMENT
     entry.extra = b"FB" + padding.to_bytes(2, "little") + bytes(padding)
-    archive.writestr(entry, data)  # type: ignore[arg-type]
+    archive.writestr(entry, data)

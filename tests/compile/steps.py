@@ -8,7 +8,8 @@ import numpy as np
 
 from rushlight.arrays import symbolic as xp
 from rushlight.arrays.symbolic import Node, SymbolicArray
-from rushlight.compile.graph import Graph
+from rushlight.compile.graph import Graph, interpret
+from rushlight.compile.program import build_program
 
 FLOAT, LONG = np.dtype(np.float32), np.dtype(np.int64)
 
@@ -108,3 +109,39 @@ def _adam(param: Any, grad: Any, rate: Any, step: Any, mean: Any, square: Any) -
 
 
 UPDATES = {"sgd": _sgd, "adagrad": _adagrad, "adam": _adam}
+
+
+def run_program(program: Any, graph: Graph, arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """Runs once on copies of the arrays; the outputs, those written in place from where they were written."""
+    arrays = [np.array(array) for array in arrays]
+    for i, array in enumerate(arrays):
+        program.bind_input(i, array)
+    results = []
+    for i, (output, target) in enumerate(zip(graph.outputs, graph.targets, strict=True)):
+        if target is None:
+            result = np.full(output.shape, 7, output.dtype)
+            program.bind_output(i, result)
+        else:
+            result = arrays[target]
+        results.append(result)
+    program.run()
+    return results
+
+
+def check(
+    function: Any, *arrays: np.ndarray, targets: list[int | None] | None = None, tolerance: float = 1e-5, num_threads: int = 1
+) -> Any:
+    """Compiles a function, compares with the interpreter, and gives the program."""
+    graph = make_graph(function, list(arrays), targets)
+    with np.errstate(all="ignore"):
+        want = interpret(graph, [array.copy() for array in arrays])
+    program = build_program(graph, num_threads=num_threads)
+    for expected, result in zip(want, run_program(program, graph, list(arrays)), strict=True):
+        assert (result.shape, result.dtype) == (expected.shape, expected.dtype)
+        np.testing.assert_allclose(result, expected, rtol=tolerance, atol=tolerance)
+    return program
+
+
+def real_arrays(*shapes: tuple[int, ...]) -> list[np.ndarray]:
+    random = np.random.default_rng(0)
+    return [random.standard_normal(shape).astype(FLOAT) for shape in shapes]

@@ -56,3 +56,10 @@ def test_linear_regression_prints_what_pytorch_prints(tmp_path: Path, capsys: py
         assert (tmp_path / library / "linear_regression.pt").exists()
     assert output["rushlight"] == output["torch"]
     assert "the loaded model predicts the same: True" in output["torch"]
+
+
+def test_the_code_in_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    code = (EXAMPLES.parent / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    error = float(capsys.readouterr().out.removeprefix("mean squared error "))
+    assert error < 1e-3

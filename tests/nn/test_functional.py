@@ -33,7 +33,7 @@ def outcome(t, functional, name, arrays, options):
         x.requires_grad_(True)
     try:
         result = getattr(functional, name)(*tensors, **options)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is compared)
         return type(error).__name__, str(error)
     if result.requires_grad:
         weight = np.linspace(-1, 1, result.numel()).reshape(tuple(result.shape)).astype(np.float32)
@@ -116,7 +116,7 @@ CLASS_FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("arrays, options", CLASS_FAULTS)
+@pytest.mark.parametrize(("arrays", "options"), CLASS_FAULTS)
 def test_cross_entropy_faults(arrays, options):
     agree("cross_entropy", arrays, options)
 
@@ -132,7 +132,7 @@ NUMBER_LOSSES = [
 
 @pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-@pytest.mark.parametrize("name, options", NUMBER_LOSSES)
+@pytest.mark.parametrize(("name", "options"), NUMBER_LOSSES)
 def test_losses_of_numbers(name, options, reduction):
     agree(name, (floats(4, 3), floats(4, 3)), {**options, "reduction": reduction})
 
@@ -155,7 +155,7 @@ def test_weights(name):
 
 
 @pytest.mark.parametrize(
-    "name, arrays, options",
+    ("name", "arrays", "options"),
     [
         ("mse_loss", (floats(3), floats(3)), {"reduction": "a"}),
         ("huber_loss", (floats(3), floats(3)), {"delta": -1}),
@@ -184,7 +184,7 @@ def test_old_arguments():
 
 
 @pytest.mark.parametrize(
-    "name, arrays, options",
+    ("name", "arrays", "options"),
     [
         ("relu", (floats(3, 4),), {}),
         ("leaky_relu", (floats(3, 4), 0.1), {}),
@@ -244,7 +244,7 @@ def test_pad(mode, pad):
 
 
 @pytest.mark.parametrize(
-    "pad, options",
+    ("pad", "options"),
     [
         ((1, -2), {}), ((-1, 0, 0, 3), {"value": 2.5}), ((1,), {}), ((1, 1, 1, 1, 1, 1), {}), ((-3, -3), {}),
         ((1, 1), {"mode": "foo"}), ((3, 3), {"mode": "reflect"}),

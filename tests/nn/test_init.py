@@ -33,13 +33,14 @@ def filled(t, module, name, args, shape, dtype):
     t.manual_seed(0)
     tensor = t.empty(shape, dtype=getattr(t, dtype), requires_grad=True)
     result = getattr(module, name)(tensor, *args)
-    assert result is tensor and tensor.grad_fn is None
+    assert result is tensor
+    assert tensor.grad_fn is None
     return tensor.detach().numpy()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", [(3, 4), (30, 20), (5, 3)])
-@pytest.mark.parametrize("name, args, exact", ROWS)
+@pytest.mark.parametrize(("name", "args", "exact"), ROWS)
 def test_values(name, args, exact, shape, dtype):
     actual = filled(rushlight, init, name, args, shape, dtype)
     expected = filled(torch, torch.nn.init, name, args, shape, dtype)
@@ -62,7 +63,7 @@ def test_generator():
 
 
 @pytest.mark.parametrize(
-    "name, args",
+    ("name", "args"),
     [
         ("linear", ()), ("conv2d", ()), ("sigmoid", ()), ("tanh", ()), ("relu", ()), ("selu", ()), ("leaky_relu", ()),
         ("leaky_relu", (0.5,)), ("leaky_relu", ("a",)), ("foo", ()),

@@ -80,9 +80,7 @@ def check(actual, expected, tolerance=2e-6):
     assert (actual is None) == (expected is None)
     if actual is not None:
         assert str(actual.dtype) == str(expected.dtype)
-        np.testing.assert_allclose(
-            actual.detach().numpy(), expected.detach().numpy(), rtol=tolerance, atol=tolerance
-        )
+        np.testing.assert_allclose(actual.detach().numpy(), expected.detach().numpy(), rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=IDS)

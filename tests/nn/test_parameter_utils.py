@@ -17,7 +17,9 @@ def test_a_parameter_shares_memory():
     parameter = nn.Parameter(x)
     x[0] = 5.0
     assert parameter.tolist() == [5, 0]
-    assert parameter.requires_grad and parameter.is_leaf and isinstance(parameter, rushlight.Tensor)
+    assert parameter.requires_grad
+    assert parameter.is_leaf
+    assert isinstance(parameter, rushlight.Tensor)
     assert nn.Parameter().shape == (0,)
     assert not nn.Parameter(x, False).requires_grad
     assert type(parameter * 2) is rushlight.Tensor
@@ -35,8 +37,11 @@ def test_copies():
     parameter = nn.Parameter(rushlight.ones(2), requires_grad=False)
     parameter.grad = rushlight.ones(2)
     for copied in (copy.deepcopy(parameter), pickle.loads(pickle.dumps(parameter))):
-        assert type(copied) is nn.Parameter and not copied.requires_grad and copied.grad is None
-        assert copied.tolist() == [1, 1] and copied is not parameter
+        assert type(copied) is nn.Parameter
+        assert not copied.requires_grad
+        assert copied.grad is None
+        assert copied.tolist() == [1, 1]
+        assert copied is not parameter
 
 
 def with_gradients(t, n):
@@ -74,7 +79,9 @@ def test_clip_one_and_none():
 def test_norms_that_are_not_finite():
     x = nn.Parameter(rushlight.zeros(2))
     x.grad = rushlight.tensor([float("nan"), 1.0])
-    with pytest.raises(RuntimeError, match="The total norm of order 2.0 for gradients from `parameters` is non-finite"):
+    with pytest.raises(
+        RuntimeError, match=r"The total norm of order 2.0 for gradients from `parameters` is non-finite"
+    ):
         nn.utils.clip_grad_norm_([x], 1.0, error_if_nonfinite=True)
 
 
@@ -83,7 +90,7 @@ def test_parameters_as_a_vector():
         model = with_gradients(t, n)
         vector = n.utils.parameters_to_vector(model.parameters())
         n.utils.vector_to_parameters(vector.detach() * 2, model.parameters())
-        with pytest.raises(TypeError, match="expected torch.Tensor, but got: list"):
+        with pytest.raises(TypeError, match=r"expected torch.Tensor, but got: list"):
             n.utils.vector_to_parameters([1], model.parameters())
         return vector.tolist(), [p.tolist() for p in model.parameters()], vector.requires_grad
 

@@ -92,7 +92,8 @@ class Row:
         differentiable, second: whether first and second gradients are tested.
         in_place: whether PyTorch has `Tensor.name_`.
         method: whether `Tensor.name` is tested against the function.
-        promotes: whether combinations of dtypes, Python numbers and 0-dim tensors are tested (two operands).
+        promotes: "tensors" for tests of all combinations of dtypes, with and without dimensions (two operands);
+            "numbers" for Python numbers beside that.
         skips: tests left out, each with its reason.
     """
 
@@ -106,7 +107,7 @@ class Row:
     second: bool = True
     in_place: bool = False
     method: bool = True
-    promotes: bool = False
+    promotes: str = ""
     tolerance: float = 1.0
     skips: dict[str, str] = field(default_factory=dict)
 
@@ -190,8 +191,7 @@ def _same_strides(array: np.ndarray) -> np.ndarray:
 def numpy_of(tensor: Any) -> np.ndarray:
     """The values, bfloat16 as float32."""
     if isinstance(tensor, torch.Tensor):
-        tensor = tensor.detach()
-        return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
+        return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy(force=True)
     array = tensor.detach().numpy()
     return array.astype(np.float32) if array.dtype == NUMPY_DTYPES["bfloat16"] else array
 

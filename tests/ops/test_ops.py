@@ -66,7 +66,7 @@ def test_every_operation_has_a_row() -> None:
     for module in pkgutil.iter_modules(rushlight.ops.__path__):
         for function in vars(importlib.import_module(f"rushlight.ops.{module.name}")).values():
             op = getattr(function, "op", None)
-            if type(op).__name__ == "Op" and function.__name__ not in covered:
+            if type(op).__name__ == "Op" and not {function.__name__, f"{function.__name__}_"} & covered:
                 missing.append(function.__name__)
     assert not missing
 
@@ -83,8 +83,6 @@ def test_values(row: Row) -> None:
         if same_failure(wrong, error, where):
             continue
         assert_same(expected, got, where, row.tolerance)
-        kind = dtype if dtype in FLOATS else "exact"
-        assert kind
         for t, r in zip(theirs, mine, strict=True):
             np.testing.assert_array_equal(numpy_of(t), numpy_of(r), err_msg=f"{where}: an argument was written to")
 
@@ -110,18 +108,17 @@ def with_gradients(row: Row, sample: Sample, module: Any, arrays: list[np.ndarra
     again = [g for g in first if g is not None and g.requires_grad]
     if not again:
         return requires, list(first), None
-    weights2 = [convert(np.asarray(rng.uniform(-1, 1, tuple(g.shape)))) for g in again]
+    for_each = [convert(np.asarray(rng.uniform(-1, 1, tuple(t.shape)))) for t in inputs]
+    weights2 = [w for w, g in zip(for_each, first, strict=True) if g is not None and g.requires_grad]
     return requires, list(first), list(module.autograd.grad(again, [*inputs, *weights], weights2, allow_unused=True))
-
-
-def zeros_for_none(gradients: Any, like: Any) -> Any:
-    return None if gradients is None else [None if g is None else g for g in gradients]
 
 
 def compare_gradients(row: Row, order: int) -> None:
     for sample in row.samples:
         arrays = row.arrays(sample, "float64")
-        expected = with_gradients(row, sample, torch, arrays, order)
+        expected, refused = outcome(with_gradients, row, sample, torch, arrays, order)
+        if refused is not None:  # PyTorch has no such derivative, or no such call in place
+            continue
         got = with_gradients(row, sample, rushlight, arrays, order)
         assert expected[0] == got[0], f"{sample}: requires_grad {got[0]}, not {expected[0]}"
         for name, theirs, mine in zip(("first", "second"), expected[1:], got[1:], strict=True):
@@ -204,10 +201,11 @@ def test_promotion(row: Row) -> None:
         return rng.integers(1, 4, shape).astype(numpy_dtype(dtype))
 
     kwargs = row.samples[0].kwargs
+    numbers: tuple[Any, ...] = (2, 2.0, True) if row.promotes == "numbers" else ()
     cases: list[tuple[Any, Any]] = []
     for a, b in itertools.product(dtypes, dtypes):
         cases += [(operand((2,), a), operand((2,), b)), (operand((2,), a), operand((), b)), (operand((), a), operand((), b))]
-    for a, number in itertools.product(dtypes, (2, 2.0, True)):
+    for a, number in itertools.product(dtypes, numbers):
         cases += [(operand((2,), a), number), (operand((), a), number)]
     for x, y in cases:
         where = " ".join(f"{v.dtype}{list(v.shape)}" if isinstance(v, np.ndarray) else repr(v) for v in (x, y))
@@ -223,7 +221,7 @@ def test_promotion(row: Row) -> None:
 
 
 def compiled_dtype(row: Row) -> str:
-    return next(d for d in ("float32", "int64", "bool") if d in row.dtypes)
+    return next((d for d in ("float32", "int64") if d in row.dtypes), row.dtypes[0])
 
 
 def usable(row: Row, dtype: str) -> list[tuple[Sample, list[np.ndarray]]]:

@@ -25,7 +25,14 @@ def plain(value):
     """Tensors of either library as text; containers as they are."""
     if isinstance(value, (rushlight.Tensor, torch.Tensor)):
         kind = "parameter" if isinstance(value, (nn.Parameter, torch.nn.Parameter)) else "tensor"
-        return kind, str(value.dtype), tuple(value.shape), value.numel() and value.stride(), value.tolist(), value.requires_grad
+        return (
+            kind,
+            str(value.dtype),
+            tuple(value.shape),
+            value.numel() and value.stride(),
+            value.tolist(),
+            value.requires_grad,
+        )
     if isinstance(value, (rushlight.dtype, torch.dtype, rushlight.device, torch.device)):
         return repr(value)
     if isinstance(value, dict):
@@ -110,7 +117,7 @@ def test_meta():
 # ---------------------------------------------------------------- shared memory
 
 
-@pytest.mark.parametrize("writer, reader", [(None, torch.load), (torch, load), (None, load)])
+@pytest.mark.parametrize(("writer", "reader"), [(None, torch.load), (torch, load), (None, load)])
 def test_views_stay_views(writer, reader):
     library = writer or rushlight
     x = library.arange(6.0)
@@ -174,7 +181,8 @@ def test_mapped_files(tmp_path):
         (save if library is rushlight else torch.save)([library.arange(100.0), library.arange(5)], path)
         before = path.read_bytes()
         x, y = load(path, mmap=True)
-        assert x.tolist() == list(range(100)) and y.tolist() == list(range(5))
+        assert x.tolist() == list(range(100))
+        assert y.tolist() == list(range(5))
         x[0] = 7.0
         assert path.read_bytes() == before
     save([rushlight.arange(100.0), rushlight.arange(5)], path)
@@ -186,7 +194,7 @@ def test_mapped_files(tmp_path):
 
 
 def test_no_folder(tmp_path):
-    with pytest.raises(RuntimeError, match="Parent directory .* does not exist"):
+    with pytest.raises(RuntimeError, match=r"Parent directory .* does not exist"):
         save(1, tmp_path / "none" / "model.pt")
 
 
@@ -219,7 +227,7 @@ class Dangerous:
 
 @pytest.mark.parametrize("value", [Dangerous(), {"a": [Dangerous()]}, print, torch.nn.Linear(1, 1)])
 def test_other_names_are_refused(value):
-    with pytest.raises(pickle.UnpicklingError, match="Unsupported global: GLOBAL .* was not an allowed global"):
+    with pytest.raises(pickle.UnpicklingError, match=r"Unsupported global: GLOBAL .* was not an allowed global"):
         load(saved(value, torch))
     assert not os.path.exists("/tmp/rushlight_boom")
 
@@ -275,5 +283,5 @@ def test_damaged_files(tmp_path):
         load(tmp_path / "none.pt")
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("other/file", b"")
-    with pytest.raises(RuntimeError, match="failed locating file data.pkl"):
+    with pytest.raises(RuntimeError, match=r"failed locating file data.pkl"):
         load(path)

@@ -103,8 +103,15 @@ def test_samplers(make):
     a, b = pair(make)
     assert len(a) == len(b)
     assert [list(a), list(a)] == [list(b), list(b)]
-    same_passes(pair(lambda t, d: d.DataLoader(Squares(10), batch_size=2, sampler=make(t, d))
-                     if not isinstance(make(t, d), d.BatchSampler) else make(t, d)))
+    same_passes(
+        pair(
+            lambda t, d: (
+                d.DataLoader(Squares(10), batch_size=2, sampler=make(t, d))
+                if not isinstance(make(t, d), d.BatchSampler)
+                else make(t, d)
+            )
+        )
+    )
 
 
 @pytest.mark.parametrize("lengths", [[6, 4], [0.5, 0.5], [0.34, 0.33, 0.33]])

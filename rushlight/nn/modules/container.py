@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rushlight.nn.module import Module, in_lines, indented
-from rushlight.tensor import Tensor
 
 
 class _List(Module):
     """What Sequential and ModuleList share: modules under the names "0", "1", ..., as a list."""
+
+    def __getitem__(self, index: int | slice) -> Any:
+        raise NotImplementedError
 
     def _key(self, index: Any) -> str:
         position, length = index.__index__() if hasattr(index, "__index__") else _no_index(index), len(self)

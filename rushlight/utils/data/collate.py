@@ -88,7 +88,7 @@ def _as_mapping(like: Any, items: dict[Any, Any]) -> Any:
             clone = copy.copy(like)
             clone.update(items)
             return clone
-        return type(like)(items)  # type: ignore[call-arg]
+        return type(like)(items)
     except TypeError:
         return items
 
@@ -103,7 +103,7 @@ def _as_sequence(like: Any, values: list[Any]) -> Any:
             for i, value in enumerate(values):
                 clone[i] = value
             return clone
-        return type(like)(values)  # type: ignore[call-arg]
+        return type(like)(values)
     except TypeError:
         return values
 

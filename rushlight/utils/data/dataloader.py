@@ -119,7 +119,8 @@ class DataLoader(Generic[T_co]):
         if type(batches) is not BatchSampler or type(batches.sampler) not in (RandomSampler, SequentialSampler):
             yield from batches
             return
-        order, size = batches.sampler.order(), batches.batch_size
+        sampler: Any = batches.sampler
+        order, size = sampler.order(), batches.batch_size
         stop = len(order) // size * size if batches.drop_last else len(order)
         for start in range(0, stop, size):
             yield order[start : start + size]
@@ -148,9 +149,7 @@ def _default_sampler(dataset: Any, is_stream: bool, shuffle: bool, generator: Ge
 
 def _check_workers(num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool) -> None:
     if num_workers < 0:
-        raise ValueError(
-            "num_workers option should be non-negative; use num_workers=0 to disable multiprocessing."
-        )
+        raise ValueError("num_workers option should be non-negative; use num_workers=0 to disable multiprocessing.")
     if timeout < 0:
         raise ValueError("timeout option should be non-negative")
     if num_workers > 0:
@@ -177,21 +176,14 @@ def _check_stream(shuffle: bool | None, sampler: Any, batch_sampler: Any) -> Non
         raise ValueError(f"{start} batch_sampler option, but got batch_sampler={batch_sampler}")
 
 
-def _check_batches(
-    batch_size: int | None, shuffle: bool, sampler: Any, batch_sampler: Any, drop_last: bool
-) -> None:
+def _check_batches(batch_size: int | None, shuffle: bool, sampler: Any, batch_sampler: Any, drop_last: bool) -> None:
     if sampler is not None and shuffle:
         raise ValueError("sampler option is mutually exclusive with shuffle")
     if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
-        raise ValueError(
-            "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last"
-        )
+        raise ValueError("batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last")
     if batch_sampler is None and batch_size is None and drop_last:
-        raise ValueError(
-            "batch_size=None option disables auto-batching and is mutually exclusive with drop_last"
-        )
+        raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
 
 
 def get_worker_info() -> None:
     """What a worker process knows of itself: None, since there are none."""
-    return None

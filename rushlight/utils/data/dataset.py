@@ -186,7 +186,8 @@ def random_split(
     if sum(lengths) != len(dataset):
         raise ValueError("Sum of input lengths does not equal the length of the input dataset!")
     sizes = [int(length) for length in lengths]
-    order = (generator or random_numbers.default_generator).permutation(sum(sizes)).tolist()
+    draw: Any = random_numbers.default_generator if generator is None else generator
+    order = draw.permutation(sum(sizes)).tolist()
     stops = itertools.accumulate(sizes)
     return [Subset(dataset, order[stop - size : stop]) for stop, size in zip(stops, sizes, strict=True)]
 

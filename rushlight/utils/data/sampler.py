@@ -98,9 +98,14 @@ class RandomSampler(Sampler[int]):
         return self.num_samples
 
 
+def _drawing(generator: Generator | None) -> Any:
+    """What draws: the default generator unless told."""
+    return random_numbers.default_generator if generator is None else generator
+
+
 def draw_seed(generator: Generator | None) -> int:
     """A seed: an int64 that is not negative."""
-    return int((generator or random_numbers.default_generator).random_full((), _INT64))
+    return int(_drawing(generator).random_full((), _INT64))
 
 
 class SubsetRandomSampler(Sampler[int]):
@@ -111,7 +116,7 @@ class SubsetRandomSampler(Sampler[int]):
         self.generator = generator
 
     def __iter__(self) -> Iterator[int]:
-        for i in (self.generator or random_numbers.default_generator).permutation(len(self.indices)).tolist():
+        for i in _drawing(self.generator).permutation(len(self.indices)).tolist():
             yield self.indices[i]
 
     def __len__(self) -> int:
@@ -142,13 +147,15 @@ class WeightedRandomSampler(Sampler[int]):
 
         self.weights = as_tensor(weights, dtype=float64)
         if self.weights.ndim != 1:
-            raise ValueError(f"weights should be a 1d sequence but given weights have shape {tuple(self.weights.shape)}")
+            raise ValueError(
+                f"weights should be a 1d sequence but given weights have shape {tuple(self.weights.shape)}"
+            )
         self.num_samples = num_samples
         self.replacement = replacement
         self.generator = generator
 
     def __iter__(self) -> Iterator[int]:
-        draw = (self.generator or random_numbers.default_generator).multinomial
+        draw = _drawing(self.generator).multinomial
         yield from draw(self.weights.numpy(), self.num_samples, self.replacement).tolist()
 
     def __len__(self) -> int:
