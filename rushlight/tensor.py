@@ -192,6 +192,8 @@ class Tensor:
     @property
     def grad(self) -> Tensor | None:
         """The accumulated gradient, of this tensor's shape and dtype."""
+        if define.recording:
+            define.note_grad(self, True)
         return self._grad
 
     @grad.setter
@@ -202,7 +204,7 @@ class Tensor:
 
     def _set_grad(self, value: Tensor | None) -> None:
         if define.recording:
-            define.note_grad(self)
+            define.note_grad(self, False)
         self._grad = value
 
     @grad.deleter

@@ -71,9 +71,7 @@ def imports_of(path: Path) -> list[tuple[str, bool, int]]:
             modules = [name.name for name in node.names]
         else:
             modules = []
-        for module in modules:
-            if module.startswith("rushlight."):
-                found.append((module.split(".")[1], now, node.lineno))
+        found.extend((module.split(".")[1], now, node.lineno) for module in modules if module.startswith("rushlight."))
         inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
         for child in ast.iter_child_nodes(node):
             visit(child, now and not inside)

@@ -219,7 +219,7 @@ def _key(edge: Any) -> Any:
 def _accumulate(leaf: Tensor, grad: Any, create_graph: bool) -> None:
     """Adds a gradient to `.grad`: in place, unless the sum itself is to be differentiable."""
     if define.recording:
-        define.note_grad(leaf)
+        define.note_grad(leaf, True)
     before = leaf._grad
     if create_graph:
         leaf._grad = grad if before is None else before + grad

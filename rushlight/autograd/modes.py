@@ -115,7 +115,7 @@ class inference_mode(_GradMode):
         return instance
 
     def __init__(self, mode: bool = True):
-        super().__init__(not mode and modes.grad, mode)
+        super().__init__(not mode, mode)
 
 
 class set_grad_enabled(_GradMode):

@@ -27,10 +27,11 @@ from numpy import ndarray
 
 from rushlight.autograd.modes import modes
 from rushlight.compile.graph import interpret
-from rushlight.compile.trace import CannotRecord, Output, Recorder, Recording, _map_tensors, _tensors_in, recording
+from rushlight.compile.trace import CannotRecord, Output, Recorder, Recording, recording
 from rushlight.ops import define
 from rushlight.tensor import Tensor, wrap
 
+LIMIT = 8  # programs for one signature, that differ in what their guards found
 _COMPARE = {f"__{name}__": getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")}
 
 
@@ -40,7 +41,7 @@ class CompiledStep:
     def __init__(self, function: Callable[..., Any], fullgraph: bool, num_threads: int | None, verify: int):
         functools.update_wrapper(self, function)
         self.function, self.fullgraph, self.num_threads, self.verify = function, fullgraph, num_threads, verify
-        self.programs: dict[Any, BoundProgram] = {}
+        self.programs: dict[Any, list[BoundProgram]] = {}  # for each signature, the last used first
         self.recorded = 0  # how many times: a second one is worth a line
         self.eager_reason: str | None = None
 
@@ -48,12 +49,15 @@ class CompiledStep:
         if self.eager_reason is not None or define.recording:
             return self.function(*args, **kwargs)
         tensors, signature = _signature(args, kwargs)
-        program = self.programs.get(signature)
         changed = None
-        if program is not None:
-            changed = program.broken_guard(tensors)
-            if changed is None:
-                return program.run(tensors)
+        programs = self.programs.get(signature, ())
+        for i, program in enumerate(programs):
+            broken = program.broken_guard(tensors)
+            if broken is None:
+                if i:
+                    programs.insert(0, programs.pop(i))
+                return self._run(program, args, kwargs, tensors)
+            changed = changed or broken
         return self._record_and_run(args, kwargs, tensors, signature, changed)
 
     def _record_and_run(self, args: tuple, kwargs: dict, tensors: list[Tensor], signature: Any, changed: str | None) -> Any:
@@ -69,15 +73,23 @@ class CompiledStep:
         if made.survivors:
             return _interpret_once(made, tensors)
         program = BoundProgram(made, self.num_threads)
-        self.programs[signature] = program
+        programs = self.programs.setdefault(signature, [])
+        programs.insert(0, program)
+        del programs[LIMIT:]
         self.recorded += 1
         if self.recorded > 1:
             reason = changed or "another signature of arguments"
             seconds = time.perf_counter() - started
             print(f"rushlight.compile: {self._name()} compiled again in {seconds:.2f} s: {reason}", file=sys.stderr)
-        if self.verify > 0:
-            self.verify -= 1
-        return program.run(tensors)
+        return self._run(program, args, kwargs, tensors)
+
+    def _run(self, program: BoundProgram, args: tuple, kwargs: dict[str, Any], tensors: list[Tensor]) -> Any:
+        if self.verify <= 0:
+            return program.run(tensors)
+        from rushlight.compile.compare import run_verified
+
+        self.verify -= 1
+        return run_verified(program, tensors, lambda: self.function(*args, **kwargs), self._name())
 
     def _record(self, args: tuple, kwargs: dict, tensors: list[Tensor]) -> Recording:
         recorder = Recorder()
@@ -128,10 +140,6 @@ def _describe(value: Any, tensors: list[Tensor], parts: list[Any]) -> None:
         raise TypeError("rushlight.compile: pass NumPy arrays as tensors (rushlight.from_numpy)")
     else:
         parts.append(value)
-
-
-def _contiguous(array: ndarray) -> ndarray:
-    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
 def _interpret_once(made: Recording, tensors: list[Tensor]) -> Any:
@@ -187,7 +195,7 @@ class BoundProgram:
         self.arguments = [e for e in made.externals if e.argument is not None]
         self.fixed = [e for e in made.externals if e.argument is None]
         self.numbers, self.comparisons, self.modules = made.numbers, made.comparisons, made.modules
-        self.written, self.grads = made.written, made.grads
+        self.written, self.grads, self.grads_read = made.written, made.grads, made.grads_read
         self.number_values = np.array([number.value for number in made.numbers], np.float64)
         for i, number in enumerate(made.numbers):
             self.program.bind_input(number.slot, self.number_values[i : i + 1].reshape(()))
@@ -198,7 +206,7 @@ class BoundProgram:
         of_grads = {slot for _, _, slot in made.grads}
         self.fresh = [(i, node.shape, node.dtype) for i, node in outputs if i not in of_grads]
         self.grad_outputs = [
-            [slot, owner, argument, None, made.graph.outputs[slot].shape, made.graph.outputs[slot].dtype]
+            [slot, owner, argument, None, made.graph.outputs[slot].shape, made.graph.outputs[slot].dtype, 0]
             for owner, argument, slot in made.grads
             if slot is not None
         ]
@@ -225,6 +233,9 @@ class BoundProgram:
                     return f"requires_grad of a tensor of shape {list(array.shape)} is {tensor._needs_grad} now"
                 external.array = array
                 self._bind_fixed(external)
+        for owner, argument, grad in self.grads_read:
+            if (owner if argument is None else tensors[argument])._grad is not grad:
+                return "a gradient that it starts from is another one, or None"
         for number, name, other, outcome in self.comparisons:
             if _COMPARE[name](number.read(), other) is not outcome:
                 return f"{number.key!r} is {number.read()}, and a branch depends on it"
@@ -262,12 +273,14 @@ class BoundProgram:
 
     def _prepare_grad(self, grad: list[Any], tensors: list[Tensor]) -> None:
         """Memory for a gradient: that of the last run, unless somebody else has kept it."""
-        slot, owner, argument, last, shape, dtype = grad
+        slot, owner, argument, last, shape, dtype, _ = grad
         if argument is not None:
             owner = tensors[argument]
-        if last is None or owner._grad is not last and sys.getrefcount(last) > 3 or sys.getrefcount(last) > 4:
+        held = 4 if owner._grad is last else 3  # by the entry of `grad`, `last`, getrefcount, and perhaps its owner
+        if last is None or sys.getrefcount(last) > held or sys.getrefcount(last._array) > grad[6]:
             last = grad[3] = wrap(np.empty(shape, dtype))
             self.program.bind_output(slot, last._array)
+            grad[6] = sys.getrefcount(last._array)
         owner._grad = last
 
 

@@ -291,7 +291,7 @@ def _circular(v: Vector, x: str, name: str, quarter: int) -> str:
 
 @own
 def sin(v: Vector, x: str) -> str:
-    return _circular(v, x, "sin", 0)
+    return v.select(v.compare("oeq", x, 0.0), x, _circular(v, x, "sin", 0))  # the sign of zero
 
 
 @own

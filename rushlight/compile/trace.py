@@ -74,6 +74,7 @@ class Recording:
     numbers: list[Number]
     comparisons: list[tuple[Number, str, float, bool]]  # which Python took a branch on: must come out the same again
     modules: list[tuple[Any, bool]]  # modules called, and whether they were training
+    grads_read: list[tuple[Tensor, int | None, Any]]  # `.grad`s the step started from: (owner, argument, the gradient)
     result: Any  # what the step returned, with an `Output` for each tensor
     written: list[External]  # in the order of the graph's targets
     grads: list[tuple[Tensor, int | None, int | None]]  # (owner, its argument position, output slot or None for None)
@@ -149,6 +150,7 @@ class Recorder:
     comparisons: list[tuple[Number, str, float, bool]] = field(default_factory=list)
     modules: dict[int, tuple[Any, bool]] = field(default_factory=dict)
     grads_before: dict[int, tuple[Tensor, Any]] = field(default_factory=dict)
+    grads_read: list[tuple[Tensor, int | None, Any]] = field(default_factory=list)
     made: list[Any] = field(default_factory=list)
     arguments: dict[int, int] = field(default_factory=dict)
     differentiated: bool = False
@@ -172,8 +174,11 @@ class Recorder:
     def note_tensor(self, tensor: Tensor) -> None:
         self.made.append(weakref.ref(tensor))
 
-    def note_grad(self, tensor: Tensor) -> None:
-        self.grads_before.setdefault(id(tensor), (tensor, tensor._grad))
+    def note_grad(self, tensor: Tensor, is_read: bool) -> None:
+        if id(tensor) not in self.grads_before:
+            self.grads_before[id(tensor)] = tensor, tensor._grad
+            if is_read:
+                self.grads_read.append((tensor, self.arguments.get(id(tensor)), tensor._grad))
 
     def note_module(self, module: Any) -> None:
         self.modules.setdefault(id(module), (module, module.training))
@@ -252,7 +257,7 @@ class Recorder:
         graph = Graph(self.inputs, outputs, targets)
         return Recording(
             graph, list(self.externals.values()), self.numbers, self.comparisons, list(self.modules.values()),
-            returned, written, grads, survivors,
+            self.grads_read, returned, written, grads, survivors,
         )  # fmt: skip
 
     def _output(self, tensor: Tensor, fresh: Any) -> Output:

@@ -35,7 +35,6 @@ from rushlight.ops.inplace import in_place
 from rushlight.tensor import Tensor
 
 _relu = ops.relu
-_smallest = np.minimum.reduce
 _relu_, _leaky_relu_, _elu_, _silu_ = (in_place(f) for f in (ops.relu, ops.leaky_relu, ops.elu, ops.silu))
 
 # ---------------------------------------------------------------- activations
@@ -156,7 +155,7 @@ def embedding(
         padding_idx %= num_rows
     else:
         raise AssertionError("Padding_idx must be within num_embeddings")
-    if indices.__class__ is np.ndarray and not define.recording and indices.size and _smallest(indices, None) < 0:
+    if indices.__class__ is np.ndarray and not define.recording and indices.size and indices.item(indices.argmin()) < 0:
         raise IndexError("index out of range in self")  # NumPy would count from the end
     try:
         return index_ops.embedding(weight, input, padding_idx=padding_idx)

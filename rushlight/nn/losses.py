@@ -257,9 +257,9 @@ def nll_loss(
 def _are_plain(input: Tensor, target: Tensor) -> bool:
     """Whether these are a matrix of logits and classes that all count (an ignored one has a negative index)."""
     a, t = input._array, target._array
-    if define.recording or t.__class__ is not np.ndarray or t.dtype != _INT64 or t.ndim != 1 or a.ndim != 2:
+    if define.recording or t.__class__ is not np.ndarray or t.dtype is not _INT64 or t.ndim != 1 or a.ndim != 2:
         return False
-    return bool(0 < len(t) == len(a) and np.minimum.reduce(t) >= 0)
+    return 0 < t.size == a.shape[0] and t.item(t.argmin()) >= 0  # argmin: a third of the time of min on small arrays
 
 
 def _class_axis(input: Tensor) -> int:

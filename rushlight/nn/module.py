@@ -335,9 +335,9 @@ class Module:
         """Forgets the parameters' gradients, or writes zeros into them."""
         for parameter in self.parameters():
             grad = parameter._grad
-            if grad is None:
+            if grad is None and not define.recording:
                 continue
-            if set_to_none:
+            if set_to_none or grad is None:
                 parameter.grad = None
             else:
                 parameter.grad = grad.detach() if grad.grad_fn is not None else grad

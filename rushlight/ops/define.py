@@ -100,10 +100,10 @@ def note_tensor(tensor: Tensor) -> None:
         recorder.note_tensor(tensor)
 
 
-def note_grad(tensor: Tensor) -> None:
+def note_grad(tensor: Tensor, is_read: bool) -> None:
     recorder = _recorder()
     if recorder is not None:
-        recorder.note_grad(tensor)
+        recorder.note_grad(tensor, is_read)
 
 
 def note_backward() -> None:

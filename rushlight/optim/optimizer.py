@@ -100,6 +100,9 @@ class Optimizer:
             if param._grad is not None
         ]
         if is_recording:
+            for group in self.param_groups:
+                for param in group["params"]:
+                    define.note_grad(param, True)
             for param, grad, state, group in pending:
                 self._update_one(param, grad, state, traced_group(group))
         elif not self._compiled.run(pending):
@@ -123,9 +126,9 @@ class Optimizer:
         """Forgets all gradients, or sets them to zero."""
         for group in self.param_groups:
             for param in group["params"]:
-                if param._grad is None:
+                if param._grad is None and not define.recording:
                     continue
-                if set_to_none:
+                if set_to_none or param._grad is None:
                     param.grad = None
                 else:
                     param._grad = param._grad.detach()
