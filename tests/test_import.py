@@ -14,7 +14,8 @@ HEAVY = {"cupy", "llvmlite", "matplotlib", "ml_dtypes", "safetensors", "scipy", 
 # Which part of the package (a folder, or a file beside it) may import which. A part not named here may import none.
 # "now" is at import time; "later" is inside a function, where the order of loading or a lazy load asks for it.
 BASE = {"devices", "dtypes", "layouts"}
-CORE = BASE | {"arrays", "autograd", "ops", "random", "tensor"}  # tensor, its history and its operations need each other
+# A tensor has history, history is of operations, operations make tensors: these three need each other.
+CORE = BASE | {"arrays", "autograd", "ops", "random", "tensor"}
 NOW: dict[str, set[str]] = {
     "devices": set(),
     "dtypes": set(),

@@ -71,7 +71,11 @@ class _Walk:
         if isinstance(edge, Node):
             at_nodes = self.at_nodes
             if edge in at_nodes:
-                at_nodes[edge] = at_nodes[edge] + grad
+                before = at_nodes[edge]
+                if isinstance(before, dict):  # gradients of other outputs have arrived: this is for output 0
+                    before[0] = before[0] + grad if 0 in before else grad
+                else:
+                    at_nodes[edge] = before + grad
             else:
                 at_nodes[edge] = grad
                 heapq.heappush(self.pending, (-edge.serial, edge))

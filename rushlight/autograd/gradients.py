@@ -75,9 +75,10 @@ def grad(
     if materialize_grads:
         grads = [zeros_like(x) if g is None else g for g, x in zip(grads, wanted, strict=True)]
     elif not allow_unused and any(g is None for g in grads):
+        unused = next(i for i, g in enumerate(grads) if g is None)
         raise RuntimeError(
-            "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if "
-            "this is the desired behavior."
+            f"The differentiated Tensor at index {unused} appears to not have been used in the graph. Set "
+            "allow_unused=True if this is the desired behavior."
         )
     return tuple(grads)
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from typing import Any
+from weakref import ref
 
-from rushlight.autograd.modes import enable_grad
+from rushlight.autograd.modes import enable_grad, modes
 
-Cell = list  # [version, (operation, file, line) of the last write or None]
+# [version, (operation, file, line) of the last write or None], and behind that weak references to the views of
+# memory that requires no gradient, should a write give it one.
+Cell = list
 
 
 @dataclass(slots=True)
@@ -41,6 +44,23 @@ def note_view(result: Any, source: Any, op: Any, attrs: dict[str, Any] | None) -
         result._view = View(source, (step,), cell[0])
     else:
         result._view = View(view.base, (*view.steps, step), cell[0])
+    if not source._needs_grad and modes.grad:
+        if len(cell) > 8 and cell[-1]() is None:
+            cell[2:] = [reference for reference in cell[2:] if reference() is not None]
+        cell.append(ref(result))
+
+
+def _require_of_views(base: Any) -> None:
+    """Makes the views of a base that is about to require gradients require them too.
+
+        buffer = zeros(4); view = buffer[1:]; buffer.mul_(w); view.sum().backward()
+    """
+    cell = cell_of(base)
+    for reference in cell[2:]:
+        tensor = reference()
+        if tensor is not None and tensor._view.base is base:
+            tensor._needs_grad, tensor._view.seen = True, -1
+    del cell[2:]
 
 
 def current_node(tensor: Any) -> Any:
@@ -85,10 +105,12 @@ def rewrite(tensor: Any, node: Any, scatter: Any) -> None:
         scatter: `scatter(base edge or None, node, steps, base)` makes the node of a base whose part was replaced.
     """
     view = tensor._view
+    base = tensor if view is None else view.base
+    if not base._needs_grad:
+        _require_of_views(base)
     if view is None:
         tensor._node, tensor._output, tensor._needs_grad = node, 0, True
         return
-    base = view.base
     edge = edge_of(base) if base._needs_grad else None
     base._node, base._output = scatter(edge, node, view.steps, base), 0
     base._needs_grad = tensor._needs_grad = True

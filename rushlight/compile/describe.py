@@ -11,7 +11,9 @@ def describe_nest(nest: Nest) -> str:
     names = {value: f"v{i}" for i, value in enumerate(_ordered(nest))}
     indices = [f"r{i}" for i in range(len(nest.rows))] + [f"c{i}" for i in range(len(nest.columns))]
     style = "unrolled" if nest.unrolled else "loops"
-    lines = [f"{nest.name}: rows {list(nest.rows)} columns {list(nest.columns)} width {nest.width} {style}"]
+    lines = [
+        f"{nest.name}: rows {list(nest.rows)} columns {list(nest.columns)} width {nest.width} {style}"
+    ]
 
     def show(values: list[Value], depth: int) -> None:
         for value in values:

@@ -15,14 +15,12 @@ import numpy as np
 
 from rushlight.arrays.symbolic import Node
 from rushlight.compile import blas
-from rushlight.compile.module import Code, Module
+from rushlight.compile.module import Code
 
 FLOATS = {4: "float", 8: "double"}
 SUFFIXES = {"float": "f32", "double": "f64"}
 CHEAP = frozenset(
-    "add subtract multiply negative abs square less less_equal greater greater_equal equal not_equal "
-    "logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_invert "
-    "where astype maximum minimum isnan isfinite isinf wrap_index copy".split()
+    ["add", "subtract", "multiply", "negative", "abs", "square", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_invert", "where", "astype", "maximum", "minimum", "isnan", "isfinite", "isinf", "wrap_index", "copy"]
 )
 LIBM = {
     "acos": "acos", "acosh": "acosh", "asin": "asin", "asinh": "asinh", "atan": "atan", "atanh": "atanh",
@@ -54,7 +52,9 @@ def is_generated(node: Node) -> bool:
 def llvm_type(dtype: np.dtype, width: int = 1) -> str:
     """The type in registers."""
     kind = dtype.kind
-    name = "i1" if kind == "b" else FLOATS[dtype.itemsize] if kind == "f" else f"i{8 * dtype.itemsize}"
+    name = (
+        "i1" if kind == "b" else FLOATS[dtype.itemsize] if kind == "f" else f"i{8 * dtype.itemsize}"
+    )
     return name if width == 1 else f"<{width} x {name}>"
 
 
@@ -80,7 +80,13 @@ class Element:
     """The operands, dtypes and width of one node while its instructions are written."""
 
     def __init__(
-        self, code: Code, operands: list[str], source: np.dtype, result: np.dtype, width: int, attrs: dict
+        self,
+        code: Code,
+        operands: list[str],
+        source: np.dtype,
+        result: np.dtype,
+        width: int,
+        attrs: dict,
     ):
         self.code, self.operands, self.width, self.attrs = code, operands, width, attrs
         self.source, self.result = source, result
@@ -126,7 +132,15 @@ def element(*ops: str) -> Callable[[Emit], Emit]:
     return add
 
 
-def emit(code: Code, op: str, operands: list[str], source: np.dtype, result: np.dtype, width: int, attrs: dict) -> str:
+def emit(
+    code: Code,
+    op: str,
+    operands: list[str],
+    source: np.dtype,
+    result: np.dtype,
+    width: int,
+    attrs: dict,
+) -> str:
     """Writes the instructions of one node; `source` is the dtype of its last operand."""
     return TABLE[op](Element(code, operands, source, result, width, attrs), *operands)
 
@@ -166,7 +180,9 @@ def negative(e: Element, x: str) -> str:
 def absolute(e: Element, x: str) -> str:
     if e.source.kind == "f":
         return e.intrinsic("fabs", x)
-    return x if e.source.kind in "bu" else e.select(e.compare("slt", x, e.const(0)), negative(e, x), x)
+    return (
+        x if e.source.kind in "bu" else e.select(e.compare("slt", x, e.const(0)), negative(e, x), x)
+    )
 
 
 @element("sign")

@@ -34,8 +34,8 @@ from rushlight.compile.affine import (
 from rushlight.compile.elements import CHEAP, is_generated
 from rushlight.compile.graph import Graph
 from rushlight.compile.indexing import GATHERS, can_plan, gather_source, operands
-from rushlight.compile.strided import strided_view
 from rushlight.compile.simplify import REDUCE
+from rushlight.compile.strided import strided_view
 
 LEAVES = frozenset({"input", "constant", "arange"})
 INLINE_DEPTH = 4
@@ -73,6 +73,11 @@ class Fused:
     homes: dict[int, list[int]]
     inline: set[int]
     writers: dict[int, list[Unit]]
+
+    def is_ready(self, node: Node, unit: Unit) -> bool:
+        """Whether a node is in memory when a unit runs."""
+        writers = self.writers.get(id(node))
+        return bool(writers) and id(node) in self.stored and unit.deps.issuperset(writers)
 
     def __repr__(self) -> str:
         return "\n".join(map(repr, self.units))
@@ -207,7 +212,9 @@ class _Fuser:
         """A node that is written over an input comes after all nodes that read that input."""
         if not self.written:
             return
-        readers: dict[int, list[Node]] = {id(self.graph.inputs[t]): [] for t in self.written.values()}
+        readers: dict[int, list[Node]] = {
+            id(self.graph.inputs[t]): [] for t in self.written.values()
+        }
         seen_through: dict[int, set[int]] = {}
         for node in nodes:
             key = id(node)
@@ -272,7 +279,9 @@ class _Fuser:
                 break
         else:
             unit = self._new_unit("nest")
-            unit.domain = squeezed(node.inputs[0].shape if self.kinds[id(node)] == "reduce" else node.shape)
+            unit.domain = squeezed(
+                node.inputs[0].shape if self.kinds[id(node)] == "reduce" else node.shape
+            )
             if not self._join(node, unit):
                 raise AssertionError(f"cannot place {node}")
             unit.closed = apart
@@ -292,7 +301,9 @@ class _Fuser:
                 if reader.alive and reader.kind == "nest" and math.prod(reader.domain) == size > 1:
                     far[reader] = None
         if size == 1:
-            far.update((unit, None) for unit in self.units if unit.kind == "nest" and not unit.domain)
+            far.update(
+                (unit, None) for unit in self.units if unit.kind == "nest" and not unit.domain
+            )
         by_age = sorted(near, key=lambda unit: -unit.number)
         return by_age + sorted((u for u in far if u not in near), key=lambda unit: -unit.number)
 
@@ -463,7 +474,10 @@ class _Fuser:
         rows_a, rows_b = (_refine_rows(unit.domain, unit.rows, domain) for unit in (a, b))
         if rows_a is not None and rows_b is not None and rows_a != rows_b:
             return
-        placed, reads = ({k: m for u in (a, b) for k, m in _refine_maps(maps(u), u.domain, domain).items()} for maps in (_index_maps, _read_maps))
+        placed, reads = (
+            {k: m for u in (a, b) for k, m in _refine_maps(maps(u), u.domain, domain).items()}
+            for maps in (_index_maps, _read_maps)
+        )
         if not self._agree(a, b, domain, placed, reads):
             return
         a.reads = reads
@@ -475,7 +489,9 @@ class _Fuser:
             self.unit_of[id(node)] = a
         for key, writers in self.writers.items():
             if b in writers:
-                self.writers[key] = list(dict.fromkeys(a if unit is b else unit for unit in writers))
+                self.writers[key] = list(
+                    dict.fromkeys(a if unit is b else unit for unit in writers)
+                )
                 if self.unit_of.get(key) is b:
                     self.unit_of[key] = a
         for readers in self.readers.values():
@@ -488,7 +504,12 @@ class _Fuser:
                 unit.deps = (unit.deps - {b}) | {a}
 
     def _agree(
-        self, a: Unit, b: Unit, domain: tuple[int, ...], placed: dict[int, IndexMap], reads: dict[int, IndexMap]
+        self,
+        a: Unit,
+        b: Unit,
+        domain: tuple[int, ...],
+        placed: dict[int, IndexMap],
+        reads: dict[int, IndexMap],
     ) -> bool:
         """Whether every value that passes between the two is computed where it is read."""
         for unit, other in ((a, b), (b, a)):

@@ -48,7 +48,9 @@ def plan(node: Node, index: IndexMap, rank: int) -> list[Entry]:
         end = axis + len(at.shape)
         entries = [*index[:axis], Looked(1, index[axis:end]), *index[end:]]
     else:
-        entries = list(align(index, tuple(1 if i == axis else n for i, n in enumerate(source.shape)), rank))
+        entries = list(
+            align(index, tuple(1 if i == axis else n for i, n in enumerate(source.shape)), rank)
+        )
         entries[axis] = Looked(1, align(index, at.shape, rank))
     return entries
 
@@ -120,7 +122,9 @@ def _are_adjacent(spec: tuple) -> bool:
     return places[-1] - places[0] == len(places) - 1
 
 
-def operands(node: Node, index: IndexMap, domain: tuple[int, ...]) -> list[tuple[Node, IndexMap]] | None:
+def operands(
+    node: Node, index: IndexMap, domain: tuple[int, ...]
+) -> list[tuple[Node, IndexMap]] | None:
     """The sources of a node and the maps it reads them by; None for a view that no map can see through."""
     rank = len(domain)
     if node.op in VIEWS:

@@ -190,7 +190,9 @@ class _Writer:
             if not index.startswith("%"):
                 constant += factor * int(index)
             else:
-                names.append(index if factor == 1 else self.code.define(f"mul nsw i64 {index}, {factor}"))
+                names.append(
+                    index if factor == 1 else self.code.define(f"mul nsw i64 {index}, {factor}")
+                )
         if not names:
             return str(constant)
         total = names[0]
@@ -212,7 +214,11 @@ class _Writer:
         elif value.op == "load":
             result = self._load(self._row_pointer(value.buffer, value.address), value.dtype, 1)
         elif value.op == "index":
-            result = self._index(value, self._sum([value.address[0]], value.address[1:][: len(self.rows)], self.rows), 1)
+            result = self._index(
+                value,
+                self._sum([value.address[0]], value.address[1:][: len(self.rows)], self.rows),
+                1,
+            )
         elif value.op == "gather":
             pointer = self._looked_pointer(value, [self._row_value(v) for v in value.operands])
             result = self._load(pointer, value.dtype, 1)
@@ -295,7 +301,13 @@ class _Writer:
         for value in stage.values:
             self._get(value, part, stage)
         for value in stage.reductions:
-            self._add(value, value.dtype, value.attrs["kind"], self._get(value.operands[0], part, stage), part)
+            self._add(
+                value,
+                value.dtype,
+                value.attrs["kind"],
+                self._get(value.operands[0], part, stage),
+                part,
+            )
         for value in stage.kept:
             self._keep(value, self._get(value, part, stage), part)
         for root in stage.roots:
@@ -368,7 +380,9 @@ class _Writer:
         if step == -1:
             loaded = self._load(self._step(first, dtype, str(1 - width)), dtype, width)
             return self._shuffle(loaded, dtype, width, range(width - 1, -1, -1))
-        lanes = [self._load(self._step(first, dtype, str(k * step)), dtype, 1) for k in range(width)]
+        lanes = [
+            self._load(self._step(first, dtype, str(k * step)), dtype, 1) for k in range(width)
+        ]
         return self._build(lanes, dtype)
 
     def _build(self, lanes: list[str], dtype: np.dtype) -> str:
@@ -433,8 +447,16 @@ class _Writer:
             return emit(self.code, op, list(operands), dtype, result or dtype, width, {})
 
         if isinstance(start, int) and isinstance(step, int):
-            scaled = place if step == 1 else run("multiply", place, literal(step, long, width), dtype=long)
-            number = scaled if start == 0 else run("add", scaled, literal(start, long, width), dtype=long)
+            scaled = (
+                place
+                if step == 1
+                else run("multiply", place, literal(step, long, width), dtype=long)
+            )
+            number = (
+                scaled
+                if start == 0
+                else run("add", scaled, literal(start, long, width), dtype=long)
+            )
             return run("astype", number, dtype=long, result=value.dtype)
         delta = (start + step) - start
         number = run("astype", place, dtype=long, result=double)
@@ -466,18 +488,24 @@ class _Writer:
             return self._load_columns(pointer, value.address, value.dtype, part)
         lanes = [
             self._load(pointer, value.dtype, 1)
-            for pointer in self._lane_pointers(value, value.operands, value.attrs["strides"], part, stage)
+            for pointer in self._lane_pointers(
+                value, value.operands, value.attrs["strides"], part, stage
+            )
         ]
         return self._build(lanes, value.dtype)
 
-    def _lane_pointers(self, item: Any, indices: list[Value], strides: list[int], part: Part, stage: Stage) -> Any:
+    def _lane_pointers(
+        self, item: Any, indices: list[Value], strides: list[int], part: Part, stage: Stage
+    ) -> Any:
         """One after the other, the address of each element of a part."""
         long, width = np.dtype(np.int64), part.width
         pointer = self._row_pointer(item.buffer, item.address)
         offsets = self._count(self._column_offset(item.address, part), item.address[-1], width)
         for index, stride in zip(indices, strides, strict=True):
             scale = literal(stride, long, width)
-            scaled = emit(self.code, "multiply", [self._get(index, part, stage), scale], long, long, width, {})
+            scaled = emit(
+                self.code, "multiply", [self._get(index, part, stage), scale], long, long, width, {}
+            )
             offsets = emit(self.code, "add", [offsets, scaled], long, long, width, {})
         for k in range(width):
             yield self._step(pointer, item.buffer.dtype, self._lane(offsets, long, width, k))
@@ -555,7 +583,11 @@ class _Writer:
             if width % 2:
                 odd.append(self._lane(vector, dtype, width, width - 1))
             half = width // 2
-            low = self._shuffle(vector, dtype, width, range(half)) if half > 1 else self._lane(vector, dtype, width, 0)
+            low = (
+                self._shuffle(vector, dtype, width, range(half))
+                if half > 1
+                else self._lane(vector, dtype, width, 0)
+            )
             high = (
                 self._shuffle(vector, dtype, width, range(half, 2 * half))
                 if half > 1
@@ -639,7 +671,9 @@ class _Writer:
         for root in self._terminals():
             if self._home(root) == "register":
                 number = self._finish(root, root.value.dtype, root.kind)
-                place = self._step(self.pointers[root.buffer], root.value.dtype, str(root.address[0]))
+                place = self._step(
+                    self.pointers[root.buffer], root.value.dtype, str(root.address[0])
+                )
                 self._store(number, place, root.value.dtype, 1)
 
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from rushlight.arrays.symbolic import Node
 from rushlight.compile.affine import Affine, IndexMap, align, identity, linear, strides_of
-from rushlight.compile.fuse import Fused, Unit, alias_base
 from rushlight.compile.elements import CHEAP
+from rushlight.compile.fuse import Fused, Unit, alias_base
 from rushlight.compile.indexing import GATHERS, Looked, operands, plan, spec_shape
 from rushlight.compile.simplify import REDUCE, scalar_value
 
@@ -87,7 +87,9 @@ class Stage:
     reductions: list[Value] = field(default_factory=list)
     roots: list[Root] = field(default_factory=list)
     kept: list[Value] = field(default_factory=list)  # stored to scratch rows for later stages
-    known: dict[Value, Root | None] = field(default_factory=dict)  # loaded again: from a root's memory or scratch
+    known: dict[Value, Root | None] = field(
+        default_factory=dict
+    )  # loaded again: from a root's memory or scratch
 
 
 @dataclass(eq=False)
@@ -144,14 +146,18 @@ class _Lowering:
             if key in self.unit.terminal:
                 address = linear(self.unit.index[key], node.shape, len(self.domain))
                 dims = _dims_of(*self.unit.reads[key])
-                self.roots.append(Root("accumulate", value, self.locate(node), address, dims, node.op))
+                self.roots.append(
+                    Root("accumulate", value, self.locate(node), address, dims, node.op)
+                )
             elif key in self.fused.stored:
                 self._store(node, value)
         return self._arrange()
 
     # ------------------------------------------------------------ values
 
-    def _new(self, op: str, sources: list[Value], dtype: np.dtype, dims: frozenset[int], **fields: Any) -> Value:
+    def _new(
+        self, op: str, sources: list[Value], dtype: np.dtype, dims: frozenset[int], **fields: Any
+    ) -> Value:
         value = Value(op, sources, dtype, dims, number=len(self.order), **fields)
         self.order.append(value)
         return value
@@ -165,7 +171,9 @@ class _Lowering:
     def _make(self, node: Node, index: IndexMap) -> Value:
         """Recurses through views, inline nodes and the nest's own nodes, which are made in order."""
         placed = self.unit.index.get(id(node)) == index and self.unit.kind == "nest"
-        if not placed and (node.op == "input" or alias_base(node) is node and self._is_stored(node)):
+        if not placed and (
+            node.op == "input" or alias_base(node) is node and self._is_stored(node)
+        ):
             return self._load(node, index, node.shape)
         if node.op == "constant":
             return self._constant(node, index)
@@ -185,7 +193,8 @@ class _Lowering:
         return self._new(node.op, values, node.dtype, dims, attrs=node.attrs)
 
     def _is_stored(self, node: Node) -> bool:
-        return id(node) in self.fused.writers and id(node) in self.fused.stored
+        """In memory before this unit runs: a view may have been stored only for a later unit."""
+        return self.fused.is_ready(node, self.unit)
 
     def _load(self, node: Node, index: Any, shape: tuple[int, ...] | None) -> Value:
         """From memory; with no shape, `index` is an address already."""
@@ -206,9 +215,7 @@ class _Lowering:
 
     def _arange(self, node: Node, index: IndexMap) -> Value:
         attrs = {"start": node.attrs["start"], "step": node.attrs["step"]}
-        return self._new(
-            "index", [], node.dtype, _dims_of(index[0]), address=index[0], attrs=attrs
-        )
+        return self._new("index", [], node.dtype, _dims_of(index[0]), address=index[0], attrs=attrs)
 
     def _reduce(self, node: Node) -> Value:
         source = self._value(node.inputs[0], self.unit.reads[id(node)])
@@ -268,7 +275,9 @@ class _Lowering:
         values = node.inputs[1]
         rank = len(self.domain)
         looked_nodes = [
-            (node.inputs[e.operand], e.index) for e in plan(node, index, rank) if isinstance(e, Looked)
+            (node.inputs[e.operand], e.index)
+            for e in plan(node, index, rank)
+            if isinstance(e, Looked)
         ]
         places = [self._value(*entry) for entry in looked_nodes]
         whole = node.inputs[0].shape
@@ -286,7 +295,9 @@ class _Lowering:
         self._set_levels(domain, split)
         width = _width(self.order, self.roots)
         columns = domain[split:]
-        unrolled = math.prod(columns[:-1]) * (columns[-1] // width if columns else 0) <= UNROLLED_PARTS
+        unrolled = (
+            math.prod(columns[:-1]) * (columns[-1] // width if columns else 0) <= UNROLLED_PARTS
+        )
         if not columns:
             unrolled = True
         stages = self._stages(unrolled)
@@ -329,11 +340,15 @@ class _Lowering:
 
     def _stages(self, unrolled: bool) -> list[Stage]:
         reductions = [v for v in self.order if v.op == "reduce"]
-        count = 1 + max([v.stage for v in self.order] + [root.stage for root in self.roots], default=0)
+        count = 1 + max(
+            [v.stage for v in self.order] + [root.stage for root in self.roots], default=0
+        )
         stages = [Stage() for _ in range(count)]
         self.needed: set[Value] = set()
         where: dict[Value, int] = {}
-        stored = {root.value: root for root in self.roots if root.op == "store" and root.level == COLUMN}
+        stored = {
+            root.value: root for root in self.roots if root.op == "store" and root.level == COLUMN
+        }
         for number, stage in enumerate(stages):
             stage.roots = [r for r in self.roots if r.stage == number and r.level == COLUMN]
             stage.row_roots = [r for r in self.roots if r.stage == number and r.level < COLUMN]
@@ -350,7 +365,12 @@ class _Lowering:
                     self.needed.add(value)
                     continue
                 before = where.get(value)
-                if before is not None and not unrolled and value.op not in ("load", "index") and self._is_costly(value):
+                if (
+                    before is not None
+                    and not unrolled
+                    and value.op not in ("load", "index")
+                    and self._is_costly(value)
+                ):
                     root = stored.get(value)
                     if root is not None and root.stage < number:
                         stage.known[value] = root
@@ -408,9 +428,7 @@ def _part_address(whole: Node, part: int, index: IndexMap, rank: int) -> Affine:
     if whole.op == "concat":
         axis = whole.attrs["axis"]
         offset = sum(x.shape[axis] for x in whole.inputs[:part])
-        moved = tuple(
-            (e[0] + offset, *e[1:]) if i == axis else e for i, e in enumerate(index)
-        )
+        moved = tuple((e[0] + offset, *e[1:]) if i == axis else e for i, e in enumerate(index))
         return linear(moved, shape, rank)
     if part == 0:
         return linear(index, shape, rank)

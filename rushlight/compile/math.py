@@ -17,7 +17,13 @@ from rushlight.compile.elements import literal
 from rushlight.compile.module import Code, Module
 
 # exp(r) = 1 + r + r^2 p(r), |r| <= ln(2) / 2; relative error 3.1e-9
-EXP = (0.49999993412261595, 0.166665201055426, 0.04166839425900144, 0.008368780622565249, 0.0013814464761509847)
+EXP = (
+    0.49999993412261595,
+    0.166665201055426,
+    0.04166839425900144,
+    0.008368780622565249,
+    0.0013814464761509847,
+)
 # log(1 + f) = f - f^2 / 2 + f^3 p(f), sqrt(1/2) <= 1 + f <= sqrt(2); 5.8e-9
 LOG = (
     0.3333333165954749, -0.250008227359645, 0.20001233174442898, -0.16623297500431275,
@@ -37,7 +43,10 @@ ERFC = (
 SIN = (-0.166666545729294, 0.008332158400212522, -0.0001951495662519294)
 COS = (0.04166664561835459, -0.0013887313044672125, 2.4432783320581372e-05)
 
-LN2_HIGH, LN2_LOW = 0.693145751953125, 1.4286068203094172e-06  # the first has 16 bits: its products are exact
+LN2_HIGH, LN2_LOW = (
+    0.693145751953125,
+    1.4286068203094172e-06,
+)  # the first has 16 bits: its products are exact
 LOG2_E, LOG10_E, LOG10_2 = 1.4426950408889634, 0.4342944819032518, 0.30102999566398120
 ROUNDER = 12582912.0  # 1.5 * 2^23: adding it leaves a number's nearest integer in the low bits
 FAR = 1e5  # up to here three parts of pi / 2, each of 24 bits, reduce an argument of sin or cos
@@ -134,11 +143,15 @@ def own(function: Body) -> Body:
     return function
 
 
-def definition(module: Module, full: str, name: str, dtype: np.dtype, width: int, arity: int) -> str:
+def definition(
+    module: Module, full: str, name: str, dtype: np.dtype, width: int, arity: int
+) -> str:
     """The text of a function of one dtype and vector width."""
     if dtype != SINGLE or name not in OWN:
         scalar = "float" if dtype.itemsize == 4 else "double"
-        return _library(module, full, name + ("f" if scalar == "float" else ""), scalar, width, arity)
+        return _library(
+            module, full, name + ("f" if scalar == "float" else ""), scalar, width, arity
+        )
     vector = Vector(module, width)
     result = OWN[name](vector, "%x")
     head = f"define internal {vector.type} {full}({vector.type} %x) alwaysinline {{"
@@ -273,7 +286,9 @@ def _circular(v: Vector, x: str, name: str, quarter: int) -> str:
     v.code.do(f"br i1 {far}, label %far, label %near")
     v.code.label("far")
     library = f"@{name}f.f{v.width}"
-    v.code.module.add(library, lambda: _library(v.code.module, library, f"{name}f", "float", v.width, 1))
+    v.code.module.add(
+        library, lambda: _library(v.code.module, library, f"{name}f", "float", v.width, 1)
+    )
     v.code.do(f"ret {v.type} {v.code.define(f'call {v.type} {library}({v.type} {x})')}")
     v.code.label("near")
     shifted = v.fma(x, 2 / np.pi, ROUNDER)
@@ -306,7 +321,9 @@ def _library(module: Module, full: str, symbol: str, scalar: str, width: int, ar
     """Takes the vector apart, calls the C library for each element, and puts the results together."""
     module.declare(f"@{symbol}", f"declare {scalar} @{symbol}({', '.join([scalar] * arity)})")
     kind = scalar if width == 1 else f"<{width} x {scalar}>"
-    lines = [f"define internal {kind} {full}({', '.join(f'{kind} %x{i}' for i in range(arity))}) {{"]
+    lines = [
+        f"define internal {kind} {full}({', '.join(f'{kind} %x{i}' for i in range(arity))}) {{"
+    ]
     result = "poison"
     for lane in range(width):
         arguments = []
@@ -318,7 +335,9 @@ def _library(module: Module, full: str, symbol: str, scalar: str, width: int, ar
             arguments.append(f"{scalar} {name}")
         lines.append(f"  %r{lane} = call {scalar} @{symbol}({', '.join(arguments)})")
         if width > 1:
-            lines.append(f"  %s{lane} = insertelement {kind} {result}, {scalar} %r{lane}, i64 {lane}")
+            lines.append(
+                f"  %s{lane} = insertelement {kind} {result}, {scalar} %r{lane}, i64 {lane}"
+            )
             result = f"%s{lane}"
         else:
             result = "%r0"

@@ -71,8 +71,12 @@ class _Plan:
         self.constants: list[np.ndarray] = []
         self.held: list[Node] = []
         self.work: list[tuple[Unit, Work]] = []
-        self.inputs = [Buffer("input", i, _size(x), x.dtype) for i, x in enumerate(self.graph.inputs)]
-        self.outputs = [Buffer("output", i, _size(x), x.dtype) for i, x in enumerate(self.graph.outputs)]
+        self.inputs = [
+            Buffer("input", i, _size(x), x.dtype) for i, x in enumerate(self.graph.inputs)
+        ]
+        self.outputs = [
+            Buffer("output", i, _size(x), x.dtype) for i, x in enumerate(self.graph.outputs)
+        ]
         for node, buffer in zip(self.graph.inputs, self.inputs, strict=True):
             self.buffers[id(node)] = buffer
 
@@ -84,7 +88,9 @@ class _Plan:
             homes = self.fused.homes.get(key)
             if homes:
                 target = self.graph.targets[homes[0]]
-                self.buffers[key] = self.outputs[homes[0]] if target is None else self.inputs[target]
+                self.buffers[key] = (
+                    self.outputs[homes[0]] if target is None else self.inputs[target]
+                )
             elif node.op == "constant":
                 value = np.ascontiguousarray(node.attrs["value"])
                 self.buffers[key] = Buffer("constant", len(self.constants), value.size, value.dtype)
@@ -111,18 +117,15 @@ class _Plan:
 
     def _product(self, unit: Unit) -> Product:
         node = unit.nodes[0]
-        a, b = (self._matrix(x) for x in node.inputs)
+        a, b = (self._matrix(x, unit) for x in node.inputs)
         buffers = self.locate(a[0]), self.locate(b[0]), self.locate(node)
         if buffers[2] in buffers[:2]:
             raise Hazard(buffers[2])
         return make_product(f"product{unit.number}", node, a, b, buffers)
 
-    def _matrix(self, node: Node) -> Strided:
-        found = strided_view(node, self.is_memory)
+    def _matrix(self, node: Node, unit: Unit) -> Strided:
+        found = strided_view(node, lambda x: x.op == "input" or self.fused.is_ready(x, unit))
         return contiguous(node) if found is None else found
-
-    def is_memory(self, node: Node) -> bool:
-        return node.op == "input" or (id(node) in self.fused.writers and id(node) in self.fused.stored)
 
 
 def _size(node: Node) -> int:
@@ -149,7 +152,9 @@ class Program:
         graph = plan.graph
         self._graph = graph  # its constants and generators stay alive
         self._hosts = {
-            id(work): Host(work, [plan.locate(alias_base(x)) for x in work.inputs], plan.locate(work))
+            id(work): Host(
+                work, [plan.locate(alias_base(x)) for x in work.inputs], plan.locate(work)
+            )
             for _, work in plan.work
             if isinstance(work, Node)
         }
@@ -184,7 +189,9 @@ class Program:
             if isinstance(first, Node):
                 result.append(self._hosts[id(first)])
             else:
-                result.append(schedule([(unit, work) for unit, work in segment if not isinstance(work, Node)]))
+                result.append(
+                    schedule([(unit, work) for unit, work in segment if not isinstance(work, Node)])
+                )
         return result
 
     def _lives(self) -> dict[Buffer, tuple[int, int]]:
@@ -333,9 +340,13 @@ class Program:
                 lines.append(f"host {part.node.op}: {part.target} <- {part.sources}")
                 continue
             for number, phase in enumerate(part):
-                lines.append(f"phase {number}: " + ", ".join(f"{t.work.name} in {t.chunks}" for t in phase))
+                lines.append(
+                    f"phase {number}: " + ", ".join(f"{t.work.name} in {t.chunks}" for t in phase)
+                )
             for task in (task for phase in part for task in phase):
-                lines.append(describe_nest(task.work) if isinstance(task.work, Nest) else repr(task.work))
+                lines.append(
+                    describe_nest(task.work) if isinstance(task.work, Nest) else repr(task.work)
+                )
         return "\n".join(lines)
 
 

@@ -50,9 +50,13 @@ def schedule(units: list[tuple[Unit, Nest | Product]]) -> list[Phase]:
         phases.setdefault(level, []).append(task)
         finished[unit] = level + 1
         if isinstance(work, Nest) and task.chunks > 1:
-            combines = [_combine(work, root, task.chunks) for root in work.roots if root.op == "accumulate"]
+            combines = [
+                _combine(work, root, task.chunks) for root in work.roots if root.op == "accumulate"
+            ]
             if combines:
-                phases.setdefault(level + 1, []).extend(Task(nest, extent_of(nest), 1) for nest in combines)
+                phases.setdefault(level + 1, []).extend(
+                    Task(nest, extent_of(nest), 1) for nest in combines
+                )
                 finished[unit] = level + 2
     ordered = [phases[level] for level in sorted(phases)]
     for phase in ordered:
@@ -110,7 +114,9 @@ def _combine(nest: Nest, root: Root, chunks: int) -> Nest:
     size, dtype = root.buffer.size, root.value.dtype
     partial = Buffer("arena", -1 - root.buffer.number, size * chunks, dtype)
     root.partial = partial
-    value = Value("load", [], dtype, frozenset({0, 1}), buffer=partial, address=(0, size, 1), level=COLUMN)
+    value = Value(
+        "load", [], dtype, frozenset({0, 1}), buffer=partial, address=(0, size, 1), level=COLUMN
+    )
     final = Root(
         "accumulate", value, root.buffer, (0, 0, 1), frozenset({0, 1}), root.kind, level=COLUMN
     )
@@ -128,4 +134,3 @@ def touched(work: Nest | Product) -> list[Buffer]:
         return [work.a.buffer, work.b.buffer, work.c]
     found = [v.buffer for v in work.values() if v.buffer is not None]
     return found + [root.partial or root.buffer for root in work.roots]
-

@@ -15,7 +15,7 @@ def strided_view(node: Node, is_memory: Callable[[Node], bool]) -> Strided | Non
     rank = len(node.shape)
     index = tuple(tuple(int(i == d + 1) for i in range(rank + 1)) for d in range(rank))
     base = node
-    while not is_memory(base):
+    while not is_memory(_whole(base)):  # a reshape of what is in memory is itself there, in order
         if base.op not in VIEWS:
             return None
         pulled = pull_back(base, index, node.shape)
@@ -24,7 +24,14 @@ def strided_view(node: Node, is_memory: Callable[[Node], bool]) -> Strided | Non
         base, index = base.inputs[0], pulled
     address = linear(index, base.shape, rank)
     strides = address[1:]
-    return (base, address[0], strides) if leading_dimension(node.shape, strides) else None
+    return (_whole(base), address[0], strides) if leading_dimension(node.shape, strides) else None
+
+
+def _whole(node: Node) -> Node:
+    """The node whose contiguous memory is also this node's."""
+    while node.op == "reshape":
+        node = node.inputs[0]
+    return node
 
 
 def leading_dimension(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[bool, int] | None:

@@ -496,7 +496,7 @@ def _unary(op: Op) -> Any:
             a = x._array
         except AttributeError:
             return _or_type_error(general((x,)), op, (x,))
-        if a.__class__ is not ndarray or recording or a.dtype.char in slow:
+        if a.__class__ is not ndarray or recording or (a.dtype is not _FLOAT32 and a.dtype.char in slow):
             return general((x,))
         token = _set_quiet(_quiet_value)
         try:
@@ -564,12 +564,13 @@ def _binary(op: Op) -> Any:
                 y_needs_grad = False
             else:
                 b = y._array
+                dtype = a.dtype
                 if (
-                    a.dtype is not b.dtype
+                    dtype is not b.dtype
                     or a.__class__ is not ndarray
                     or b.__class__ is not ndarray
                     or recording
-                    or a.dtype.char in slow
+                    or (dtype is not _FLOAT32 and dtype.char in slow)
                 ):
                     return general((x, y))
                 y_needs_grad = y._needs_grad
@@ -641,7 +642,10 @@ def _nary(op: Op) -> Any:
                 a = x._array
             except AttributeError:
                 return _or_type_error(general(inputs, attrs), op, inputs)
-            if a.__class__ is not ndarray or a.dtype.char in slow or elementwise and a.dtype.kind != "f":
+            if a.__class__ is not ndarray:
+                return general(inputs, attrs)
+            dtype = a.dtype
+            if dtype is not _FLOAT32 and (dtype.char in slow or elementwise and dtype.kind != "f"):
                 return general(inputs, attrs)
             arrays.append(a)
             if x._needs_grad:

@@ -129,7 +129,7 @@ def _cross_entropy_gradient(xp: Any, grad: Any, x: Any, target: Any, exponential
         totals = xp.sum(exponentials, axis=1, keepdims=True)
     rate = grad / x.shape[0]
     is_target = xp.equal(xp.reshape(target, (-1, 1)), np.arange(x.shape[1]))
-    return (exponentials / totals - is_target) * rate
+    return (exponentials / totals - xp.astype(is_target, x.dtype)) * rate
 
 
 cross_entropy_mean.derivative(x=_cross_entropy_gradient)

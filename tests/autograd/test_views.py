@@ -57,6 +57,7 @@ def view_of(x: Any, rng: random.Random, torch: Any) -> Any:
 
 def write_to(x: Any, rng: random.Random, tensors: list[Any], torch: Any) -> None:
     kind = rng.randrange(8)
+    _ = x.grad_fn  # PyTorch takes a view whose base was written to for a leaf until it is asked
     if kind == 0:
         x.mul_(rng.choice([2.0, 0.5]))
     elif kind == 1:

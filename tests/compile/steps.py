@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ def symbolic_input(array: np.ndarray) -> SymbolicArray:
     return xp.symbolic(Node("input", (), {}, array.shape, array.dtype))
 
 
-def make_graph(function: Any, arrays: list[np.ndarray], targets: list[int | None] | None = None) -> Graph:
+def make_graph(
+    function: Any, arrays: list[np.ndarray], targets: list[int | None] | None = None
+) -> Graph:
     """The graph of a function of symbolic arrays that returns a list of them."""
     inputs = [symbolic_input(array) for array in arrays]
     outputs = function(*inputs)
@@ -33,7 +36,7 @@ def mlp_arrays(sizes: list[int], batch: int, method: str) -> list[np.ndarray]:
     data = random.uniform(0, 1, (batch, sizes[0])).astype(FLOAT)
     labels = random.integers(0, sizes[-1], batch)
     arrays = [data, labels, np.array(1e-3)]
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for fan_in, fan_out in itertools.pairwise(sizes):
         for shape in ((fan_out, fan_in), (fan_out,)):
             arrays.append((random.uniform(-1, 1, shape) / np.sqrt(fan_in)).astype(FLOAT))
             if method == "adagrad":
@@ -129,7 +132,11 @@ def run_program(program: Any, graph: Graph, arrays: list[np.ndarray]) -> list[np
 
 
 def check(
-    function: Any, *arrays: np.ndarray, targets: list[int | None] | None = None, tolerance: float = 1e-5, num_threads: int = 1
+    function: Any,
+    *arrays: np.ndarray,
+    targets: list[int | None] | None = None,
+    tolerance: float = 1e-5,
+    num_threads: int = 1,
 ) -> Any:
     """Compiles a function, compares with the interpreter, and gives the program."""
     graph = make_graph(function, list(arrays), targets)

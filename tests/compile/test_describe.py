@@ -28,11 +28,19 @@ def embedding() -> Graph:
     spec = (("array", 0),)
     zeros = xp.full((50, 32), 0, FLOAT)
     return make_graph(
-        lambda x, i, g: [xp.take(x, i, 0) * 2, xp.index_put(zeros, g, i, spec=spec, accumulate=True)], arrays
+        lambda x, i, g: [
+            xp.take(x, i, 0) * 2,
+            xp.index_put(zeros, g, i, spec=spec, accumulate=True),
+        ],
+        arrays,
     )
 
 
-GRAPHS = {"softmax": softmax, "embedding": embedding, "digits_sgd": lambda: mlp_step([64, 64, 10], 64, "sgd")[0]}
+GRAPHS = {
+    "softmax": softmax,
+    "embedding": embedding,
+    "digits_sgd": lambda: mlp_step([64, 64, 10], 64, "sgd")[0],
+}
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -42,4 +50,6 @@ def test_golden(name: str, update_golden: bool) -> None:
     if update_golden:
         GOLDEN.mkdir(exist_ok=True)
         path.write_text(text)
-    assert text == path.read_text(), f"if this is meant: pytest {Path(__file__).name} --update-golden"
+    assert text == path.read_text(), (
+        f"if this is meant: pytest {Path(__file__).name} --update-golden"
+    )

@@ -48,7 +48,9 @@ def test_unary(op: str) -> None:
 def test_binary(op: str) -> None:
     chars = [c for c in DTYPES if accepts(op, c, 2)]
     left = [make(c, 3, 1) for c in chars]
-    right = [abs(make(c, 1, 19)) % 5 if op == "pow" and c not in "fd?" else make(c, 1, 19) for c in chars]
+    right = [
+        abs(make(c, 1, 19)) % 5 if op == "pow" and c not in "fd?" else make(c, 1, 19) for c in chars
+    ]
     count = len(chars)
     check(
         lambda *xs: [getattr(xp, op)(x, y) for x, y in zip(xs[:count], xs[count:], strict=True)],
@@ -63,7 +65,12 @@ def test_binary(op: str) -> None:
 def test_reduction(op: str, char: str) -> None:
     x = make(char, 3, 2, 21)
     reduce = getattr(xp, op)
-    check(lambda x: [reduce(x, axis, keep) for axis in (None, 0, -1, (0, 2)) for keep in (False, True)], x)
+    check(
+        lambda x: [
+            reduce(x, axis, keep) for axis in (None, 0, -1, (0, 2)) for keep in (False, True)
+        ],
+        x,
+    )
 
 
 @pytest.mark.parametrize("op", ["argmax", "argmin"])
@@ -193,7 +200,10 @@ CASES = {
         real(5, 20),
     ),
     "constants": (
-        lambda x: [x + xp.symbolic(xp.node_of(np.arange(20.0).astype(FLOAT))), xp.full((3,), 2.0, FLOAT)],
+        lambda x: [
+            x + xp.symbolic(xp.node_of(np.arange(20.0).astype(FLOAT))),
+            xp.full((3,), 2.0, FLOAT),
+        ],
         real(3, 20),
     ),
     "outputs_again": (lambda x: [x, x, x + 1, xp.reshape(x, (6, 2))], real(3, 4)),
@@ -211,7 +221,9 @@ CASES = {
         real(3, 4, 20),
     ),
     "softmax_long_rows": (
-        lambda x: xp.exp(x - xp.max(x, -1, True)) / xp.sum(xp.exp(x - xp.max(x, -1, True)), -1, True),
+        lambda x: (
+            xp.exp(x - xp.max(x, -1, True)) / xp.sum(xp.exp(x - xp.max(x, -1, True)), -1, True)
+        ),
         real(5, 1003),
     ),
     "empty": (
@@ -241,9 +253,13 @@ def test_index_put(accumulate: bool) -> None:
 
 
 def test_nan_passes_through_extrema() -> None:
-    x, y = (np.where(RANDOM.random((9, 40)) < 0.1, np.nan, real(9, 40)).astype(FLOAT) for _ in range(2))
+    x, y = (
+        np.where(RANDOM.random((9, 40)) < 0.1, np.nan, real(9, 40)).astype(FLOAT) for _ in range(2)
+    )
     check(
-        lambda x, y: [xp.maximum(x, y), xp.minimum(x, 0), xp.max(x, 1), xp.min(x, 0), xp.max(x)], x, y
+        lambda x, y: [xp.maximum(x, y), xp.minimum(x, 0), xp.max(x, 1), xp.min(x, 0), xp.max(x)],
+        x,
+        y,
     )
 
 

@@ -8,8 +8,8 @@ from random_graphs import random_graph
 from steps import run_program
 
 from rushlight.compile.graph import Graph, interpret
-from rushlight.compile.memory import plan_arena
 from rushlight.compile.loops import Buffer
+from rushlight.compile.memory import plan_arena
 from rushlight.compile.program import build_program
 from rushlight.compile.simplify import simplify
 from rushlight.compile.verify import verify

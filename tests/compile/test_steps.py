@@ -18,7 +18,9 @@ def test_digits_step(method: str) -> None:
     program = build_program(graph, num_threads=1)
     want = interpret(graph, arrays)
     for expected, result in zip(want, run_program(program, graph, arrays), strict=True):
-        np.testing.assert_allclose(result, expected, rtol=2e-5, atol=3e-4 if method == "adam" else 1e-6)
+        np.testing.assert_allclose(
+            result, expected, rtol=2e-5, atol=3e-4 if method == "adam" else 1e-6
+        )
 
 
 def test_update_is_one_pass_per_parameter() -> None:
@@ -43,9 +45,13 @@ def test_large_reductions_are_chunked_and_right() -> None:
     arrays = real_arrays((3000, 257), (3000, 257))
     graph = make_graph(
         lambda x, y: [
-            xp.sum(x), xp.max(x, 0), xp.sum(x * y, 0), xp.sum(y, 1), xp.min(x),
+            xp.sum(x),
+            xp.max(x, 0),
+            xp.sum(x * y, 0),
+            xp.sum(y, 1),
+            xp.min(x),
             xp.sum(xp.reshape(x, (30, 100, 257)), (0, 2)),
-        ],  # fmt: skip
+        ],
         arrays,
     )
     want = interpret(graph, arrays)
