@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rushlight import dtypes, random as random_numbers
-from rushlight.api import convert, elementwise, indexing, linalg, reduce, views
+from rushlight.api import convert, elementwise, indexing, linalg, reduce, sample, views
 from rushlight.ops import elementwise as ops
 from rushlight.ops.define import creation_namespace, tensor_arrays
 from rushlight.ops.inplace import write
@@ -29,7 +29,7 @@ METHODS: dict[Any, tuple[str, ...]] = {
         "min", "norm", "prod", "softmax", "sort", "std", "sum", "topk", "var",
     ),
     views: (
-        "broadcast_to", "chunk", "clone", "contiguous", "copy_", "expand", "expand_as", "fill_", "flatten", "flip",
+        "adjoint", "broadcast_to", "chunk", "clone", "contiguous", "copy_", "expand", "expand_as", "fill_", "flatten", "flip",
         "fliplr", "flipud", "moveaxis", "movedim", "narrow", "new_empty", "new_full", "new_ones", "new_tensor",
         "new_zeros", "permute", "ravel", "repeat", "reshape", "reshape_as", "roll", "select", "split", "squeeze",
         "squeeze_", "swapaxes", "swapaxes_", "swapdims", "swapdims_", "t", "t_", "tile", "transpose", "transpose_",
@@ -40,7 +40,8 @@ METHODS: dict[Any, tuple[str, ...]] = {
         "argwhere", "gather", "index_put", "index_put_", "index_select", "masked_fill", "masked_fill_", "masked_select", "nonzero", "scatter",
         "scatter_", "scatter_add", "scatter_add_", "take_along_dim",
     ),
-    linalg: ("addmm", "addmm_", "bmm", "dot", "matmul", "mm", "mv", "outer"),
+    sample: ("bernoulli",),
+    linalg: ("addmm", "addmm_", "bmm", "dot", "ger", "matmul", "mm", "mv", "outer"),
 }  # fmt: skip
 
 

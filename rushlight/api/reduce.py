@@ -71,7 +71,15 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
         tensor([4., 6.])
     """
     axis = None if dim is None else axes_of(dim, input._array.ndim)
-    return ops.sum(_cast_for_sum(input, dtype), axis=axis, keepdims=keepdim)
+    result = ops.sum(_cast_for_sum(input, dtype), axis=axis, keepdims=keepdim)
+    return result if dtype is None else _in(dtype, result)
+
+
+def _in(dtype: Any, result: Tensor) -> Tensor:
+    """A sum in the dtype that was asked for: NumPy adds small integers and booleans up in int64."""
+    if dtype is None or result._array.dtype == dtypes.as_numpy(dtype):
+        return result
+    return cast(result, dtype=dtypes.as_numpy(dtype))
 
 
 def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
@@ -85,7 +93,7 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
 
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The product of all elements, or along `dim`."""
-    return ops.prod(_cast_for_sum(input, dtype), axis=axes_of(dim, input.ndim), keepdims=keepdim)
+    return _in(dtype, ops.prod(_cast_for_sum(input, dtype), axis=axes_of(dim, input.ndim), keepdims=keepdim))
 
 
 def var(input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None) -> Tensor:  # fmt: skip

@@ -200,6 +200,13 @@ def t(input: Tensor) -> Tensor:
     return ops.transpose(input, axis0=0, axis1=1) if input.ndim == 2 else ops.alias(input)
 
 
+def adjoint(input: Tensor) -> Tensor:
+    """The last two dimensions swapped."""
+    if input.ndim < 2:
+        raise RuntimeError(f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor.")
+    return transpose(input, -2, -1)
+
+
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Dimensions moved from the source to the destination positions, the others in their order."""
     source = (source,) if isinstance(source, int) else source
@@ -483,10 +490,9 @@ def repeat(self: Tensor, *args: Any, repeats: Any = None) -> Tensor:
     spread = [n for pair in zip(repeats, shape, strict=True) for n in pair]
     if any(r < 0 for r in repeats):
         raise RuntimeError(f"Trying to create tensor with negative dimension: repeats are {list(repeats)}")
-    if all(r == 1 for r in repeats):
-        return reshape(ops.clone(self), shape)
     whole = [r * n for r, n in zip(repeats, shape, strict=True)]
-    return ops.reshape_copy(expand(reshape(self, interleaved), spread), shape=tuple(whole))
+    result = reshape(expand(reshape(self, interleaved), spread), whole)
+    return result if result._view is None else ops.clone(result)
 
 
 def tile(input: Tensor, *args: Any, dims: Any = None) -> Tensor:

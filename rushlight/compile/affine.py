@@ -131,7 +131,7 @@ def refine(expression: Affine, domain: tuple[int, ...], finer: tuple[int, ...]) 
     """The same expression over a finer domain (each dimension of `domain` is a product of some of `finer`)."""
     result, at = [expression[0]], 0
     for coefficient, size in zip(expression[1:], domain, strict=True):
-        group = []
+        group: list[int] = []
         while math.prod(group) != size:
             group.append(finer[at])
             at += 1

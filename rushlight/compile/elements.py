@@ -20,7 +20,37 @@ from rushlight.compile.module import Code
 FLOATS = {4: "float", 8: "double"}
 SUFFIXES = {"float": "f32", "double": "f64"}
 CHEAP = frozenset(
-    ["add", "subtract", "multiply", "negative", "abs", "square", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_invert", "where", "astype", "maximum", "minimum", "isnan", "isfinite", "isinf", "wrap_index", "copy"]
+    [
+        "add",
+        "subtract",
+        "multiply",
+        "negative",
+        "abs",
+        "square",
+        "less",
+        "less_equal",
+        "greater",
+        "greater_equal",
+        "equal",
+        "not_equal",
+        "logical_and",
+        "logical_or",
+        "logical_xor",
+        "logical_not",
+        "bitwise_and",
+        "bitwise_or",
+        "bitwise_xor",
+        "bitwise_invert",
+        "where",
+        "astype",
+        "maximum",
+        "minimum",
+        "isnan",
+        "isfinite",
+        "isinf",
+        "wrap_index",
+        "copy",
+    ]
 )
 LIBM = {
     "acos": "acos", "acosh": "acosh", "asin": "asin", "asinh": "asinh", "atan": "atan", "atanh": "atanh",
@@ -86,7 +116,7 @@ class Element:
         source: np.dtype,
         result: np.dtype,
         width: int,
-        attrs: dict,
+        attrs: dict[str, Any],
     ):
         self.code, self.operands, self.width, self.attrs = code, operands, width, attrs
         self.source, self.result = source, result
@@ -139,7 +169,7 @@ def emit(
     source: np.dtype,
     result: np.dtype,
     width: int,
-    attrs: dict,
+    attrs: dict[str, Any],
 ) -> str:
     """Writes the instructions of one node; `source` is the dtype of its last operand."""
     return TABLE[op](Element(code, operands, source, result, width, attrs), *operands)

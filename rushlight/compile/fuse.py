@@ -76,7 +76,7 @@ class Fused:
 
     def is_ready(self, node: Node, unit: Unit) -> bool:
         """Whether a node is in memory when a unit runs."""
-        writers = self.writers.get(id(node))
+        writers = self.writers.get(id(node), [])
         return bool(writers) and id(node) in self.stored and unit.deps.issuperset(writers)
 
     def __repr__(self) -> str:
@@ -143,7 +143,10 @@ class _Fuser:
         self._order_writes(nodes)
         for node in self._sorted(nodes):
             self.position[id(node)] = len(self.position)
-            if self.kinds[id(node)] not in ("leaf", "view") and id(node) not in self.inline:
+            kind = self.kinds[id(node)]
+            if kind == "view" and id(node) in self.stored:
+                self.keep(node)  # now: what it reads may be overwritten before its user comes
+            elif kind not in ("leaf", "view") and id(node) not in self.inline:
                 self.place(node)
         return Fused(
             self.graph, self._sorted_units(), self.stored, self.homes, self.inline, self.writers

@@ -7,6 +7,7 @@ one entry per source dimension: an affine expression over the domain, or an inde
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -76,7 +77,7 @@ def spec_shape(node: Node) -> tuple[int, ...]:
     return indexed_shape(node.inputs[0].shape, shapes, node.attrs["spec"])
 
 
-def _expand(spec: tuple, ndim: int) -> tuple:
+def _expand(spec: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:
     given = sum(item is not None and item is not Ellipsis for item in spec)
     if not any(item is Ellipsis for item in spec):
         spec = (*spec, Ellipsis)
@@ -113,11 +114,11 @@ def _plan_spec(node: Node, index: IndexMap, rank: int) -> list[Entry]:
     return entries
 
 
-def _first_array(items: tuple) -> int:
+def _first_array(items: tuple[Any, ...]) -> int:
     return next(i for i, item in enumerate(items) if isinstance(item, tuple))
 
 
-def _are_adjacent(spec: tuple) -> bool:
+def _are_adjacent(spec: tuple[Any, ...]) -> bool:
     places = [i for i, item in enumerate(spec) if isinstance(item, tuple)]
     return places[-1] - places[0] == len(places) - 1
 

@@ -171,8 +171,9 @@ class _Writer:
             if item is not None and item.buffer is not None:
                 self._row_pointer(item.buffer, item.address)
 
-    def _row_pointer(self, buffer: Buffer, address: Affine) -> str:
+    def _row_pointer(self, buffer: Buffer | None, address: Affine) -> str:
         """The address of a row's first column."""
+        assert buffer is not None
         split = len(self.nest.rows) + 1
         key = (buffer, address[:split])
         if key not in self.row_pointers:

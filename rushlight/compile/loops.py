@@ -25,7 +25,7 @@ from rushlight.compile.simplify import REDUCE, scalar_value
 
 SCALAR, ROW, COLUMN = range(3)
 UNROLLED_PARTS = 4  # a row of at most so many full vectors has no inner loop
-SCRATCH_BYTES = 1 << 15
+SCRATCH_BYTES = 1 << 17  # of stack for one value's row; longer rows are computed again
 
 
 @dataclass(eq=False)
@@ -300,6 +300,7 @@ class _Lowering:
         )
         if not columns:
             unrolled = True
+        self.row_size = math.prod(columns)
         stages = self._stages(unrolled)
         prologue = [v for v in self.order if v.level == SCALAR and v in self.needed]
         name = f"nest{self.unit.number}"
@@ -375,10 +376,11 @@ class _Lowering:
                     if root is not None and root.stage < number:
                         stage.known[value] = root
                         continue
-                    if value not in stages[before].kept:
-                        stages[before].kept.append(value)
-                    stage.known[value] = None
-                    continue
+                    if self.row_size * value.dtype.itemsize <= SCRATCH_BYTES:
+                        if value not in stages[before].kept:
+                            stages[before].kept.append(value)
+                        stage.known[value] = None
+                        continue
                 local.add(value)
                 where.setdefault(value, number)
                 stack.extend(value.operands)
@@ -443,7 +445,7 @@ def _part_address(whole: Node, part: int, index: IndexMap, rank: int) -> Affine:
 def _width(values: list[Value], roots: list[Root]) -> int:
     """Elements per vector: two 256-bit registers of the widest type that is computed for every column."""
     widest = max(
-        [v.dtype.itemsize for v in values if v.level == COLUMN and v.op not in ("constant",)]
+        [v.dtype.itemsize for v in values if v.level == COLUMN and v.op != "constant"]
         + [r.value.dtype.itemsize for r in roots if r.level == COLUMN],
         default=4,
     )

@@ -102,7 +102,7 @@ class _Plan:
     def outputs_of(self, buffer: Buffer) -> frozenset[int]:
         targets = self.graph.targets
         found = frozenset(i for i, target in enumerate(targets) if target == buffer.number)
-        assert buffer.kind == "input" and found, buffer
+        assert found, buffer
         return found
 
     def lower(self) -> None:
@@ -166,7 +166,7 @@ class Program:
         self._library = Library(self.source) if self._entries else None
         self._steps = self._make_steps()
         if len(self._steps) == 1:
-            self._run_all = self._steps[0]
+            setattr(self, "_run_all", self._steps[0])  # noqa: B010 - one call less
 
     # ------------------------------------------------------------ building
 
@@ -234,10 +234,9 @@ class Program:
         self._first_output = FIRST + len(plan.inputs)
         if not LAYOUT_HOLDS:
             self._stand_ins: dict[int, Any] = {}
-            self.bind_input = lambda i, x: self._bind_stand_in(FIRST + i, x)  # type: ignore[method-assign]
-            self.bind_output = lambda i, x: self._bind_stand_in(  # type: ignore[method-assign]
-                self._first_output + i, x
-            )
+            setattr(self, "bind_input", lambda i, x: self._bind_stand_in(FIRST + i, x))  # noqa: B010
+            first = self._first_output
+            setattr(self, "bind_output", lambda i, x: self._bind_stand_in(first + i, x))  # noqa: B010
 
     def _write(self, addresses: Addresses) -> str:
         """The module's text: a function per nest and product, and one per phase or per segment."""

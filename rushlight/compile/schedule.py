@@ -7,6 +7,7 @@ chunk, and a small nest in a later phase combines them.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from rushlight.compile.elements import CHEAP
@@ -32,7 +33,7 @@ class Task:
 
     def bounds(self) -> list[tuple[int, int]]:
         edges = [self.extent * i // self.chunks for i in range(self.chunks + 1)]
-        return list(zip(edges[:-1], edges[1:], strict=True))
+        return list(itertools.pairwise(edges))
 
 
 Phase = list[Task]

@@ -371,7 +371,7 @@ def _is_counting(node: Node, size: int) -> bool:
     return value.shape == (size,) and bool((value == np.arange(size)).all())
 
 
-def _one_per_row(x: Node, spec: tuple, index: tuple[Node, ...]) -> bool:
+def _one_per_row(x: Node, spec: tuple[Any, ...], index: tuple[Node, ...]) -> bool:
     """Whether an advanced index is x[arange(n), at] on a matrix."""
     return (
         len(x.shape) == 2

@@ -50,7 +50,8 @@ class Adagrad(Optimizer):
                 self.state[param] = self.init_state(param, group)
 
     def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        return {"step": tensor(0.0), "sum": full_like(param, group["initial_accumulator_value"])}
+        start = group["initial_accumulator_value"]
+        return {"step": tensor(0.0), "sum": full_like(param, complex(start, start) if param.is_complex() else start)}
 
     def update(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         state["step"] += 1

@@ -72,6 +72,8 @@ class Adam(Optimizer):
         if group["amsgrad"]:
             state["max_exp_avg_sq"].copy_(maximum(state["max_exp_avg_sq"], square))
             square = state["max_exp_avg_sq"]
+        if group["differentiable"]:  # the next step writes to what this one's graph keeps
+            mean, square = mean.clone(), square.clone()
         spread = square.sqrt() / (1 - beta2**step) ** 0.5 + group["eps"]
         param -= (lr / (1 - beta1**step)) * (mean / spread)
 

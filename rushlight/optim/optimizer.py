@@ -13,6 +13,7 @@ from copy import deepcopy
 from itertools import chain
 from typing import Any
 
+from rushlight.autograd.history import cell_of
 from rushlight.autograd.hooks import RemovableHandle
 from rushlight.autograd.modes import enable_grad, modes
 from rushlight.compile.trace import paused
@@ -54,6 +55,8 @@ class Optimizer:
 
     # ------------------------------------------------------------ what a method defines
 
+    complex_as_real = True  # a complex parameter is updated as the pairs of its real and imaginary parts
+
     def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         """What must exist before the first update of a parameter."""
         return {}
@@ -80,7 +83,7 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        before, modes.grad = modes.grad, False
+        before, modes.grad = modes.grad, bool(self.defaults.get("differentiable"))
         try:
             self._update_all()
         finally:
@@ -91,7 +94,7 @@ class Optimizer:
 
     def _update_all(self) -> None:
         is_recording = define.recording and define._recorder() is not None
-        if not is_recording and self._compiled.run_again():
+        if not is_recording and not modes.grad and self._compiled.run_again():
             return
         pending = [
             (param, param._grad, self._state_of(param, group), group)
@@ -105,12 +108,17 @@ class Optimizer:
                     define.note_grad(param, True)
             for param, grad, state, group in pending:
                 self._update_one(param, grad, state, traced_group(group))
-        elif not self._compiled.run(pending):
+        elif modes.grad or not self._compiled.run(pending):
             for param, grad, state, group in pending:
                 self._update_one(param, grad, state, group)
 
     def _update_one(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        self.update(param, -grad if group.get("maximize") else grad, state, group)
+        if group.get("maximize"):
+            grad = -grad
+        if self.complex_as_real and param.is_complex():
+            param, grad = as_real(param), as_real(grad)
+            state = {key: as_real(x) if isinstance(x, Tensor) and x.is_complex() else x for key, x in state.items()}
+        self.update(param, grad, state, group)
 
     def _state_of(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         state = self.state.get(param)
@@ -257,3 +265,11 @@ def check_not_negative(name: str, value: Any) -> None:
     """Raises ValueError for a negative number or NaN, as PyTorch words it."""
     if not 0.0 <= value:
         raise ValueError(f"Invalid {name}: {value}")
+
+
+def as_real(x: Tensor) -> Tensor:
+    """A complex tensor's memory as real numbers, with a last dimension of size 2."""
+    array = x._array
+    result = wrap(array.reshape(*array.shape, 1).view(array.real.dtype))
+    result._cell = cell_of(x)
+    return result

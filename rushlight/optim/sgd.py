@@ -53,13 +53,15 @@ class SGD(Optimizer):
             ),
         )  # fmt: skip
 
+    complex_as_real = False  # its arithmetic is the same on complex numbers
+
     def update(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         if group["weight_decay"] != 0:
             grad = grad + group["weight_decay"] * param
         if group["momentum"] != 0:
             buffer = state.get("momentum_buffer")
             if buffer is None:
-                buffer = state["momentum_buffer"] = grad.clone()
+                buffer = state["momentum_buffer"] = grad.detach().clone()
             else:
                 buffer *= group["momentum"]
                 buffer += (1 - group["dampening"]) * grad

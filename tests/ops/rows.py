@@ -237,6 +237,16 @@ row("scatter_add", [S(A(3, 4), 0, indices([[0, 2, 1, 0], [0, 2, 1, 0]]), A(2, 4)
 row(_F + "one_hot", [S(indices([0, 2, 1])), S(indices([[0, 2], [1, 1]]), 5), S(indices(1), 3)], ops=("eq", "cast"), differentiable=False, dtypes=("int64",), method=False, skips={"compiled": "without num_classes the shape depends on values"})  # fmt: skip
 row(_F + "embedding", [S(indices([0, 2, 0]), A(3, 4)), S(indices([[1, 2], [0, 1]]), A(3, 4), padding_idx=1), S(indices([[1]], "int32"), A(3, 4), -1)], dtypes=FLOATS, method=False)  # fmt: skip
 
+# ---------------------------------------------------------------- random: the numbers are PyTorch's
+
+
+def _seeded(name: str) -> Any:
+    return lambda t, *args, **kwargs: (t.manual_seed(0), getattr(t, name)(*args, **kwargs))[1]
+
+
+row("normal", [S(A(3, 4), A(4)), S(A(20), 2.0), S(1.0, A(3))], call=_seeded("normal"), domain=(0.5, 2), dtypes=("float32", "float64"), method=False, second=False)  # fmt: skip
+row("bernoulli", [S(A(30)), S(A(3, 4)), S(A())], call=_seeded("bernoulli"), domain=(0, 1), dtypes=("float32", "float64"), method=False, second=False)  # fmt: skip
+
 # ---------------------------------------------------------------- losses, normalisation
 
 _LOSS = [S(A(4, 3), A(4, 3)), S(A(4, 3), A(4, 3), reduction="sum"), S(A(4, 3), A(4, 3), reduction="none"), S(A(), A())]
