@@ -23,7 +23,7 @@ LEARNING_RATES = {"sgd": 0.1, "adagrad": 0.02, "adam": 0.003}
 class DigitReader(nn.Module):
     """An image of 8 x 8 pixels in, a score for each of the ten digits out."""
 
-    def __init__(self, hidden=512):
+    def __init__(self, hidden):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Flatten(),  # (batch, 64)
@@ -112,6 +112,7 @@ def main(arguments=None):
     parser.add_argument("--optimizer", choices=sorted(LEARNING_RATES), default="adam")
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--lr", type=float, help="learning rate; the default depends on the optimizer")
+    parser.add_argument("--hidden", type=int, default=512, help="units of the hidden layer")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--compile", action="store_true", help="make each training step one compiled program")
     parser.add_argument("--losses", type=int, metavar="N", help="only train N steps and print the loss of each")
@@ -120,7 +121,7 @@ def main(arguments=None):
 
     torch.manual_seed(options.seed)
     train_data, test_data = load_data()
-    model = DigitReader()
+    model = DigitReader(options.hidden)
     optimizer = make_optimizer(options.optimizer, model, options.lr or LEARNING_RATES[options.optimizer])
     losses = train(model, optimizer, train_data, options.epochs, compiled=options.compile, limit=options.losses)
     if options.losses is not None:

@@ -265,8 +265,6 @@ def _as_tensors(node: Node, saved: tuple) -> tuple:
     for name, value in zip(operation.saved_names, saved, strict=True):
         if name == operation.variadic:
             tensors.append(tuple(_with_history(array, None) for array in value))
-        elif name in operation.extras:
-            tensors.append(None)
         elif type(value) not in (ndarray, SymbolicArray):
             tensors.append(value)
         elif name == "out":

@@ -139,7 +139,7 @@ class _Formula:
     def __init__(self, function: Callable[..., Any], op: Op):
         self.function, self.op = Fused(function) if op.fuse else function, op
         self.names = list(inspect.signature(function).parameters)[2:]
-        self.saved = [n for n in self.names if n == "out" or n in op.inputs or n == op.variadic or n in op.extras]
+        self.saved = [n for n in self.names if n == "out" or n in op.inputs or n == op.variadic]
 
     def bind(self, saved_names: list[str]) -> None:
         """Fixes where the arguments are, once all formulas of the operation are known."""
@@ -196,8 +196,6 @@ class Op:
         promote_from: the first operand that takes part in promotion.
         wide: half precision is computed in float32 and rounded once, as PyTorch does; not so for what only moves values.
         refuses: dtypes that PyTorch has no such operation for: "b" for a boolean result, "B" for any boolean operand.
-        extras: names of intermediate values that `forward` returns behind its result, `(out, *extras)`, for formulas
-            to use instead of computing them again. They are None where the derivative is itself differentiated.
         fuse: a composition worth compiling into one pass, forward and derivatives (`ops.fused`).
         grad_name: the name of its nodes, as PyTorch's: "Mul" gives "MulBackward0".
     """
@@ -205,7 +203,7 @@ class Op:
     def __init__(
         self, forward: Callable[..., Any], elementwise: bool = False, floats: bool = False, view: bool = False,
         waist: str | None = None, grad_name: str | None = None, name: str | None = None, promote_from: int = 0,
-        extras: tuple[str, ...] = (), wide: bool = True, refuses: str = "", fuse: bool = False,
+        wide: bool = True, refuses: str = "", fuse: bool = False,
     ):  # fmt: skip
         parameters = list(inspect.signature(forward).parameters.values())[1:]
         kind = inspect.Parameter
@@ -214,7 +212,7 @@ class Op:
         self.variadic = next((p.name for p in parameters if p.kind == kind.VAR_POSITIONAL), None)
         self.attributes = {p.name: p.default for p in parameters if p.kind == kind.KEYWORD_ONLY}
         self.elementwise, self.floats, self.view = elementwise or floats, floats, view
-        self.promote_from, self.extras = promote_from, extras
+        self.promote_from = promote_from
         self.wide, self.refuses = wide and not view, refuses
         not_floats = "?bBhHiIlLqQpPFD" if self.floats else "?" if refuses else ""
         self.slow = not_floats + (HALF if self.wide else "")  # NumPy's characters of dtypes that take the long path
@@ -260,7 +258,7 @@ class Op:
 
     def _plan(self, formulas: list[_Formula]) -> None:
         """Decides, from what the formulas ask for, what a node keeps."""
-        order = [*self.inputs, "out", *self.extras, self.variadic]
+        order = [*self.inputs, "out", self.variadic]
         self.saved_names = sorted({name for formula in formulas for name in formula.saved}, key=order.index)
         for formula in formulas:
             formula.bind(self.saved_names)
@@ -273,7 +271,7 @@ class Op:
         """What to keep when these inputs need gradients: (picks it from inputs, out and rest; inputs kept; is out kept)."""
         formulas = [self.joint] if self.joint else [f for f, need in zip(self.formulas, needed, strict=True) if f and need]
         names = {name for formula in formulas for name in formula.saved}
-        order = [*self.inputs, "out", *self.extras, self.variadic]
+        order = [*self.inputs, "out", self.variadic]
         at = [order.index(name) if name in names else -1 for name in self.saved_names]  # -1: None stands there
         pick = (lambda values: ()) if not at else itemgetter(*at) if len(at) > 1 else (lambda values, i=at[0]: (values[i],))
         plan = pick, [i for i in at if 0 <= i < len(self.inputs)], "out" in names
@@ -282,11 +280,9 @@ class Op:
 
     # ------------------------------------------------------------ recording and differentiating
 
-    def record(
-        self, result: Tensor, inputs: tuple, arrays: tuple, attrs: dict[str, Any] | None, extras: tuple = ()
-    ) -> Node:
+    def record(self, result: Tensor, inputs: tuple, arrays: tuple, attrs: dict[str, Any] | None) -> Node:
         """Makes the node of a result and attaches it."""
-        node = self.make_node(inputs, arrays, result._array, attrs, extras)
+        node = self.make_node(inputs, arrays, result._array, attrs)
         if self.saves_out:
             self.watch_out(node, result)
         result._node = node
@@ -301,9 +297,7 @@ class Op:
                 cell = result._cell = [0, None]
             node.cells += (cell, cell[0])
 
-    def make_node(
-        self, inputs: tuple, arrays: tuple, out: Any, attrs: dict[str, Any] | None, extras: tuple = ()
-    ) -> Node:
+    def make_node(self, inputs: tuple, arrays: tuple, out: Any, attrs: dict[str, Any] | None) -> Node:
         node = _new(self.node_class)
         node.serial = next_serial()
         node.hooks = node.node_hooks = None
@@ -315,9 +309,9 @@ class Op:
         pick, kept, _ = self.plans.get(needed) or self.plan_for(needed)
         if self.variadic:
             fixed = len(self.inputs)
-            node.saved = pick((*arrays[:fixed], out, *extras, tuple(arrays[fixed:]), None))
+            node.saved = pick((*arrays[:fixed], out, tuple(arrays[fixed:]), None))
         else:
-            node.saved = pick((*arrays, out, *extras, None))
+            node.saved = pick((*arrays, out, None))
         cells: tuple = ()
         for i in kept:
             if inputs[i].__class__ not in NUMBERS:
@@ -368,14 +362,11 @@ class Op:
         arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
         xp = namespace_of(*arrays)
         out = self.run(xp, arrays, attrs)
-        extras: tuple = ()
-        if self.extras:
-            out, *extras = out  # type: ignore[assignment]
         result = wrap(out if out.__class__ is ndarray or out.__class__ is SymbolicArray else np.asarray(out))
         if self.view:
             note_view(result, tensors[0], self, attrs)
         if self.differentiable and modes.grad and _any_needs_grad(tensors):
-            node = self.record(result, tensors, arrays, attrs, tuple(extras))
+            node = self.record(result, tensors, arrays, attrs)
             if self.wide and _half_among(arrays) is not None:
                 node.__class__ = self.half_node_class
         return result
@@ -388,7 +379,7 @@ class Op:
                 arrays = tuple([_widened(xp, a) for a in arrays])
             out = self.forward(xp, *arrays, **attrs) if attrs else self.forward(xp, *arrays)
             if half is not None:
-                out = (_narrowed(xp, out[0], half), *out[1:]) if self.extras else _narrowed(xp, out, half)
+                out = _narrowed(xp, out, half)
             return out
         except (ValueError, TypeError) as error:
             raise self.explained(error, arrays) from None
@@ -521,14 +512,14 @@ def _unary_recorder(op: Op) -> Callable[..., None]:
     """`Op.record` for one input, without loops."""
     node_class = op.node_class
 
-    def record(result: Tensor, x: Tensor, a: Any, out: Any, attrs: Any = None, extras: Any = ()) -> None:
+    def record(result: Tensor, x: Tensor, a: Any, out: Any, attrs: Any = None) -> None:
         node = _new(node_class)
         node.serial = next_serial()
         node.hooks = node.node_hooks = None
         node.attrs = attrs
         node.edges = (edge_of(x),)
         pick, kept, keeps_out = op.plans.get(_ALONE) or op.plan_for(_ALONE)
-        node.saved = pick((a, out, *extras, None))
+        node.saved = pick((a, out, None))
         cells: tuple = ()
         if kept:
             cell = cell_of(x)
@@ -631,7 +622,7 @@ def _binary_recorder(op: Op) -> Callable[..., None]:
 def _nary(op: Op) -> Any:
     elementwise, forward, general, record, view = op.elementwise, op.forward, op.general, op.record, op.view
     slow = op.slow
-    has_extras, record_one = bool(op.extras), _unary_recorder(op) if len(op.inputs) == 1 and not op.variadic else None
+    record_one = _unary_recorder(op) if len(op.inputs) == 1 and not op.variadic else None
 
     def call(*inputs: Any, **attrs: Any) -> Any:
         if recording or (elementwise and len(inputs) > 1):
@@ -657,9 +648,6 @@ def _nary(op: Op) -> Any:
             raise op.explained(error, tuple(arrays)) from None
         finally:
             _reset_quiet(token)
-        extras: Any = ()
-        if has_extras:
-            out, *extras = out
         if out.__class__ is not ndarray:
             out = np.asarray(out)
         result = _new(Tensor)
@@ -669,9 +657,9 @@ def _nary(op: Op) -> Any:
             note_view(result, inputs[0], op, attrs)
         if needs_grad and modes.grad and op.differentiable:
             if record_one is not None:
-                record_one(result, x, a, out, attrs, extras)
+                record_one(result, x, a, out, attrs)
             else:
-                record(result, inputs, arrays, attrs, extras)
+                record(result, inputs, arrays, attrs)
         return result
 
     return call

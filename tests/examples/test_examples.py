@@ -31,7 +31,10 @@ def printed_losses(library: str, arguments: list[str], capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adagrad", "adam"])
 def test_digits_losses_are_those_of_pytorch(optimizer: str, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--optimizer", optimizer, "--epochs", "5"]
+    # With this seed no input of a ReLU comes nearer to 0 than 3e-6 in these steps. Rounding, which differs from BLAS to
+    # BLAS, may else put one on the other side, and Adagrad's first step for a weight is as long as its rate, whatever
+    # the gradient: the losses then differ by 1e-4.
+    arguments = ["--optimizer", optimizer, "--hidden", "64", "--seed", "5"]
     expected = printed_losses("torch", arguments, capsys)
     assert len(expected) == NUM_STEPS
     for more in ([], ["--compile"]):
