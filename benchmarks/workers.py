@@ -17,8 +17,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rushlight.compile import scheduler, workers
-from rushlight.compile.workers import Job
+from rushlight.compiler import scheduler, workers
+from rushlight.compiler.workers import Job
 
 PHASES = """
 define void @empty(ptr %table, i64 %chunk) {

@@ -13,7 +13,7 @@ from rushlight.tensor import Tensor, wrap
 
 def normal(
     mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, dtype: Any = None, device: Any = None,
-    requires_grad: bool = False,
+    requires_grad: bool = False, layout: Any = None, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Draws from normal distributions: one for each element of `mean` and `std`, or `size` from one.
 

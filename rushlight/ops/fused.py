@@ -60,7 +60,7 @@ class Fused:
 
 def _compiled(function: Callable[..., Any], arrays: tuple, attrs: dict[str, Any]) -> _Program | None:
     try:
-        from rushlight.compile.program import build_program
+        from rushlight.compiler.program import build_program
     except ImportError:
         return None
     inputs: list[Node] = []
@@ -88,7 +88,7 @@ class _Program:
     """A native program on fresh memory for each run."""
 
     def __init__(self, build: Any, inputs: list[Node], outputs: list[Node], several: bool):
-        from rushlight.compile.graph import Graph
+        from rushlight.compiler.graph import Graph
 
         self.program = build(Graph(inputs, outputs, [None] * len(outputs)))
         self.shapes = [(i, node.shape, node.dtype) for i, node in enumerate(outputs)]

@@ -95,8 +95,8 @@ class CompiledUpdate:
         ]
 
     def _compile(self, key: tuple, pending: Pending, grads: list[Tensor]) -> Any:
-        from rushlight.compile.function import BoundProgram
-        from rushlight.compile.trace import CannotRecord, Recorder, recording
+        from rushlight.compiler.function import BoundProgram
+        from rushlight.compiler.trace import CannotRecord, Recorder, recording
 
         if not all(_is_plain(param) and _is_plain(grad) for param, grad, _, _ in pending):
             self.is_off = True

@@ -16,7 +16,7 @@ from typing import Any
 from rushlight.autograd.history import cell_of
 from rushlight.autograd.hooks import RemovableHandle
 from rushlight.autograd.modes import enable_grad, modes
-from rushlight.compile.trace import paused
+from rushlight.compiler.trace import paused
 from rushlight.ops import define
 from rushlight.optim.compiled import CompiledUpdate, traced_group
 from rushlight.tensor import Tensor, wrap

@@ -1,0 +1,76 @@
+"""LLVM IR text to functions in memory, by way of the disk cache."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+from rushlight.compiler import cache
+
+
+class Library:
+    """Compiled code, kept alive by this object."""
+
+    def __init__(self, text: str):
+        key = cache.key_of(text, *_host())
+        code = cache.load(key)
+        if code is not None:
+            try:
+                self._load(code)
+                return
+            except RuntimeError:
+                pass  # a damaged entry
+        code = compile_text(text)
+        cache.save(key, code)
+        self._load(code)
+
+    def _load(self, code: bytes) -> None:
+        import llvmlite.binding as llvm
+
+        self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine())
+        self.engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self.engine.finalize_object()
+
+    def address(self, name: str) -> int:
+        return int(self.engine.get_function_address(name))
+
+
+@functools.cache
+def _host() -> tuple[str, str, str]:
+    import llvmlite
+    import llvmlite.binding as llvm
+
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), llvmlite.__version__
+
+
+@functools.cache
+def _machine() -> Any:
+    """For compiling; a machine that is given to an engine belongs to it."""
+    return _new_machine()
+
+
+def _new_machine() -> Any:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_default_triple()
+    cpu, features, _ = _host()
+    return target.create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
+
+
+def compile_text(text: str) -> bytes:
+    """Object code."""
+    import llvmlite.binding as llvm
+
+    machine = _machine()
+    module = llvm.parse_assembly(text)
+    if os.environ.get("RUSHLIGHT_VERIFY") == "1":
+        module.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = options.slp_vectorization = False
+    builder = llvm.create_pass_builder(machine, options)
+    passes = builder.getModulePassManager()
+    passes.run(module, builder)
+    return bytes(machine.emit_object(module))
