@@ -47,6 +47,7 @@ from rushlight.autograd.modes import (
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
 )  # fmt: skip
 from rushlight.compiler.function import compile
+from rushlight.compiler.workers import get_num_threads, set_num_threads
 from rushlight import special, autograd, nn, optim, utils
 from rushlight.printing import set_printoptions
 from rushlight.serialization import load, save

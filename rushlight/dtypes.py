@@ -143,12 +143,16 @@ def promote_types(a: dtype, b: dtype) -> dtype:
     """The smallest dtype that both can be converted to, by PyTorch's table.
 
     Raises:
-        RuntimeError: one is uint16, uint32 or uint64, for which PyTorch defines no promotion with signed integers.
+        RuntimeError: one is uint16, uint32 or uint64, for which PyTorch defines promotion with floats only.
     """
     if a is b:
         return a
     if _ORDER[a.kind] < _ORDER[b.kind]:
         a, b = b, a
+    if {a, b} & {uint16, uint32, uint64} and a.kind != "f":
+        raise RuntimeError(
+            f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {a.name} and {b.name}"
+        )
     if a.kind == "c":
         wide = b in (float64, complex128) or a is complex128
         return complex128 if wide else complex64
@@ -158,10 +162,6 @@ def promote_types(a: dtype, b: dtype) -> dtype:
         return float32 if {a, b} == {float16, bfloat16} else a if a.itemsize > b.itemsize else b
     if b is bool:
         return a
-    if {a, b} & {uint16, uint32, uint64} and "i" in (a.kind, b.kind):
-        raise RuntimeError(
-            f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {a.name} and {b.name}"
-        )
     return from_numpy(np.promote_types(a.numpy, b.numpy))
 
 
@@ -210,7 +210,7 @@ class finfo:
         self.bits, self.dtype = info.bits, d.to_real().name
         self.eps, self.max, self.min = (builtins_float(v) for v in (info.eps, info.max, info.min))
         self.tiny = self.smallest_normal = builtins_float(info.tiny)
-        self.resolution = builtins_float(info.resolution)
+        self.resolution = 10.0**-info.precision
 
     def __repr__(self) -> str:
         names = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from rushlight import dtypes, random as random_numbers
 from rushlight.api import convert, elementwise, indexing, linalg, reduce, sample, views
+from rushlight.arrays import numpy as numpy_arrays
+from rushlight.arrays.protocol import BINARY, UNARY
 from rushlight.ops import elementwise as ops
+from rushlight.ops.create import as_tensor
 from rushlight.ops.define import creation_namespace, tensor_arrays
 from rushlight.ops.inplace import write
 from rushlight.tensor import Tensor, wrap
@@ -45,6 +50,12 @@ METHODS: dict[Any, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    """NumPy's function on tensors, as the operation of the same meaning: `np.sin(t)` is recorded like `t.sin()`."""
+    operation = _OF_UFUNC.get(ufunc)
+    return operation(*inputs) if operation is not None and method == "__call__" and not kwargs else NotImplemented
+
+
 def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda self, other: function(other, self)
 
@@ -78,8 +89,7 @@ def _bind() -> None:
     Tensor.__neg__, Tensor.__abs__, Tensor.__invert__ = ops.neg, ops.abs, ops.bitwise_not
     Tensor.__pos__ = lambda self: self
     Tensor.__getitem__, Tensor.__setitem__ = indexing.getitem, indexing.setitem
-    for name, function in {"__array_ufunc__": None}.items():
-        setattr(Tensor, name, function)  # NumPy arrays leave operators with tensors to us
+    Tensor.__array_ufunc__ = _array_ufunc
 
 
 # ---------------------------------------------------------------- properties that are views
@@ -183,3 +193,9 @@ def _on_tensors() -> None:
 
 
 _on_tensors()
+_OF_UFUNC = {
+    getattr(numpy_arrays, name): getattr(tensor_arrays, name)
+    for name in (*UNARY, *BINARY)
+    if hasattr(tensor_arrays, name) and hasattr(numpy_arrays, name)
+}
+_OF_UFUNC[np.matmul] = lambda x, y: linalg.matmul(as_tensor(x), as_tensor(y))

@@ -52,6 +52,8 @@ def test_results_of_addition(a: str) -> None:
     """Tensors with and without dimensions, and Python numbers: what each pair gives."""
     operands = [(shape, b) for shape in ((2,), ()) for b in PLAIN] + [(None, n) for n in (True, 1, 1.0, 1j)]
     for shape, (other_shape, b) in itertools.product(((2,), ()), operands):
+        if "float16" in (a, b) and (a.startswith("complex") or str(b).startswith("complex") or b == 1j):
+            continue  # PyTorch's complex32, which has no counterpart in NumPy
         results = []
         for torch in (pytorch, rushlight):
             x = torch.ones(shape, dtype=getattr(torch, a))

@@ -74,7 +74,9 @@ def _advanced(self: Tensor, index: Any) -> tuple[tuple, list[Any]]:
                 spec.append(int(item.item()))
                 continue
         elif not isinstance(item, Tensor):
-            if isinstance(item, str) or not hasattr(item, "__len__") and not isinstance(item, np.ndarray):
+            if isinstance(item, str):
+                raise TypeError("tensors are indexed by integers, slices, `...`, None and tensors, not by 'str'")
+            if not hasattr(item, "__len__") and not isinstance(item, np.ndarray):
                 raise IndexError(
                     "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
                     f"(got {type(item).__name__})"

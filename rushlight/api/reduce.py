@@ -112,7 +112,8 @@ def std(input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = F
 
 def _require_elements(name: str, input: Tensor, dim: int | None) -> None:
     if dim is None and input.numel() == 0:
-        raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.")  # fmt: skip
+        kind = IndexError if name.startswith("arg") else RuntimeError
+        raise kind(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
     if dim is not None and input.ndim and input.shape[dim] == 0:
         raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
 
@@ -154,14 +155,23 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     return _extreme_along(input, dim, keepdim, ops.argmin, _Min)
 
 
+def _axes_with_elements(name: str, input: Tensor, dim: Any) -> tuple[int, ...] | None:
+    axes = axes_of(dim, input.ndim)
+    if axes is None:
+        _require_elements(name, input, None)
+    for axis in axes or ():
+        _require_elements(name, input, axis)
+    return axes
+
+
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """The largest element along the dimensions; equal ones share the gradient."""
-    return ops.amax(input, axis=axes_of(dim, input.ndim), keepdims=keepdim)
+    return ops.amax(input, axis=_axes_with_elements("amax", input, dim), keepdims=keepdim)
 
 
 def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """The smallest element along the dimensions; equal ones share the gradient."""
-    return ops.amin(input, axis=axes_of(dim, input.ndim), keepdims=keepdim)
+    return ops.amin(input, axis=_axes_with_elements("amin", input, dim), keepdims=keepdim)
 
 
 def _require_index_input(name: str, input: Tensor, dim: int | None) -> None:

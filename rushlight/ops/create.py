@@ -76,17 +76,41 @@ def _infer(data: Any) -> np.ndarray:
     """An array of Python data: floats get the default dtype, ints int64."""
     if isinstance(data, (list, tuple)) and _holds_tensors(data):
         data = _without_tensors(data)
-    try:
-        array = np.array(data)
-    except ValueError as error:
-        raise ValueError(f"expected sequences of equal length at every dimension: {error}") from None
-    if array.dtype == object or array.dtype.kind in "USO":
-        raise TypeError(f"new(): data must be numbers or sequences of numbers, not {type(_first(data)).__name__}")
+    array = _array_of(data)
     if isinstance(data, (np.ndarray, np.generic)) or isinstance(_first(data), np.generic):
         return array
     if array.dtype == np.float64:
         return array.astype(dtypes.get_default_dtype().numpy, copy=False)
     return array.astype(dtypes.get_default_dtype().to_complex().numpy) if array.dtype.kind == "c" else array
+
+
+def _array_of(data: Any) -> np.ndarray:
+    """NumPy's array of the data, with PyTorch's errors."""
+    try:
+        array = np.array(data)
+    except ValueError:
+        raise _ragged(data) from None
+    if array.dtype.kind not in "OUSmMT":
+        return array
+    first = _first(data)
+    if isinstance(first, str):
+        if first is data:
+            raise TypeError("new(): invalid data type 'str'")
+        raise ValueError("too many dimensions 'str'")
+    if isinstance(data, np.ndarray):
+        dtypes.from_numpy(array.dtype)  # raises
+    raise RuntimeError(f"Could not infer dtype of {type(first).__name__}")
+
+
+def _ragged(data: Any, dim: int = 0) -> Exception:
+    """What is wrong with nested lists of unequal lengths."""
+    lengths = [len(x) if isinstance(x, (list, tuple)) else None for x in data]
+    if None in lengths:
+        return TypeError("not a sequence")
+    for n in lengths:
+        if n != lengths[0]:
+            return ValueError(f"expected sequence of length {lengths[0]} at dim {dim + 1} (got {n})")
+    return _ragged([x for row in data for x in row], dim + 1)
 
 
 def _first(data: Any) -> Any:
@@ -132,9 +156,7 @@ def tensor(
         array = _infer(data)
     else:
         numpy_dtype = dtypes.as_numpy(dtype)
-        array = np.array(_without_tensors(data) if isinstance(data, (list, tuple)) and _holds_tensors(data) else data)
-        if array.dtype == object or array.dtype.kind in "US":
-            raise TypeError(f"new(): data must be numbers or sequences of numbers, not {type(_first(data)).__name__}")
+        array = _array_of(_without_tensors(data) if isinstance(data, (list, tuple)) and _holds_tensors(data) else data)
         array = array.astype(numpy_dtype, copy=False)
     dtypes.from_numpy(array.dtype)
     if not array.dtype.isnative:

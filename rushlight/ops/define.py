@@ -486,6 +486,9 @@ def _unary(op: Op) -> Any:
         try:
             a = x._array
         except AttributeError:
+            if x.__class__ in NUMBERS:
+                message = f"{op.name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}"
+                raise TypeError(message) from None
             return _or_type_error(general((x,)), op, (x,))
         if a.__class__ is not ndarray or recording or (a.dtype is not _FLOAT32 and a.dtype.char in slow):
             return general((x,))

@@ -213,6 +213,20 @@ copied.derivative(
 )
 
 
+def _misfit(name: str, target: tuple[int, ...], given: tuple[int, ...]) -> RuntimeError:
+    """PyTorch's error for a source that does not broadcast to what it is to be written to."""
+    if name == "copy_":
+        return RuntimeError(define._broadcast_complaint(target, given) or f"{given} is no shape for {target}")
+    extra, sizes = len(target) - len(given), f"Target sizes: {list(target)}.  Tensor sizes: {list(given)}"
+    if extra < 0:
+        return RuntimeError(f"The number of sizes provided ({len(target)}) must be greater or equal to {len(given)}. {sizes}")
+    at = next((i for i, n in enumerate(given) if n not in (1, target[i + extra])), 0)
+    return RuntimeError(
+        f"The expanded size of the tensor ({target[at + extra]}) must match the existing size ({given[at]}) at "
+        f"non-singleton dimension {at + extra}.  {sizes} ({name})"
+    )
+
+
 def write(x: Tensor, source: Any, name: str = "copy_") -> Tensor:
     """Writes `source` (a tensor, an array or a number), broadcast and cast, into x. Returns x."""
     check_writable(x, modes.grad)
@@ -232,11 +246,7 @@ def write(x: Tensor, source: Any, name: str = "copy_") -> Tensor:
     try:
         namespace_of(target, values).assign(target, values)
     except ValueError:
-        shape = list(values.shape) if hasattr(values, "shape") else []
-        raise RuntimeError(
-            f"The expanded size of the tensor ({target.shape}) must match the existing size ({shape}) in {name}. "
-            f"Target sizes: {list(target.shape)}.  Tensor sizes: {shape}"
-        ) from None
+        raise _misfit(name, target.shape, tuple(getattr(values, "shape", ()))) from None
     note_write(x, name)
     if node is not None:
         rewrite(x, node, view_scatter_node)
