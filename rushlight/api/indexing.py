@@ -9,11 +9,11 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.api.views import common_shape
 from rushlight.arrays.symbolic import SymbolicArray
+from rushlight.autograd.modes import modes
 from rushlight.ops import define, elementwise, index as ops, views
 from rushlight.ops.create import tensor
-from rushlight.ops.inplace import note_write, check_writable, rewrite, view_scatter_node, write
 from rushlight.ops.define import lift, namespace_of
-from rushlight.autograd.modes import modes
+from rushlight.ops.inplace import check_writable, note_write, rewrite, view_scatter_node, write
 from rushlight.tensor import Tensor, _checked_dim, wrap
 
 

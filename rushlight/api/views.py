@@ -11,8 +11,8 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import dtypes
-from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.api.reduce import axes_of
+from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.modes import modes
 from rushlight.ops import create, define, views as ops
 from rushlight.ops.define import cast

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight import devices, dtypes
-from rushlight import random as random_numbers
+from rushlight import devices, dtypes, random as random_numbers
 from rushlight.arrays import symbolic as symbolic_arrays
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.ops import define

@@ -29,8 +29,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import dtypes
-from rushlight.arrays import numpy as numpy_arrays
-from rushlight.arrays import symbolic as symbolic_arrays
+from rushlight.arrays import numpy as numpy_arrays, symbolic as symbolic_arrays
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.history import cell_of, edge_of, note_view
 from rushlight.autograd.modes import modes

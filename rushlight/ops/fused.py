@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from rushlight.arrays import numpy as numpy_arrays
-from rushlight.arrays import symbolic as symbolic_arrays
+from rushlight.arrays import numpy as numpy_arrays, symbolic as symbolic_arrays
 from rushlight.arrays.symbolic import Node, SymbolicArray, symbolic
 
 LARGE = 100_000  # elements: compiled at the second call

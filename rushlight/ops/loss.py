@@ -125,7 +125,8 @@ def _cross_entropy_gradient(xp: Any, grad: Any, x: Any, target: Any) -> Any:
     """softmax(x) less 1 at the target, over the number of rows."""
     e = xp.exp(x - xp.max(x, axis=1, keepdims=True))
     is_target = xp.equal(xp.reshape(target, (-1, 1)), np.arange(x.shape[1]))
-    return (e / xp.sum(e, axis=1, keepdims=True) - is_target) * (grad / x.shape[0])
+    p = e / xp.sum(e, axis=1, keepdims=True)
+    return xp.where(is_target, p - 1, p) * (grad / x.shape[0])
 
 
 cross_entropy_mean.derivative(x=_cross_entropy_gradient)

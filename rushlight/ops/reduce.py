@@ -53,7 +53,7 @@ mean.derivative(x=lambda xp, grad, x_shape, axis: spread(xp, grad / max_int(coun
 
 
 def max_int(a: int, b: int) -> int:
-    return a if a > b else b
+    return max(b, a)
 
 
 @op(waist="prod")

@@ -18,9 +18,16 @@ import rushlight.ops
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from rows import ROWS  # noqa: E402
-from table import (  # noqa: E402
-    FLOATS, Row, Sample, assert_same, filled, leaves, numpy_of, to_rushlight, to_torch,
+from rows import ROWS
+from table import (
+    Row,
+    Sample,
+    assert_same,
+    filled,
+    leaves,
+    numpy_of,
+    to_rushlight,
+    to_torch,
 )  # fmt: skip
 
 pytestmark = pytest.mark.filterwarnings("ignore")
