@@ -182,7 +182,7 @@ def _on_tensors() -> None:
     for name in ("sum", "prod", "max", "min", "any", "all", "argmax", "argmin"):
         function = getattr(waist, name)
         setattr(waist, name, lambda x, axis=None, keepdims=False, f=function: f(x, axis=axis, keepdims=keepdims))
-    reshape, permute, broadcast, take = waist.reshape, waist.permute_dims, waist.broadcast_to, waist.take
+    permute, broadcast, take = waist.permute_dims, waist.broadcast_to, waist.take
     waist.reshape = lambda x, shape: views.reshape(x, shape)
     waist.permute_dims = lambda x, axes: permute(x, axes=axes)
     waist.broadcast_to = lambda x, shape: broadcast(x, shape=tuple(shape))

@@ -41,8 +41,8 @@ def outcome(function: Any) -> str:
 @pytest.mark.parametrize("a", NAMES)
 def test_promote_types(a: str) -> None:
     for b in NAMES:
-        theirs = outcome(lambda: pytorch.promote_types(getattr(pytorch, a), getattr(pytorch, b)))
-        mine = outcome(lambda: rushlight.promote_types(getattr(rushlight, a), getattr(rushlight, b)))
+        theirs = outcome(lambda b=b: pytorch.promote_types(getattr(pytorch, a), getattr(pytorch, b)))
+        mine = outcome(lambda b=b: rushlight.promote_types(getattr(rushlight, a), getattr(rushlight, b)))
         assert mine == theirs, f"{a}, {b}"
 
 
@@ -67,7 +67,7 @@ def test_results_of_addition(a: str) -> None:
 @pytest.mark.usefixtures("default")
 def test_division_and_functions_of_integers(a: str) -> None:
     for function in (lambda x: x / 2, lambda x: x / x, lambda x: x.exp(), lambda x: x.sqrt(), lambda x: x.sum(), lambda x: x.prod(), lambda x: x.cumsum(0)):  # fmt: skip
-        results = [outcome(lambda t=t: function(t.ones(2, dtype=getattr(t, a))).dtype) for t in (pytorch, rushlight)]
+        results = [outcome(lambda t=t, function=function: function(t.ones(2, dtype=getattr(t, a))).dtype) for t in (pytorch, rushlight)]
         assert results[0] == results[1]
 
 

@@ -198,7 +198,7 @@ def numpy_of(tensor: Any) -> np.ndarray:
 
 def leaves(value: Any) -> list[Any]:
     """The tensors and numbers in a result, in order."""
-    if isinstance(value, (list, tuple)) and type(value).__name__ not in ("Size",):
+    if isinstance(value, (list, tuple)) and type(value).__name__ != "Size":
         return [leaf for item in value for leaf in leaves(item)]
     return [value]
 

@@ -42,7 +42,7 @@ def outcome(function: Any, *args: Any, **kwargs: Any) -> Any:
     """(result, None) or (None, exception)."""
     try:
         return function(*args, **kwargs), None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (compared)
         return None, error
 
 
