@@ -1,6 +1,6 @@
 """Elementwise functions in PyTorch's spelling; those that need no handling are the operations themselves."""
 
-from __future__ import annotations
+from __future__ import annotations  # noqa: I001  (the long list below, as PyTorch names them)
 
 import builtins
 from typing import Any
@@ -10,64 +10,16 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.ops import create, elementwise as ops
 from rushlight.ops.define import NUMBERS
-from rushlight.ops.elementwise import (
-    abs,
-    acos,
-    acosh,
-    asin,
-    asinh,
-    atan,
-    atan2,
-    atanh,
-    bitwise_and,
-    bitwise_left_shift,
-    bitwise_not,
-    bitwise_or,
-    bitwise_right_shift,
-    bitwise_xor,
-    ceil,
-    cos,
-    cosh,
-    eq,
-    erf,
-    exp,
-    exp2,
-    expm1,
-    floor,
-    floor_divide,
-    fmod,
-    ge,
-    gt,
-    le,
-    log,
-    log1p,
-    log2,
-    log10,
-    logical_and,
-    logical_not,
-    logical_or,
-    logical_xor,
-    lt,
-    mul,
-    ne,
-    neg,
-    pow,
-    reciprocal,
-    relu,
-    remainder,
-    rsqrt,
-    sigmoid,
-    sign,
-    sin,
-    sinh,
-    sqrt,
-    square,
-    tan,
-    tanh,
-    trunc,
-)  # fmt: skip
 from rushlight.ops.inplace import in_place, write
 from rushlight.tensor import Tensor
+
+from rushlight.ops.elementwise import (
+    abs, acos, acosh, asin, asinh, atan, atan2, atanh, bitwise_and, bitwise_left_shift, bitwise_not, bitwise_or,
+    bitwise_right_shift, bitwise_xor, ceil, cos, cosh, eq, erf, exp, exp2, expm1, floor, floor_divide, fmod, ge, gt,
+    isfinite, isinf, isnan, le, log, log1p, log2, log10, logical_and, logical_not, logical_or, logical_xor, lt, maximum,
+    minimum, mul, ne, neg, pow, reciprocal, relu, remainder, rsqrt, sigmoid, sign, sin, sinh, sqrt, square, tan, tanh,
+    trunc,
+)  # fmt: skip
 
 
 def _require_operands(name: str, result: Any, input: Any, other: Any) -> Any:
