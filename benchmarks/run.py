@@ -59,7 +59,7 @@ def measure(name: str, toy: bool, threads: int) -> dict[str, Any]:
         steps[contestant] = step
     before = timer.others_seconds(), time.perf_counter()
     timings = timer.compare(steps, rounds=3 if toy else 21, block=0.005 if toy else 0.1)
-    others = (timer.others_seconds() - before[0]) / (time.perf_counter() - before[1])
+    others = max(0.0, timer.others_seconds() - before[0]) / (time.perf_counter() - before[1])
     result = {"timings": timer.as_json(timings), "first_step": first, "losses": losses, "others": others}
     result["disagreement"] = max(relative_difference(losses["rushlight"], other) for other in losses.values())
     if workload.flops is not None and workload.moved is not None:

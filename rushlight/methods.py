@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes, random as random_numbers
-from rushlight.api import convert, elementwise, indexing, linalg, reduce, sample, views
+from rushlight.api import convert, elementwise, indexing, joining, linalg, query, reduce, sample, views
 from rushlight.arrays import numpy as numpy_arrays
 from rushlight.arrays.protocol import BINARY, UNARY
 from rushlight.ops import elementwise as ops
@@ -23,7 +23,7 @@ METHODS: dict[Any, tuple[str, ...]] = {
         "arccos", "arcsin", "arctan", "arctan2", "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and",
         "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "ceil", "clamp",
         "clamp_", "clip", "cos", "cosh", "div", "div_", "divide", "eq", "equal", "erf", "exp", "exp2", "expm1", "fix",
-        "floor", "floor_divide", "fmod", "ge", "greater", "greater_equal", "gt", "isclose", "isfinite", "isinf",
+        "floor", "deg2rad", "floor_divide", "fmod", "frac", "positive", "rad2deg", "ge", "greater", "greater_equal", "gt", "isclose", "isfinite", "isinf",
         "isnan", "le", "lerp", "lerp_", "less", "less_equal", "log", "log10", "log1p", "log2", "logical_and",
         "logical_not", "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "mul_", "multiply", "ne", "neg",
         "negative", "not_equal", "pow", "reciprocal", "relu", "remainder", "round", "round_", "rsqrt", "sigmoid", "sign", "sin",
@@ -31,12 +31,12 @@ METHODS: dict[Any, tuple[str, ...]] = {
     ),
     reduce: (
         "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "cumsum", "cumsum_", "log_softmax", "logsumexp", "max", "mean",
-        "min", "norm", "prod", "softmax", "sort", "std", "sum", "topk", "var",
+        "aminmax", "count_nonzero", "min", "norm", "prod", "softmax", "sort", "std", "sum", "topk", "var",
     ),
     views: (
         "adjoint", "broadcast_to", "chunk", "clone", "contiguous", "copy_", "expand", "expand_as", "fill_", "flatten", "flip",
         "fliplr", "flipud", "moveaxis", "movedim", "narrow", "new_empty", "new_full", "new_ones", "new_tensor",
-        "new_zeros", "permute", "ravel", "repeat", "reshape", "reshape_as", "roll", "select", "split", "squeeze",
+        "new_zeros", "permute", "ravel", "repeat", "reshape", "reshape_as", "roll", "select", "split", "unsafe_split", "unsafe_chunk", "squeeze",
         "squeeze_", "swapaxes", "swapaxes_", "swapdims", "swapdims_", "t", "t_", "tile", "transpose", "transpose_",
         "tril", "tril_", "triu", "triu_", "unbind", "unflatten", "unsqueeze", "unsqueeze_", "view", "view_as", "zero_",
     ),
@@ -45,6 +45,8 @@ METHODS: dict[Any, tuple[str, ...]] = {
         "argwhere", "gather", "index_put", "index_put_", "index_select", "masked_fill", "masked_fill_", "masked_select", "nonzero", "scatter",
         "scatter_", "scatter_add", "scatter_add_", "take_along_dim",
     ),
+    joining: ("diff", "tensor_split"),
+    query: ("is_nonzero",),
     sample: ("bernoulli",),
     linalg: ("addmm", "addmm_", "bmm", "dot", "ger", "matmul", "mm", "mv", "outer"),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations  # noqa: I001  (the long list below, as PyTorch names them)
 
 import builtins
+import math
 from typing import Any
 
 import numpy as np
@@ -200,6 +201,32 @@ def equal(input: Tensor, other: Tensor) -> bool:
     return a.shape == b.shape and bool(np.all(a == b))
 
 
+def frac(input: Tensor) -> Tensor:
+    """What is behind the point: `input - trunc(input)`."""
+    return ops.sub(input, ops.trunc(input))
+
+
+def positive(input: Tensor) -> Tensor:
+    """The tensor itself.
+
+    Raises:
+        RuntimeError: booleans.
+    """
+    if input.dtype is dtypes.bool:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+def rad2deg(input: Tensor) -> Tensor:
+    """Degrees of radians."""
+    return ops.mul(input, 180 / math.pi)
+
+
+def deg2rad(input: Tensor) -> Tensor:
+    """Radians of degrees."""
+    return ops.mul(input, math.pi / 180)
+
+
 absolute, negative, multiply, subtract = abs, neg, mul, sub
 divide = true_divide = div
 clip, greater, greater_equal, less, less_equal, not_equal = clamp, gt, ge, lt, le, ne
@@ -302,6 +329,20 @@ IN_PLACE |= {
         "greater_equal_": "ge_", "less_": "lt_", "less_equal_": "le_", "not_equal_": "ne_", "fix_": "trunc_",
     }.items()
 } | {"multiply_": mul_, "subtract_": sub_, "divide_": div_, "true_divide_": div_, "clip_": clamp_}  # fmt: skip
+
+
+def _as_written(name: str, function: Any) -> Any:
+    """The form that writes the function's result into the tensor."""
+
+    def in_place(self: Tensor) -> Tensor:
+        return write(self, function(self), name)
+
+    in_place.__name__ = in_place.__qualname__ = name
+    in_place.__doc__ = f"In-place form of `{name[:-1]}`."
+    return in_place
+
+
+IN_PLACE |= {f.__name__ + "_": _as_written(f.__name__ + "_", f) for f in (frac, rad2deg, deg2rad)}
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:

@@ -19,6 +19,7 @@ def _named(name: str) -> Any:
     return result
 
 
+_Aminmax = namedtuple("aminmax", ["min", "max"], module="torch.return_types")
 _Max, _Min, _Sort, _Topk = _named("max"), _named("min"), _named("sort"), _named("topk")
 
 
@@ -108,6 +109,30 @@ def var(input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = F
 def std(input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None) -> Tensor:  # fmt: skip
     """The standard deviation, the square root of `var`."""
     return var(input, dim, unbiased, keepdim, correction=correction).sqrt()
+
+
+def var_mean(input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None) -> Any:  # fmt: skip
+    """(variance, mean)."""
+    axes = None if isinstance(dim, bool) else dim
+    return var(input, dim, unbiased, keepdim, correction=correction), mean(input, axes, keepdim)
+
+
+def std_mean(input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None) -> Any:  # fmt: skip
+    """(standard deviation, mean)."""
+    axes = None if isinstance(dim, bool) else dim
+    return std(input, dim, unbiased, keepdim, correction=correction), mean(input, axes, keepdim)
+
+
+def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
+    """How many elements are not zero, of all or along `dim`."""
+    return sum(input != 0, dim)
+
+
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
+    """(smallest, largest element), of all or along `dim`."""
+    _require_elements("aminmax", input, None if dim is None else _checked_dim(dim, input.ndim))
+    axes = () if dim is None else dim
+    return _Aminmax(amin(input, axes, keepdim), amax(input, axes, keepdim))
 
 
 def _require_elements(name: str, input: Tensor, dim: int | None) -> None:

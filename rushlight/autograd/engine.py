@@ -36,6 +36,8 @@ def run_backward(
     """
     if define.recording:
         define.note_backward()
+        for grad in grads:
+            define.lift(grad)
     before = modes.grad
     modes.grad = create_graph
     token = define._set_quiet(define._quiet_value)
