@@ -1,4 +1,4 @@
-"""What running a compiled program's loops on several threads costs and brings (compile/workers.py).
+"""What running a compiled program's loops on several threads costs and brings (compiler/workers.py).
 
 Prints the cost of a run, of a barrier and of waking a helper, and a synthetic program's time on one
 and on two threads, alone and with one core kept busy by another process.

@@ -52,7 +52,7 @@ from rushlight.autograd.modes import (
 )  # fmt: skip
 from rushlight.compiler.function import compile
 from rushlight.compiler.workers import get_num_threads, set_num_threads
-from rushlight import special, autograd, nn, optim, utils
+from rushlight import autograd, cuda, nn, optim, special, utils
 from rushlight.printing import set_printoptions
 from rushlight.serialization import load, save
 

@@ -297,7 +297,7 @@ class Generator:
         rows = np.cumsum(weights.reshape(-1, weights.shape[-1]), axis=-1, dtype=weights.dtype)
         rows /= rows[:, -1:]
         uniforms = self._uniform64(len(rows) * num_samples).reshape(len(rows), num_samples)
-        samples = [np.searchsorted(row, uniform) for row, uniform in zip(rows, uniforms)]
+        samples = [np.searchsorted(row, uniform) for row, uniform in zip(rows, uniforms, strict=True)]
         return np.array(samples).reshape(*weights.shape[:-1], num_samples)
 
     def normal(self, shape, mean=0.0, std=1.0, dtype=np.float32, contiguous=True):

@@ -169,6 +169,8 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
     """Whether `|input - other| <= atol + rtol * |other|`, elementwise."""
+    if not isinstance(other, Tensor):
+        raise TypeError(f"isclose(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
     if input.dtype is not other.dtype:
         raise RuntimeError(f"{_legacy(input)} did not match {_legacy(other)}")
     if rtol < 0 or atol < 0:

@@ -282,6 +282,10 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 def _value_like(value: Any, input: Tensor) -> Any:
     if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(
+                f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+            )
         return value if value.dtype == input.dtype else value.to(input.dtype)
     return wrap(np.asarray(value, input._array.dtype))
 

@@ -47,14 +47,21 @@ def atleast_3d(*tensors: Any) -> Any:
     return _each(_at_least_3d, tensors)
 
 
+def _require_some(name: str, tensors: Sequence[Tensor]) -> None:
+    if not len(tensors):
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+
+
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """Side by side: along the second dimension, vectors along their first."""
+    _require_some("hstack", tensors)
     tensors = atleast_1d(list(tensors))
     return cat(tensors, 0 if tensors and tensors[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """One below the other: along the first dimension, vectors as rows."""
+    _require_some("vstack", tensors)
     return cat(atleast_2d(list(tensors)), 0)
 
 
@@ -63,6 +70,7 @@ row_stack = vstack
 
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """One behind the other: along the third dimension."""
+    _require_some("dstack", tensors)
     return cat(atleast_3d(list(tensors)), 2)
 
 
@@ -116,10 +124,14 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     if input.ndim == 0:
         raise RuntimeError("diff expects input to be at least one-dimensional")
     axis = _checked_dim(dim, input.ndim)
+    if n < 0:
+        raise RuntimeError(f"order must be non-negative but got {n}")
+    if n == 0:
+        return clone(input)
     parts = [x for x in (prepend, input, append) if x is not None]
     x = cat(parts, axis) if len(parts) > 1 else input
     for _ in range(min(n, x.shape[axis])):
         count = x.shape[axis] - 1
         later, earlier = narrow(x, axis, 1, count), narrow(x, axis, 0, count)
         x = later ^ earlier if x.dtype is dtypes.bool else later - earlier
-    return clone(x) if n == 0 else x
+    return x

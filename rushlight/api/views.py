@@ -326,6 +326,8 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     if input.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     axis = _checked_dim(dim, input.ndim)
+    if isinstance(start, Tensor) and (start.ndim or start._array.dtype.kind not in "iu"):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
     size, start = input._array.shape[axis], start.__index__()
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
@@ -340,7 +342,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along a dimension."""
     if input.ndim == 0:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     axis = _checked_dim(dim, input.ndim)
     return tuple([ops.select(input, axis=axis, position=i) for i in range(input._array.shape[axis])])
 

@@ -68,14 +68,14 @@ class _GradMode:
 def _decorates(mode: type[_GradMode]) -> Any:
     """Lets a mode be used as `@no_grad` as well as `@no_grad()`."""
 
-    def __new__(cls: type, function: Any = None, *_: Any) -> Any:
+    def new(cls: type, function: Any = None, *_: Any) -> Any:
         instance = object.__new__(cls)
         if callable(function):
             instance.__init__()
             return instance(function)
         return instance
 
-    mode.__new__ = staticmethod(__new__)  # type: ignore[method-assign]
+    mode.__new__ = staticmethod(new)  # type: ignore[method-assign]
     return mode
 
 

@@ -21,6 +21,7 @@ operation's number of inputs; everything else (Python numbers, mixed dtypes, sym
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
@@ -52,7 +53,12 @@ class HostNumber(float):
 
 
 recording = 0  # how many threads are recording a program: the short paths ask this before anything else
-_recorder: Callable[[], Any] = lambda: None  # gives this thread's recorder: compile/trace.py sets it
+
+
+def _recorder() -> Any:
+    """This thread's recorder, if it is recording: compiler/trace.py puts its own function here."""
+    return None
+
 
 
 # ---------------------------------------------------------------- the namespaces
@@ -244,7 +250,8 @@ class Op:
     def derivative(self, **formulas: Callable[..., Any]) -> None:
         """Adds formulas, by input: `formula(xp, grad, <what it needs>)` gives the gradient of that input."""
         if self.variadic:
-            return self.derivative_of_all(formulas[self.variadic])
+            self.derivative_of_all(formulas[self.variadic])
+            return
         self.formulas = [_Formula(formulas.pop(name), self) if name in formulas else None for name in self.inputs]
         if formulas:
             raise TypeError(f"{self.name} has no inputs {sorted(formulas)}")
@@ -404,7 +411,7 @@ class Op:
             return NotImplementedError(f"\"{self.name}_cpu\" not implemented for '{dtypes.LEGACY_NAMES[dtype.name]}'")
         shapes = [a.shape for a in arrays if hasattr(a, "shape")]
         if self.elementwise and len(shapes) > 1:
-            for a, b in zip(shapes, shapes[1:], strict=False):
+            for a, b in itertools.pairwise(shapes):
                 message = _broadcast_complaint(a, b)
                 if message:
                     return RuntimeError(f"{message} ({self.name}: {', '.join(str(list(s)) for s in shapes)})")
@@ -430,7 +437,7 @@ def _direct_function(forward: Callable[..., Any], op: Op) -> Callable[..., Any] 
 
     try:
         name = forward(Probe(), *marks)
-    except Exception:
+    except (AttributeError, TypeError, NameError):  # it does more than to pass its inputs on, or calls what comes later
         return None
     return getattr(numpy_arrays, name) if isinstance(name, str) else None
 
@@ -708,10 +715,7 @@ def _is_boolean(x: Any) -> bool:
 
 
 def _any_needs_grad(tensors: tuple) -> bool:
-    for x in tensors:
-        if isinstance(x, Tensor) and x._needs_grad:
-            return True
-    return False
+    return any(isinstance(x, Tensor) and x._needs_grad for x in tensors)
 
 
 def _converted(x: Any, target: dtypes.dtype) -> Any:

@@ -263,7 +263,7 @@ def _fitting(param: Tensor, key: str, value: Any) -> Any:
 
 def check_not_negative(name: str, value: Any) -> None:
     """Raises ValueError for a negative number or NaN, as PyTorch words it."""
-    if not 0.0 <= value:
+    if not value >= 0.0:  # NaN is not either
         raise ValueError(f"Invalid {name}: {value}")
 
 
