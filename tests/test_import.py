@@ -29,12 +29,15 @@ NOW: dict[str, set[str]] = {
     "printing": BASE | {"tensor"},
     "methods": CORE | {"api"},
     "special": {"api"},
+    "cuda": set(),
     "compiler": {"arrays", "autograd", "ops", "random", "tensor"},
     "optim": {"autograd", "compiler", "ops", "tensor"},
     "nn": CORE | {"api"},
     "serialization": BASE | {"nn", "tensor"},
     "utils": CORE | {"api"},
-    "__init__": CORE | {"api", "compiler", "methods", "nn", "optim", "printing", "serialization", "special", "utils"},
+    "__init__": CORE | {
+        "api", "compiler", "cuda", "methods", "nn", "optim", "printing", "serialization", "special", "utils",
+    },
 }
 LATER: dict[str, set[str]] = {
     "ops": {"compiler"},  # an operation of many steps runs as one program on large arrays
