@@ -63,9 +63,7 @@ done:
 BUSY = "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
 
 
-def times(
-    run: Callable[[], object], repeats: int, number: int = 1, pause: float = 0.0
-) -> list[float]:
+def times(run: Callable[[], object], repeats: int, number: int = 1, pause: float = 0.0) -> list[float]:
     """Microseconds of one call, `repeats` times; `number` calls are timed together."""
     found = []
     for _ in range(repeats):
@@ -96,9 +94,7 @@ def overheads(library: scheduler.Library) -> None:
     report("run, 1 phase of 1 chunk", times(Job([(empty, 1)], 0).run, 50, 2000))
     report("run, 1 phase of 1 chunk, holding BLAS", times(Job([(empty, 1)], 0, True).run, 50, 2000))
     report("run, 1 phase of 2 chunks", times(Job([(empty, 2)], 0).run, 50, 2000))
-    report(
-        "run, 1 phase of 2 chunks, holding BLAS", times(Job([(empty, 2)], 0, True).run, 50, 2000)
-    )
+    report("run, 1 phase of 2 chunks, holding BLAS", times(Job([(empty, 2)], 0, True).run, 50, 2000))
     for chunks in (2, 16):
         job = Job([(empty, chunks)] * 100, 0)
         report(f"a phase of {chunks} empty chunks, of 100", times(job.run, 200), 100)
@@ -106,9 +102,7 @@ def overheads(library: scheduler.Library) -> None:
     report("a phase in which two threads meet, of 100 (barrier)", times(meeting.run, 200), 100)
     once = Job([(meet, 2)], arrivals.ctypes.data)
     report("a run in which two threads meet, helper awake", times(once.run, 200, 50))
-    report(
-        "a run in which two threads meet, helper asleep (wake)", times(once.run, 200, pause=2e-3)
-    )
+    report("a run in which two threads meet, helper asleep (wake)", times(once.run, 200, pause=2e-3))
     asleep = Job([(empty, 2)], 0)
     report("a run that wakes the helper and goes on", times(asleep.run, 200, pause=2e-3))
     workers.WAKE_AFTER_MICROSECONDS = usual_patience
@@ -131,9 +125,7 @@ def speedups(library: scheduler.Library, circumstances: str) -> None:
         for num_threads in (1, 2):
             workers.set_num_threads(num_threads)
             job.run()
-            title = (
-                f"{circumstances}: 20 x 8 chunks of {chunk_microseconds} us, {num_threads} threads"
-            )
+            title = f"{circumstances}: 20 x 8 chunks of {chunk_microseconds} us, {num_threads} threads"
             report(title, times(job.run, 100, pause=1e-4))
 
 

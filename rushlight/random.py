@@ -179,10 +179,7 @@ class Generator:
     def uniform(self, shape, low=0.0, high=1.0, dtype=np.float32):
         """Uniform in [low, high). The 16-bit floats are rounded float32 uniforms."""
         if not low <= high:
-            raise RuntimeError(
-                "uniform_ expects to return a [from, to) range, "
-                f"but found from={low:g} > to={high:g}"
-            )
+            raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
         dtype = np.dtype(dtype)
         count = math.prod(shape)
         is_double = dtype == np.float64
@@ -212,9 +209,7 @@ class Generator:
         dtype = np.dtype(dtype)
         low, high = operator.index(low), 2**63 if high is None else operator.index(high)
         if low >= high:
-            raise RuntimeError(
-                f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
-            )
+            raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
         _check_bounds(low, high, dtype)
         count = math.prod(shape)
         draw = self.random64 if high - low >= 2**28 else self.random32
@@ -226,9 +221,7 @@ class Generator:
     def permutation(self, count, dtype=np.int64):
         """0 ... count-1 in random order: Fisher & Yates' shuffle, from the front."""
         if count < 0:
-            raise RuntimeError(
-                f"Trying to create tensor with negative dimension {count}: [{count}]"
-            )
+            raise RuntimeError(f"Trying to create tensor with negative dimension {count}: [{count}]")
         if count < 2:
             return np.arange(count, dtype=dtype)
         steps = np.arange(count)
@@ -381,9 +374,7 @@ def _check_weights(weights, num_samples, replacement):
     if num_samples <= 0:
         raise RuntimeError("cannot sample n_sample <= 0 samples")
     if not replacement and num_samples > weights.shape[-1]:
-        raise RuntimeError(
-            "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
-        )
+        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
     if not np.all((weights >= 0) & (weights < np.inf)):
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     if not np.all(weights.sum(axis=-1) > 0):

@@ -358,9 +358,7 @@ class Tensor:
             RuntimeError: the tensor requires gradients (NumPy would not record them); `force=True` detaches.
         """
         if self._needs_grad and not force:
-            raise RuntimeError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
-            )
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         return self._data("numpy()")
 
     def to_numpy(self) -> np.ndarray:

@@ -67,7 +67,10 @@ def test_results_of_addition(a: str) -> None:
 @pytest.mark.usefixtures("default")
 def test_division_and_functions_of_integers(a: str) -> None:
     for function in (lambda x: x / 2, lambda x: x / x, lambda x: x.exp(), lambda x: x.sqrt(), lambda x: x.sum(), lambda x: x.prod(), lambda x: x.cumsum(0)):  # fmt: skip
-        results = [outcome(lambda t=t, function=function: function(t.ones(2, dtype=getattr(t, a))).dtype) for t in (pytorch, rushlight)]
+        results = [
+            outcome(lambda t=t, function=function: function(t.ones(2, dtype=getattr(t, a))).dtype)
+            for t in (pytorch, rushlight)
+        ]
         assert results[0] == results[1]
 
 
@@ -124,7 +127,10 @@ def test_default_dtype_has_to_be_floating() -> None:
 def test_casts(source: str) -> None:
     values = [0, 1, 2, 3, 100] if source != "bool" else [False, True]
     for target in PLAIN[:-2]:
-        results = [torch.tensor(values, dtype=getattr(torch, source)).to(getattr(torch, target)) for torch in (pytorch, rushlight)]
+        results = [
+            torch.tensor(values, dtype=getattr(torch, source)).to(getattr(torch, target))
+            for torch in (pytorch, rushlight)
+        ]
         assert results[0].tolist() == results[1].tolist(), f"{source} to {target}"
         assert str(results[0].dtype) == str(results[1].dtype)
 

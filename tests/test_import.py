@@ -35,8 +35,18 @@ NOW: dict[str, set[str]] = {
     "nn": CORE | {"api"},
     "serialization": BASE | {"nn", "tensor"},
     "utils": CORE | {"api"},
-    "__init__": CORE | {
-        "api", "compiler", "cuda", "methods", "nn", "optim", "printing", "serialization", "special", "utils",
+    "__init__": CORE
+    | {
+        "api",
+        "compiler",
+        "cuda",
+        "methods",
+        "nn",
+        "optim",
+        "printing",
+        "serialization",
+        "special",
+        "utils",
     },
 }
 LATER: dict[str, set[str]] = {

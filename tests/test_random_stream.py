@@ -330,9 +330,7 @@ def test_geometric_cauchy_log_normal(dtype):
 @not_with_mkl
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("shape", [(7,), (4, 7), (1000,)])
-@pytest.mark.parametrize(
-    "num_samples, replacement", [(1, False), (1, True), (5, False), (99, True)]
-)
+@pytest.mark.parametrize("num_samples, replacement", [(1, False), (1, True), (5, False), (99, True)])
 def test_multinomial(shape, dtype, num_samples, replacement):
     weights = torch.rand(shape, dtype=dtype)
     weights[..., 2] = 0

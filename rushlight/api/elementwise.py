@@ -92,9 +92,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
         return ops.div_trunc(input, other)
     if rounding_mode == "floor":
         return ops.floor_divide(input, other)
-    raise RuntimeError(
-        f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
-    )
+    raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
@@ -133,7 +131,9 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     if not isinstance(condition, Tensor):
         raise TypeError(f"where(): argument 'condition' (position 1) must be Tensor, not {type(condition).__name__}")
     if condition._array.dtype not in (np.bool_, np.uint8):
-        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}")
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
+        )
     if not isinstance(input, Tensor) and not isinstance(other, Tensor):
         input = create.tensor(input)
     return ops.where(condition, input, other)
@@ -238,7 +238,9 @@ fix = trunc
 
 # ---------------------------------------------------------------- in place
 
-_mul_, _div_, _add_, _sub_ = (in_place(f, n) for f, n in ((ops.mul, "mul_"), (ops.div, "div_"), (ops.add, "add_"), (ops.sub, "sub_")))
+_mul_, _div_, _add_, _sub_ = (
+    in_place(f, n) for f, n in ((ops.mul, "mul_"), (ops.div, "div_"), (ops.add, "add_"), (ops.sub, "sub_"))
+)
 
 
 def add_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:

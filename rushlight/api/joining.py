@@ -95,7 +95,9 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     if swapped:
         vectors[:2] = vectors[1::-1]
     shape = [x.numel() for x in vectors]
-    grids = [expand(reshape(x, [-1 if i == at else 1 for i in range(len(shape))]), shape) for at, x in enumerate(vectors)]
+    grids = [
+        expand(reshape(x, [-1 if i == at else 1 for i in range(len(shape))]), shape) for at, x in enumerate(vectors)
+    ]
     if swapped:
         grids[:2] = grids[1::-1]
     return tuple(grids)
@@ -119,7 +121,9 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     return tuple([narrow(input, axis, low, max(high - low, 0)) for low, high in pieces])
 
 
-def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
+def diff(
+    input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
+) -> Tensor:
     """Differences of neighbours along a dimension, n times over."""
     if input.ndim == 0:
         raise RuntimeError("diff expects input to be at least one-dimensional")

@@ -19,7 +19,9 @@ def _check_dtypes(name: str, *tensors: Tensor) -> None:
 
 
 def _c_name(x: Tensor) -> str:
-    return {"float32": "float", "float64": "double", "int64": "long long", "int32": "int"}.get(x.dtype.name, x.dtype.name)
+    return {"float32": "float", "float64": "double", "int64": "long long", "int32": "int"}.get(
+        x.dtype.name, x.dtype.name
+    )
 
 
 def _size(x: Tensor) -> str:
@@ -69,7 +71,9 @@ def _mismatch(input: Tensor, other: Tensor) -> RuntimeError:
 
 def _require_ndim(name: str, x: Tensor, ndim: int, what: str) -> None:
     if x.ndim != ndim:
-        raise RuntimeError(f"{what} must be a {'matrix' if ndim == 2 else f'{ndim}D tensor'}, got {x.ndim}-D tensor ({name})")
+        raise RuntimeError(
+            f"{what} must be a {'matrix' if ndim == 2 else f'{ndim}D tensor'}, got {x.ndim}-D tensor ({name})"
+        )
 
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:

@@ -275,7 +275,9 @@ def cumsum_(self: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     if self._array.dtype == np.bool_ and self._array.size and self.ndim:
         raise NotImplementedError("\"cumsum_out_cpu\" not implemented for 'Bool'")
     if dtype is not None and dtype is not self.dtype:
-        raise RuntimeError(f"Bad in-place call: input tensor dtype {self.dtype} and output tensor dtype {dtype} should match")
+        raise RuntimeError(
+            f"Bad in-place call: input tensor dtype {self.dtype} and output tensor dtype {dtype} should match"
+        )
     return write(self, cumsum(self, dim, dtype=dtype), "cumsum_")
 
 

@@ -102,9 +102,7 @@ def _view_dtype(self: Tensor, dtype: dtypes.dtype) -> Tensor:
     if array.dtype == dtype.numpy:
         return ops.alias(self)
     if array.dtype.itemsize != itemsize and array.ndim == 0:
-        raise RuntimeError(
-            f"self.dim() cannot be 0 to view {self.dtype} as {dtype} (different element sizes)"
-        )
+        raise RuntimeError(f"self.dim() cannot be 0 to view {self.dtype} as {dtype} (different element sizes)")
     if array.dtype.itemsize < itemsize and array.shape[-1] * array.dtype.itemsize % itemsize:
         raise RuntimeError(
             f"self.size(-1) must be divisible by {itemsize // array.dtype.itemsize} to view {self.dtype} as {dtype} "
@@ -203,7 +201,9 @@ def t(input: Tensor) -> Tensor:
 def adjoint(input: Tensor) -> Tensor:
     """The last two dimensions swapped."""
     if input.ndim < 2:
-        raise RuntimeError(f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor.")
+        raise RuntimeError(
+            f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor."
+        )
     return transpose(input, -2, -1)
 
 
@@ -391,7 +391,9 @@ unsafe_split, unsafe_chunk = split, chunk
 
 def _joined(name: str, tensors: Any) -> list[Tensor]:
     if isinstance(tensors, Tensor) or not isinstance(tensors, Sequence):
-        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(tensors).__name__}")
+        raise TypeError(
+            f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(tensors).__name__}"
+        )
     tensors = list(tensors)
     if not tensors:
         if name == "stack":
@@ -489,9 +491,7 @@ def repeat(self: Tensor, *args: Any, repeats: Any = None) -> Tensor:
     """Copies of the tensor laid side by side along each dimension; new ones come first."""
     repeats = _several("repeat", args, repeats)
     if len(repeats) < self.ndim:
-        raise RuntimeError(
-            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
-        )
+        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     shape = (1,) * (len(repeats) - self.ndim) + tuple(self.shape)
     interleaved = [n for pair in zip((1,) * len(shape), shape, strict=True) for n in pair]
     spread = [n for pair in zip(repeats, shape, strict=True) for n in pair]

@@ -209,7 +209,9 @@ def _loop_dtypes(op: str, *operands: Any) -> tuple[np.dtype, ...]:
 
 
 def _elementwise(op: str, *operands: Any) -> SymbolicArray:
-    kinds = tuple(type(x) if type(x) in (int, float, complex) else np.dtype(getattr(x, "dtype", bool)) for x in operands)
+    kinds = tuple(
+        type(x) if type(x) in (int, float, complex) else np.dtype(getattr(x, "dtype", bool)) for x in operands
+    )
     *loop, result = _loop_dtypes(op, *kinds)
     nodes = tuple(cast(node_of(x, None if hasattr(x, "dtype") else d), d) for x, d in zip(operands, loop, strict=True))
     shape = nodes[0].shape if len(nodes) == 1 else np.broadcast_shapes(*(node.shape for node in nodes))

@@ -53,7 +53,7 @@ def note_view(result: Any, source: Any, op: Any, attrs: dict[str, Any] | None) -
 def _require_of_views(base: Any) -> None:
     """Makes the views of a base that is about to require gradients require them too.
 
-        buffer = zeros(4); view = buffer[1:]; buffer.mul_(w); view.sum().backward()
+    buffer = zeros(4); view = buffer[1:]; buffer.mul_(w); view.sum().backward()
     """
     cell = cell_of(base)
     for reference in cell[2:]:

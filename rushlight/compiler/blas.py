@@ -258,9 +258,7 @@ def single_threaded() -> AbstractContextManager[None]:
         return nullcontext()
     kind = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
     library = scheduler.library()
-    return SingleThreaded(
-        hold, kind(library.address("hold_enter")), kind(library.address("hold_leave"))
-    )
+    return SingleThreaded(hold, kind(library.address("hold_enter")), kind(library.address("hold_leave")))
 
 
 def _let_go() -> None:

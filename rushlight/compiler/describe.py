@@ -11,9 +11,7 @@ def describe_nest(nest: Nest) -> str:
     names = {value: f"v{i}" for i, value in enumerate(_ordered(nest))}
     indices = [f"r{i}" for i in range(len(nest.rows))] + [f"c{i}" for i in range(len(nest.columns))]
     style = "unrolled" if nest.unrolled else "loops"
-    lines = [
-        f"{nest.name}: rows {list(nest.rows)} columns {list(nest.columns)} width {nest.width} {style}"
-    ]
+    lines = [f"{nest.name}: rows {list(nest.rows)} columns {list(nest.columns)} width {nest.width} {style}"]
 
     def show(values: list[Value], depth: int) -> None:
         for value in values:
@@ -67,9 +65,7 @@ def _root(root: Root, names: dict[Value, str], indices: list[str]) -> str:
 
 def _address(address: Affine, indices: list[str]) -> str:
     terms = [
-        name if factor == 1 else f"{factor}*{name}"
-        for factor, name in zip(address[1:], indices, strict=True)
-        if factor
+        name if factor == 1 else f"{factor}*{name}" for factor, name in zip(address[1:], indices, strict=True) if factor
     ]
     if address[0] or not terms:
         terms.insert(0, str(address[0]))

@@ -82,9 +82,7 @@ def is_generated(node: Node) -> bool:
 def llvm_type(dtype: np.dtype, width: int = 1) -> str:
     """The type in registers."""
     kind = dtype.kind
-    name = (
-        "i1" if kind == "b" else FLOATS[dtype.itemsize] if kind == "f" else f"i{8 * dtype.itemsize}"
-    )
+    name = "i1" if kind == "b" else FLOATS[dtype.itemsize] if kind == "f" else f"i{8 * dtype.itemsize}"
     return name if width == 1 else f"<{width} x {name}>"
 
 
@@ -210,9 +208,7 @@ def negative(e: Element, x: str) -> str:
 def absolute(e: Element, x: str) -> str:
     if e.source.kind == "f":
         return e.intrinsic("fabs", x)
-    return (
-        x if e.source.kind in "bu" else e.select(e.compare("slt", x, e.const(0)), negative(e, x), x)
-    )
+    return x if e.source.kind in "bu" else e.select(e.compare("slt", x, e.const(0)), negative(e, x), x)
 
 
 @element("sign")
@@ -454,9 +450,7 @@ def _is_float(node: Node) -> bool:
     return node.dtype.kind == "f"
 
 
-GENERATED: dict[str, Callable[[Node], bool]] = dict.fromkeys(
-    [*LIBM, "sqrt", "divide", "reciprocal"], _is_float
-)
+GENERATED: dict[str, Callable[[Node], bool]] = dict.fromkeys([*LIBM, "sqrt", "divide", "reciprocal"], _is_float)
 GENERATED["fmod"] = lambda node: node.dtype.kind in "fiu"
 GENERATED["negative"] = lambda node: node.dtype.kind in "fiu"
 for _op in ("draw", "sort", "argsort", "cumulative_sum", "argmax", "argmin", "meta"):

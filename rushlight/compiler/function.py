@@ -60,7 +60,9 @@ class CompiledStep:
             changed = changed or broken
         return self._record_and_run(args, kwargs, tensors, signature, changed)
 
-    def _record_and_run(self, args: tuple, kwargs: dict, tensors: list[Tensor], signature: Any, changed: str | None) -> Any:
+    def _record_and_run(
+        self, args: tuple, kwargs: dict, tensors: list[Tensor], signature: Any, changed: str | None
+    ) -> Any:
         started = time.perf_counter()
         try:
             made = self._record(args, kwargs, tensors)
@@ -227,7 +229,11 @@ class BoundProgram:
             tensor = external.tensor
             if tensor._array is not external.array or tensor._needs_grad is not external.needs_grad:
                 array = tensor._array
-                if type(array) is not ndarray or array.shape != external.array.shape or array.dtype != external.array.dtype:
+                if (
+                    type(array) is not ndarray
+                    or array.shape != external.array.shape
+                    or array.dtype != external.array.dtype
+                ):
                     return f"a tensor it uses has shape {list(array.shape)}, had {list(external.array.shape)}"
                 if tensor._needs_grad is not external.needs_grad:
                     return f"requires_grad of a tensor of shape {list(array.shape)} is {tensor._needs_grad} now"

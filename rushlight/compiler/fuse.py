@@ -148,22 +148,16 @@ class _Fuser:
                 self.keep(node)  # now: what it reads may be overwritten before its user comes
             elif kind not in ("leaf", "view") and id(node) not in self.inline:
                 self.place(node)
-        return Fused(
-            self.graph, self._sorted_units(), self.stored, self.homes, self.inline, self.writers
-        )
+        return Fused(self.graph, self._sorted_units(), self.stored, self.homes, self.inline, self.writers)
 
     def _with_copies(self) -> list[Node]:
         """Gives each output a node that is stored there; adds copies where an output is not a node of its own."""
         nodes = self.graph.nodes()
         input_numbers = {id(node): i for i, node in enumerate(self.graph.inputs)}
         self.written: dict[int, int] = {}
-        for number, (output, target) in enumerate(
-            zip(self.graph.outputs, self.graph.targets, strict=True)
-        ):
+        for number, (output, target) in enumerate(zip(self.graph.outputs, self.graph.targets, strict=True)):
             base = alias_base(output)
-            if math.prod(output.shape) == 0 or (
-                target is not None and input_numbers.get(id(base)) == target
-            ):
+            if math.prod(output.shape) == 0 or (target is not None and input_numbers.get(id(base)) == target):
                 continue
             aside = number in self.detached or (target is not None and base.op == "input")
             if aside and base.op in LEAVES | VIEWS:
@@ -215,9 +209,7 @@ class _Fuser:
         """A node that is written over an input comes after all nodes that read that input."""
         if not self.written:
             return
-        readers: dict[int, list[Node]] = {
-            id(self.graph.inputs[t]): [] for t in self.written.values()
-        }
+        readers: dict[int, list[Node]] = {id(self.graph.inputs[t]): [] for t in self.written.values()}
         seen_through: dict[int, set[int]] = {}
         for node in nodes:
             key = id(node)
@@ -282,9 +274,7 @@ class _Fuser:
                 break
         else:
             unit = self._new_unit("nest")
-            unit.domain = squeezed(
-                node.inputs[0].shape if self.kinds[id(node)] == "reduce" else node.shape
-            )
+            unit.domain = squeezed(node.inputs[0].shape if self.kinds[id(node)] == "reduce" else node.shape)
             if not self._join(node, unit):
                 raise AssertionError(f"cannot place {node}")
             unit.closed = apart
@@ -304,9 +294,7 @@ class _Fuser:
                 if reader.alive and reader.kind == "nest" and math.prod(reader.domain) == size > 1:
                     far[reader] = None
         if size == 1:
-            far.update(
-                (unit, None) for unit in self.units if unit.kind == "nest" and not unit.domain
-            )
+            far.update((unit, None) for unit in self.units if unit.kind == "nest" and not unit.domain)
         by_age = sorted(near, key=lambda unit: -unit.number)
         return by_age + sorted((u for u in far if u not in near), key=lambda unit: -unit.number)
 
@@ -376,9 +364,7 @@ class _Fuser:
         self.stored[id(base)] = base
         return set(self.writers[id(base)])
 
-    def _spot(
-        self, node: Node, unit: Unit
-    ) -> tuple[tuple[int, ...], int | None, IndexMap, IndexMap, bool] | None:
+    def _spot(self, node: Node, unit: Unit) -> tuple[tuple[int, ...], int | None, IndexMap, IndexMap, bool] | None:
         """Where a node would be computed: (domain, rows, its index map, the map its sources are read by, terminal)."""
         reduces = self.kinds[id(node)] == "reduce"
         shape = node.inputs[0].shape if reduces else node.shape
@@ -394,11 +380,7 @@ class _Fuser:
         if reduced_dims & _dims(kept):
             return None
         first = len(domain) - len(reduced_dims)
-        in_row = (
-            reduced_dims == set(range(first, len(domain)))
-            and first > 0
-            and (rows is None or rows == first)
-        )
+        in_row = reduced_dims == set(range(first, len(domain))) and first > 0 and (rows is None or rows == first)
         return domain, first if in_row else rows, kept, index, not in_row
 
     def _reach(
@@ -492,9 +474,7 @@ class _Fuser:
             self.unit_of[id(node)] = a
         for key, writers in self.writers.items():
             if b in writers:
-                self.writers[key] = list(
-                    dict.fromkeys(a if unit is b else unit for unit in writers)
-                )
+                self.writers[key] = list(dict.fromkeys(a if unit is b else unit for unit in writers))
                 if self.unit_of.get(key) is b:
                     self.unit_of[key] = a
         for readers in self.readers.values():
@@ -657,9 +637,7 @@ def _refine_rows(domain: tuple[int, ...], rows: int | None, finer: tuple[int, ..
     return next(k for k in range(len(finer) + 1) if math.prod(finer[:k]) == size)
 
 
-def _refine_maps(
-    maps: dict[int, IndexMap], domain: tuple[int, ...], finer: tuple[int, ...]
-) -> dict[int, IndexMap]:
+def _refine_maps(maps: dict[int, IndexMap], domain: tuple[int, ...], finer: tuple[int, ...]) -> dict[int, IndexMap]:
     if domain == finer:
         return maps
     return {key: tuple(refine(e, domain, finer) for e in index) for key, index in maps.items()}

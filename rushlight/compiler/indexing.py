@@ -49,9 +49,7 @@ def plan(node: Node, index: IndexMap, rank: int) -> list[Entry]:
         end = axis + len(at.shape)
         entries = [*index[:axis], Looked(1, index[axis:end]), *index[end:]]
     else:
-        entries = list(
-            align(index, tuple(1 if i == axis else n for i, n in enumerate(source.shape)), rank)
-        )
+        entries = list(align(index, tuple(1 if i == axis else n for i, n in enumerate(source.shape)), rank))
         entries[axis] = Looked(1, align(index, at.shape, rank))
     return entries
 
@@ -65,9 +63,7 @@ def can_plan(node: Node) -> bool:
     if node.op not in ("index_get", "index_put"):
         return True
     items = node.attrs["spec"]
-    return bool(index) and all(
-        item is None or item is Ellipsis or isinstance(item, (slice, tuple)) for item in items
-    )
+    return bool(index) and all(item is None or item is Ellipsis or isinstance(item, (slice, tuple)) for item in items)
 
 
 def spec_shape(node: Node) -> tuple[int, ...]:
@@ -123,9 +119,7 @@ def _are_adjacent(spec: tuple[Any, ...]) -> bool:
     return places[-1] - places[0] == len(places) - 1
 
 
-def operands(
-    node: Node, index: IndexMap, domain: tuple[int, ...]
-) -> list[tuple[Node, IndexMap]] | None:
+def operands(node: Node, index: IndexMap, domain: tuple[int, ...]) -> list[tuple[Node, IndexMap]] | None:
     """The sources of a node and the maps it reads them by; None for a view that no map can see through."""
     rank = len(domain)
     if node.op in VIEWS:

@@ -191,9 +191,7 @@ class _Writer:
             if not index.startswith("%"):
                 constant += factor * int(index)
             else:
-                names.append(
-                    index if factor == 1 else self.code.define(f"mul nsw i64 {index}, {factor}")
-                )
+                names.append(index if factor == 1 else self.code.define(f"mul nsw i64 {index}, {factor}"))
         if not names:
             return str(constant)
         total = names[0]
@@ -336,9 +334,7 @@ class _Writer:
             return scalar
         kind = llvm_type(dtype, width)
         first = self.code.define(f"insertelement {kind} poison, {llvm_type(dtype)} {scalar}, i64 0")
-        return self.code.define(
-            f"shufflevector {kind} {first}, {kind} poison, <{width} x i32> zeroinitializer"
-        )
+        return self.code.define(f"shufflevector {kind} {first}, {kind} poison, <{width} x i32> zeroinitializer")
 
     def _compute(self, value: Value, part: Part, stage: Stage) -> str:
         width = part.width
@@ -381,9 +377,7 @@ class _Writer:
         if step == -1:
             loaded = self._load(self._step(first, dtype, str(1 - width)), dtype, width)
             return self._shuffle(loaded, dtype, width, range(width - 1, -1, -1))
-        lanes = [
-            self._load(self._step(first, dtype, str(k * step)), dtype, 1) for k in range(width)
-        ]
+        lanes = [self._load(self._step(first, dtype, str(k * step)), dtype, 1) for k in range(width)]
         return self._build(lanes, dtype)
 
     def _build(self, lanes: list[str], dtype: np.dtype) -> str:
@@ -392,9 +386,7 @@ class _Writer:
             return lanes[0]
         kind, result = llvm_type(dtype, width), "poison"
         for k, lane in enumerate(lanes):
-            result = self.code.define(
-                f"insertelement {kind} {result}, {llvm_type(dtype)} {lane}, i64 {k}"
-            )
+            result = self.code.define(f"insertelement {kind} {result}, {llvm_type(dtype)} {lane}, i64 {k}")
         return result
 
     def _lane(self, vector: str, dtype: np.dtype, width: int, k: int) -> str:
@@ -448,16 +440,8 @@ class _Writer:
             return emit(self.code, op, list(operands), dtype, result or dtype, width, {})
 
         if isinstance(start, int) and isinstance(step, int):
-            scaled = (
-                place
-                if step == 1
-                else run("multiply", place, literal(step, long, width), dtype=long)
-            )
-            number = (
-                scaled
-                if start == 0
-                else run("add", scaled, literal(start, long, width), dtype=long)
-            )
+            scaled = place if step == 1 else run("multiply", place, literal(step, long, width), dtype=long)
+            number = scaled if start == 0 else run("add", scaled, literal(start, long, width), dtype=long)
             return run("astype", number, dtype=long, result=value.dtype)
         delta = (start + step) - start
         number = run("astype", place, dtype=long, result=double)
@@ -489,24 +473,18 @@ class _Writer:
             return self._load_columns(pointer, value.address, value.dtype, part)
         lanes = [
             self._load(pointer, value.dtype, 1)
-            for pointer in self._lane_pointers(
-                value, value.operands, value.attrs["strides"], part, stage
-            )
+            for pointer in self._lane_pointers(value, value.operands, value.attrs["strides"], part, stage)
         ]
         return self._build(lanes, value.dtype)
 
-    def _lane_pointers(
-        self, item: Any, indices: list[Value], strides: list[int], part: Part, stage: Stage
-    ) -> Any:
+    def _lane_pointers(self, item: Any, indices: list[Value], strides: list[int], part: Part, stage: Stage) -> Any:
         """One after the other, the address of each element of a part."""
         long, width = np.dtype(np.int64), part.width
         pointer = self._row_pointer(item.buffer, item.address)
         offsets = self._count(self._column_offset(item.address, part), item.address[-1], width)
         for index, stride in zip(indices, strides, strict=True):
             scale = literal(stride, long, width)
-            scaled = emit(
-                self.code, "multiply", [self._get(index, part, stage), scale], long, long, width, {}
-            )
+            scaled = emit(self.code, "multiply", [self._get(index, part, stage), scale], long, long, width, {})
             offsets = emit(self.code, "add", [offsets, scaled], long, long, width, {})
         for k in range(width):
             yield self._step(pointer, item.buffer.dtype, self._lane(offsets, long, width, k))
@@ -584,11 +562,7 @@ class _Writer:
             if width % 2:
                 odd.append(self._lane(vector, dtype, width, width - 1))
             half = width // 2
-            low = (
-                self._shuffle(vector, dtype, width, range(half))
-                if half > 1
-                else self._lane(vector, dtype, width, 0)
-            )
+            low = self._shuffle(vector, dtype, width, range(half)) if half > 1 else self._lane(vector, dtype, width, 0)
             high = (
                 self._shuffle(vector, dtype, width, range(half, 2 * half))
                 if half > 1
@@ -672,9 +646,7 @@ class _Writer:
         for root in self._terminals():
             if self._home(root) == "register":
                 number = self._finish(root, root.value.dtype, root.kind)
-                place = self._step(
-                    self.pointers[root.buffer], root.value.dtype, str(root.address[0])
-                )
+                place = self._step(self.pointers[root.buffer], root.value.dtype, str(root.address[0]))
                 self._store(number, place, root.value.dtype, 1)
 
 

@@ -87,9 +87,7 @@ class Stage:
     reductions: list[Value] = field(default_factory=list)
     roots: list[Root] = field(default_factory=list)
     kept: list[Value] = field(default_factory=list)  # stored to scratch rows for later stages
-    known: dict[Value, Root | None] = field(
-        default_factory=dict
-    )  # loaded again: from a root's memory or scratch
+    known: dict[Value, Root | None] = field(default_factory=dict)  # loaded again: from a root's memory or scratch
 
 
 @dataclass(eq=False)
@@ -146,18 +144,14 @@ class _Lowering:
             if key in self.unit.terminal:
                 address = linear(self.unit.index[key], node.shape, len(self.domain))
                 dims = _dims_of(*self.unit.reads[key])
-                self.roots.append(
-                    Root("accumulate", value, self.locate(node), address, dims, node.op)
-                )
+                self.roots.append(Root("accumulate", value, self.locate(node), address, dims, node.op))
             elif key in self.fused.stored:
                 self._store(node, value)
         return self._arrange()
 
     # ------------------------------------------------------------ values
 
-    def _new(
-        self, op: str, sources: list[Value], dtype: np.dtype, dims: frozenset[int], **fields: Any
-    ) -> Value:
+    def _new(self, op: str, sources: list[Value], dtype: np.dtype, dims: frozenset[int], **fields: Any) -> Value:
         value = Value(op, sources, dtype, dims, number=len(self.order), **fields)
         self.order.append(value)
         return value
@@ -171,9 +165,7 @@ class _Lowering:
     def _make(self, node: Node, index: IndexMap) -> Value:
         """Recurses through views, inline nodes and the nest's own nodes, which are made in order."""
         placed = self.unit.index.get(id(node)) == index and self.unit.kind == "nest"
-        if not placed and (
-            node.op == "input" or alias_base(node) is node and self._is_stored(node)
-        ):
+        if not placed and (node.op == "input" or alias_base(node) is node and self._is_stored(node)):
             return self._load(node, index, node.shape)
         if node.op == "constant":
             return self._constant(node, index)
@@ -202,9 +194,7 @@ class _Lowering:
         buffer = self.locate(node)
         key = ("load", buffer, address)
         if key not in self.memo:
-            self.memo[key] = self._new(
-                "load", [], node.dtype, _dims_of(address), buffer=buffer, address=address
-            )
+            self.memo[key] = self._new("load", [], node.dtype, _dims_of(address), buffer=buffer, address=address)
         return self.memo[key]
 
     def _constant(self, node: Node, index: IndexMap) -> Value:
@@ -274,11 +264,7 @@ class _Lowering:
         assert index is not None
         values = node.inputs[1]
         rank = len(self.domain)
-        looked_nodes = [
-            (node.inputs[e.operand], e.index)
-            for e in plan(node, index, rank)
-            if isinstance(e, Looked)
-        ]
+        looked_nodes = [(node.inputs[e.operand], e.index) for e in plan(node, index, rank) if isinstance(e, Looked)]
         places = [self._value(*entry) for entry in looked_nodes]
         whole = node.inputs[0].shape
         address, looked = self._places(node, index, whole, strides_of(whole), iter(places))
@@ -295,9 +281,7 @@ class _Lowering:
         self._set_levels(domain, split)
         width = _width(self.order, self.roots)
         columns = domain[split:]
-        unrolled = (
-            math.prod(columns[:-1]) * (columns[-1] // width if columns else 0) <= UNROLLED_PARTS
-        )
+        unrolled = math.prod(columns[:-1]) * (columns[-1] // width if columns else 0) <= UNROLLED_PARTS
         if not columns:
             unrolled = True
         self.row_size = math.prod(columns)
@@ -341,15 +325,11 @@ class _Lowering:
 
     def _stages(self, unrolled: bool) -> list[Stage]:
         reductions = [v for v in self.order if v.op == "reduce"]
-        count = 1 + max(
-            [v.stage for v in self.order] + [root.stage for root in self.roots], default=0
-        )
+        count = 1 + max([v.stage for v in self.order] + [root.stage for root in self.roots], default=0)
         stages = [Stage() for _ in range(count)]
         self.needed: set[Value] = set()
         where: dict[Value, int] = {}
-        stored = {
-            root.value: root for root in self.roots if root.op == "store" and root.level == COLUMN
-        }
+        stored = {root.value: root for root in self.roots if root.op == "store" and root.level == COLUMN}
         for number, stage in enumerate(stages):
             stage.roots = [r for r in self.roots if r.stage == number and r.level == COLUMN]
             stage.row_roots = [r for r in self.roots if r.stage == number and r.level < COLUMN]
@@ -366,12 +346,7 @@ class _Lowering:
                     self.needed.add(value)
                     continue
                 before = where.get(value)
-                if (
-                    before is not None
-                    and not unrolled
-                    and value.op not in ("load", "index")
-                    and self._is_costly(value)
-                ):
+                if before is not None and not unrolled and value.op not in ("load", "index") and self._is_costly(value):
                     root = stored.get(value)
                     if root is not None and root.stage < number:
                         stage.known[value] = root
@@ -436,8 +411,7 @@ def _part_address(whole: Node, part: int, index: IndexMap, rank: int) -> Affine:
         return linear(index, shape, rank)
     bounds = whole.attrs["index"]
     moved = tuple(
-        (start + step * e[0], *(step * c for c in e[1:]))
-        for e, (start, _, step) in zip(index, bounds, strict=True)
+        (start + step * e[0], *(step * c for c in e[1:])) for e, (start, _, step) in zip(index, bounds, strict=True)
     )
     return linear(moved, shape, rank)
 

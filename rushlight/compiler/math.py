@@ -98,9 +98,7 @@ class Vector:
         return self.code.define(f"sitofp {self.named('i32')} {x} to {self.type}")
 
     def intrinsic(self, name: str, *operands: float | str) -> str:
-        return self.code.module.intrinsic(
-            self.code, name, SINGLE, self.width, [self.number(x) for x in operands]
-        )
+        return self.code.module.intrinsic(self.code, name, SINGLE, self.width, [self.number(x) for x in operands])
 
     def fma(self, x: float | str, y: float | str, z: float | str) -> str:
         return self.intrinsic("fma", x, y, z)
@@ -143,15 +141,11 @@ def own(function: Body) -> Body:
     return function
 
 
-def definition(
-    module: Module, full: str, name: str, dtype: np.dtype, width: int, arity: int
-) -> str:
+def definition(module: Module, full: str, name: str, dtype: np.dtype, width: int, arity: int) -> str:
     """The text of a function of one dtype and vector width."""
     if dtype != SINGLE or name not in OWN:
         scalar = "float" if dtype.itemsize == 4 else "double"
-        return _library(
-            module, full, name + ("f" if scalar == "float" else ""), scalar, width, arity
-        )
+        return _library(module, full, name + ("f" if scalar == "float" else ""), scalar, width, arity)
     vector = Vector(module, width)
     result = OWN[name](vector, "%x")
     head = f"define internal {vector.type} {full}({vector.type} %x) alwaysinline {{"
@@ -286,9 +280,7 @@ def _circular(v: Vector, x: str, name: str, quarter: int) -> str:
     v.code.do(f"br i1 {far}, label %far, label %near")
     v.code.label("far")
     library = f"@{name}f.f{v.width}"
-    v.code.module.add(
-        library, lambda: _library(v.code.module, library, f"{name}f", "float", v.width, 1)
-    )
+    v.code.module.add(library, lambda: _library(v.code.module, library, f"{name}f", "float", v.width, 1))
     v.code.do(f"ret {v.type} {v.code.define(f'call {v.type} {library}({v.type} {x})')}")
     v.code.label("near")
     shifted = v.fma(x, 2 / np.pi, ROUNDER)
@@ -321,9 +313,7 @@ def _library(module: Module, full: str, symbol: str, scalar: str, width: int, ar
     """Takes the vector apart, calls the C library for each element, and puts the results together."""
     module.declare(f"@{symbol}", f"declare {scalar} @{symbol}({', '.join([scalar] * arity)})")
     kind = scalar if width == 1 else f"<{width} x {scalar}>"
-    lines = [
-        f"define internal {kind} {full}({', '.join(f'{kind} %x{i}' for i in range(arity))}) {{"
-    ]
+    lines = [f"define internal {kind} {full}({', '.join(f'{kind} %x{i}' for i in range(arity))}) {{"]
     result = "poison"
     for lane in range(width):
         arguments = []
@@ -335,9 +325,7 @@ def _library(module: Module, full: str, symbol: str, scalar: str, width: int, ar
             arguments.append(f"{scalar} {name}")
         lines.append(f"  %r{lane} = call {scalar} @{symbol}({', '.join(arguments)})")
         if width > 1:
-            lines.append(
-                f"  %s{lane} = insertelement {kind} {result}, {scalar} %r{lane}, i64 {lane}"
-            )
+            lines.append(f"  %s{lane} = insertelement {kind} {result}, {scalar} %r{lane}, i64 {lane}")
             result = f"%s{lane}"
         else:
             result = "%r0"

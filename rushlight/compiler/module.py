@@ -27,9 +27,7 @@ class Module:
             del self.parts[name]
             self.parts[name] = text
 
-    def intrinsic(
-        self, code: Code, name: str, dtype: np.dtype, width: int, operands: Sequence[str]
-    ) -> str:
+    def intrinsic(self, code: Code, name: str, dtype: np.dtype, width: int, operands: Sequence[str]) -> str:
         scalar = "float" if dtype.itemsize == 4 else "double"
         suffix = f"f{8 * dtype.itemsize}" if width == 1 else f"v{width}f{8 * dtype.itemsize}"
         kind = scalar if width == 1 else f"<{width} x {scalar}>"
@@ -37,9 +35,7 @@ class Module:
         self.declare(full, f"declare {kind} {full}({', '.join([kind] * len(operands))})")
         return code.define(f"call {kind} {full}({', '.join(f'{kind} {x}' for x in operands)})")
 
-    def function(
-        self, code: Code, name: str, dtype: np.dtype, width: int, operands: Sequence[str]
-    ) -> str:
+    def function(self, code: Code, name: str, dtype: np.dtype, width: int, operands: Sequence[str]) -> str:
         """A call of a mathematical function, ours if there is one, else the C library's, element by element."""
         from rushlight.compiler import math as own_math
 

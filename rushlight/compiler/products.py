@@ -64,22 +64,16 @@ class Product:
         return f"{self.name}: {self.c} = {self.a} @ {self.b}  batch {list(self.batch)} m {self.m} n {self.n} k {self.k}"
 
 
-def make_product(
-    name: str, node: Node, a: Strided, b: Strided, buffers: tuple[Buffer, Buffer, Buffer]
-) -> Product:
+def make_product(name: str, node: Node, a: Strided, b: Strided, buffers: tuple[Buffer, Buffer, Buffer]) -> Product:
     left, right, out = buffers
     batch = node.shape[:-2]
     (m, k), n = node.inputs[0].shape[-2:], node.shape[-1]
     operands = []
-    for matrix, (_, offset, strides), buffer in zip(
-        node.inputs, (a, b), (left, right), strict=True
-    ):
+    for matrix, (_, offset, strides), buffer in zip(node.inputs, (a, b), (left, right), strict=True):
         found = leading_dimension(matrix.shape, strides)
         assert found is not None
         missing = len(batch) - (len(strides) - 2)
-        own = tuple(
-            0 if size == 1 else s for s, size in zip(strides[:-2], matrix.shape[:-2], strict=True)
-        )
+        own = tuple(0 if size == 1 else s for s, size in zip(strides[:-2], matrix.shape[:-2], strict=True))
         operands.append(Operand(buffer, offset, (0,) * missing + own, *found))
     first, second = operands
     if math.prod(batch) == 1:
@@ -144,9 +138,7 @@ def _write_batch(code: Code, product: Product, base: list[str], gemm: str) -> No
     code.label("end")
 
 
-def _call(
-    code: Code, product: Product, gemm: str, base: list[str], offsets: tuple[str, ...], rows: str
-) -> None:
+def _call(code: Code, product: Product, gemm: str, base: list[str], offsets: tuple[str, ...], rows: str) -> None:
     real = llvm_type(product.dtype)
     a, b, c = (
         code.define(f"getelementptr {real}, ptr {pointer}, i64 {offset}")

@@ -71,12 +71,8 @@ class _Plan:
         self.constants: list[np.ndarray] = []
         self.held: list[Node] = []
         self.work: list[tuple[Unit, Work]] = []
-        self.inputs = [
-            Buffer("input", i, _size(x), x.dtype) for i, x in enumerate(self.graph.inputs)
-        ]
-        self.outputs = [
-            Buffer("output", i, _size(x), x.dtype) for i, x in enumerate(self.graph.outputs)
-        ]
+        self.inputs = [Buffer("input", i, _size(x), x.dtype) for i, x in enumerate(self.graph.inputs)]
+        self.outputs = [Buffer("output", i, _size(x), x.dtype) for i, x in enumerate(self.graph.outputs)]
         for node, buffer in zip(self.graph.inputs, self.inputs, strict=True):
             self.buffers[id(node)] = buffer
 
@@ -88,9 +84,7 @@ class _Plan:
             homes = self.fused.homes.get(key)
             if homes:
                 target = self.graph.targets[homes[0]]
-                self.buffers[key] = (
-                    self.outputs[homes[0]] if target is None else self.inputs[target]
-                )
+                self.buffers[key] = self.outputs[homes[0]] if target is None else self.inputs[target]
             elif node.op == "constant":
                 value = np.ascontiguousarray(node.attrs["value"])
                 self.buffers[key] = Buffer("constant", len(self.constants), value.size, value.dtype)
@@ -152,9 +146,7 @@ class Program:
         graph = plan.graph
         self._graph = graph  # its constants and generators stay alive
         self._hosts = {
-            id(work): Host(
-                work, [plan.locate(alias_base(x)) for x in work.inputs], plan.locate(work)
-            )
+            id(work): Host(work, [plan.locate(alias_base(x)) for x in work.inputs], plan.locate(work))
             for _, work in plan.work
             if isinstance(work, Node)
         }
@@ -189,9 +181,7 @@ class Program:
             if isinstance(first, Node):
                 result.append(self._hosts[id(first)])
             else:
-                result.append(
-                    schedule([(unit, work) for unit, work in segment if not isinstance(work, Node)])
-                )
+                result.append(schedule([(unit, work) for unit, work in segment if not isinstance(work, Node)]))
         return result
 
     def _lives(self) -> dict[Buffer, tuple[int, int]]:
@@ -283,8 +273,7 @@ class Program:
     def _host_step(self, host: Host) -> Callable[[], None]:
         def step() -> None:
             arrays = [
-                self._array(buffer).reshape(x.shape)
-                for buffer, x in zip(host.sources, host.node.inputs, strict=True)
+                self._array(buffer).reshape(x.shape) for buffer, x in zip(host.sources, host.node.inputs, strict=True)
             ]
             with np.errstate(all="ignore"):
                 value = evaluate(host.node, *arrays)
@@ -339,13 +328,9 @@ class Program:
                 lines.append(f"host {part.node.op}: {part.target} <- {part.sources}")
                 continue
             for number, phase in enumerate(part):
-                lines.append(
-                    f"phase {number}: " + ", ".join(f"{t.work.name} in {t.chunks}" for t in phase)
-                )
+                lines.append(f"phase {number}: " + ", ".join(f"{t.work.name} in {t.chunks}" for t in phase))
             for task in (task for phase in part for task in phase):
-                lines.append(
-                    describe_nest(task.work) if isinstance(task.work, Nest) else repr(task.work)
-                )
+                lines.append(describe_nest(task.work) if isinstance(task.work, Nest) else repr(task.work))
         return "\n".join(lines)
 
 

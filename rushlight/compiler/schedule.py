@@ -51,13 +51,9 @@ def schedule(units: list[tuple[Unit, Nest | Product]]) -> list[Phase]:
         phases.setdefault(level, []).append(task)
         finished[unit] = level + 1
         if isinstance(work, Nest) and task.chunks > 1:
-            combines = [
-                _combine(work, root, task.chunks) for root in work.roots if root.op == "accumulate"
-            ]
+            combines = [_combine(work, root, task.chunks) for root in work.roots if root.op == "accumulate"]
             if combines:
-                phases.setdefault(level + 1, []).extend(
-                    Task(nest, extent_of(nest), 1) for nest in combines
-                )
+                phases.setdefault(level + 1, []).extend(Task(nest, extent_of(nest), 1) for nest in combines)
                 finished[unit] = level + 2
     ordered = [phases[level] for level in sorted(phases)]
     for phase in ordered:
@@ -115,12 +111,8 @@ def _combine(nest: Nest, root: Root, chunks: int) -> Nest:
     size, dtype = root.buffer.size, root.value.dtype
     partial = Buffer("arena", -1 - root.buffer.number, size * chunks, dtype)
     root.partial = partial
-    value = Value(
-        "load", [], dtype, frozenset({0, 1}), buffer=partial, address=(0, size, 1), level=COLUMN
-    )
-    final = Root(
-        "accumulate", value, root.buffer, (0, 0, 1), frozenset({0, 1}), root.kind, level=COLUMN
-    )
+    value = Value("load", [], dtype, frozenset({0, 1}), buffer=partial, address=(0, size, 1), level=COLUMN)
+    final = Root("accumulate", value, root.buffer, (0, 0, 1), frozenset({0, 1}), root.kind, level=COLUMN)
     if size == 1:
         final.address = (0, 0, 0)
     name = f"{nest.name}_{nest.roots.index(root)}"

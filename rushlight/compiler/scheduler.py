@@ -741,9 +741,7 @@ class Library:
             function = getattr(ctypes.pythonapi, name)
             llvm.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
         llvm.add_symbol("_Py_NoneStruct", id(None))
-        machine = llvm.Target.from_default_triple().create_target_machine(
-            opt=optimization, jit=True
-        )
+        machine = llvm.Target.from_default_triple().create_target_machine(opt=optimization, jit=True)
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(text), machine)
         self._engine.finalize_object()
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._engine))

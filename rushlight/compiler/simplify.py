@@ -151,11 +151,7 @@ def uniform_constant(node: Node) -> Node | None:
 @rule("*")
 def fold(node: Node) -> Node | None:
     """A node of constants is a constant, if it is small; views are left, they cost nothing."""
-    if (
-        not node.inputs
-        or node.op in ("broadcast_to", "wrap_index")
-        or math.prod(node.shape) > FOLDED_SIZE
-    ):
+    if not node.inputs or node.op in ("broadcast_to", "wrap_index") or math.prod(node.shape) > FOLDED_SIZE:
         return None
     if any(x.op != "constant" for x in node.inputs):
         return None
@@ -232,9 +228,7 @@ def broadcast_operand(node: Node) -> Node | None:
 @rule(*ELEMENTWISE, "astype")
 def all_uniform(node: Node) -> Node | None:
     """On operands that are broadcast scalars, the op is computed once and broadcast."""
-    if node.shape == () or any(
-        math.prod(x.shape) != 1 and not _is_spread_scalar(x) for x in node.inputs
-    ):
+    if node.shape == () or any(math.prod(x.shape) != 1 and not _is_spread_scalar(x) for x in node.inputs):
         return None
     scalars = tuple(reshaped(x.inputs[0] if _is_spread_scalar(x) else x, ()) for x in node.inputs)
     return broadcast_node(Node(node.op, scalars, node.attrs, (), node.dtype), node.shape)
@@ -253,8 +247,7 @@ def neutral_operand(node: Node) -> Node | None:
     neutral = number is not None and (
         number == 1
         if node.op in ("multiply", "divide", "pow")
-        else number == 0
-        and (node.dtype.kind != "f" or (math.copysign(1, number) > 0) == (node.op == "subtract"))
+        else number == 0 and (node.dtype.kind != "f" or (math.copysign(1, number) > 0) == (node.op == "subtract"))
     )
     if neutral and left.shape == node.shape and left.dtype == node.dtype:
         return left
@@ -282,11 +275,7 @@ def undone(node: Node) -> Node | None:
 @rule("where")
 def known_condition(node: Node) -> Node | None:
     condition = scalar_value(node.inputs[0])
-    return (
-        None
-        if condition is None
-        else broadcast_node(node.inputs[1 if condition else 2], node.shape)
-    )
+    return None if condition is None else broadcast_node(node.inputs[1 if condition else 2], node.shape)
 
 
 @rule("astype")
@@ -386,9 +375,7 @@ def _is_chosen(x: Node, at: Node) -> xp.SymbolicArray:
     """(n, columns) bools: whether this is the row's chosen column. `at` is (n,)."""
     columns = x.shape[-1]
     wrapped = Node("wrap_index", (at,), {"size": columns}, at.shape, at.dtype)
-    dtype = np.dtype(
-        np.int32 if columns < 2**31 else np.int64
-    )  # as wide as float32: the same vectors
+    dtype = np.dtype(np.int32 if columns < 2**31 else np.int64)  # as wide as float32: the same vectors
     chosen = xp.reshape(xp.symbolic(cast(wrapped, dtype)), (*at.shape, 1))
     return xp.equal(xp.arange(0, columns, 1, dtype), chosen)
 

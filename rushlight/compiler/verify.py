@@ -10,18 +10,14 @@ from rushlight.arrays.protocol import ELEMENTWISE
 from rushlight.arrays.symbolic import Node
 from rushlight.compiler.graph import Graph
 
-SAME_DTYPE = frozenset(
-    {"reshape", "permute_dims", "broadcast_to", "slice", "concat", "slice_assign"}
-)
+SAME_DTYPE = frozenset({"reshape", "permute_dims", "broadcast_to", "slice", "concat", "slice_assign"})
 
 
 def verify(graph: Graph) -> Graph:
     """The graph itself; AssertionError names the first node that is not well formed."""
     seen: set[int] = set()
     for node in graph.nodes():
-        assert all(id(source) in seen for source in node.inputs), (
-            f"sources after their user: {node}"
-        )
+        assert all(id(source) in seen for source in node.inputs), f"sources after their user: {node}"
         _verify_node(node)
         seen.add(id(node))
     assert all(node.op == "input" for node in graph.inputs)

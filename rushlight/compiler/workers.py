@@ -100,9 +100,7 @@ class _Pool:
         """As many as were asked for, or as the system allows: a job runs without any."""
         threads: list[threading.Thread] = []
         for worker in range(1, self.num_threads):
-            thread = threading.Thread(
-                target=self._help, args=(worker,), name=f"rushlight-{worker}", daemon=True
-            )
+            thread = threading.Thread(target=self._help, args=(worker,), name=f"rushlight-{worker}", daemon=True)
             try:
                 thread.start()
             except RuntimeError:

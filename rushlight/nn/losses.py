@@ -220,7 +220,13 @@ def cross_entropy(
         >>> torch.nn.functional.cross_entropy(torch.zeros(2, 4), torch.tensor([0, 3]))
         tensor(1.3863)
     """
-    if weight is None and reduction == "mean" and label_smoothing == 0.0 and ignore_index < 0 and _are_plain(input, target):
+    if (
+        weight is None
+        and reduction == "mean"
+        and label_smoothing == 0.0
+        and ignore_index < 0
+        and _are_plain(input, target)
+    ):
         try:
             return cross_entropy_mean(input, target)
         except IndexError:

@@ -248,9 +248,7 @@ def zeros_like(
     return _finish(xp.full(shape, 0, numpy_dtype), requires_grad)
 
 
-def ones_like(
-    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any
-) -> Tensor:
+def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any) -> Tensor:
     """Ones of another tensor's shape, dtype and device."""
     xp, shape, numpy_dtype = _like(input, dtype, device)
     return _finish(xp.full(shape, 1, numpy_dtype), requires_grad)

@@ -43,6 +43,7 @@ _quiet, _quiet_value = numpy_arrays.quiet_state()
 _set_quiet, _reset_quiet = _quiet.set, _quiet.reset
 NUMBERS = (float, int, bool, complex)
 
+
 class HostNumber(float):
     """A Python number that a recorded program reads again at each run, such as a learning rate.
 
@@ -58,7 +59,6 @@ recording = 0  # how many threads are recording a program: the short paths ask t
 def _recorder() -> Any:
     """This thread's recorder, if it is recording: compiler/trace.py puts its own function here."""
     return None
-
 
 
 # ---------------------------------------------------------------- the namespaces
@@ -227,7 +227,9 @@ class Op:
         self.plans: dict[tuple, Any] = {}
         grad_name = grad_name or "".join(part.capitalize() for part in self.name.split("_"))
         self.node_class = type(f"{grad_name}Backward0", (Node,), {"__slots__": (), "op": self})
-        self.half_node_class = type(f"{grad_name}Backward0", (self.node_class,), {"__slots__": (), "op": _InFloat32(self)})
+        self.half_node_class = type(
+            f"{grad_name}Backward0", (self.node_class,), {"__slots__": (), "op": _InFloat32(self)}
+        )
         self.direct = _direct_function(forward, self)
         self.forward = Fused(forward) if fuse else forward
         self.__doc__ = forward.__doc__
@@ -275,11 +277,19 @@ class Op:
 
     def plan_for(self, needed: tuple[bool, ...]) -> tuple[Callable[[tuple], tuple], list[int], bool]:
         """What to keep when these inputs need gradients: (picks it from inputs, out and rest; inputs kept; is out kept)."""
-        formulas = [self.joint] if self.joint else [f for f, need in zip(self.formulas, needed, strict=True) if f and need]
+        formulas = (
+            [self.joint] if self.joint else [f for f, need in zip(self.formulas, needed, strict=True) if f and need]
+        )
         names = {name for formula in formulas for name in formula.saved}
         order = [*self.inputs, "out", self.variadic]
         at = [order.index(name) if name in names else -1 for name in self.saved_names]  # -1: None stands there
-        pick = (lambda values: ()) if not at else itemgetter(*at) if len(at) > 1 else (lambda values, i=at[0]: (values[i],))
+        pick = (
+            (lambda values: ())
+            if not at
+            else itemgetter(*at)
+            if len(at) > 1
+            else (lambda values, i=at[0]: (values[i],))
+        )
         plan = pick, [i for i in at if 0 <= i < len(self.inputs)], "out" in names
         self.plans[needed] = plan
         return plan
@@ -746,9 +756,7 @@ def _broadcast_complaint(a: tuple, b: tuple) -> str | None:
 def sum_to_shape(xp: Any, grad: Any, shape: tuple[int, ...]) -> Any:
     """Undoes broadcasting: sums a gradient over the dimensions in which its operand was repeated."""
     extra = len(grad.shape) - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        i + extra for i, n in enumerate(shape) if n == 1 and grad.shape[i + extra] != 1
-    )
+    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and grad.shape[i + extra] != 1)
     if axes:
         grad = xp.sum(grad, axis=axes)
     return grad if grad.shape == shape else xp.reshape(grad, shape)

@@ -648,12 +648,8 @@ def clamp_between(xp, x, low, high):
 
 clamp_between.derivative(
     x=lambda xp, grad, x, low, high: xp.where(_inside(xp, x, low, high), grad, 0.0),
-    low=lambda xp, grad, x, low, high: xp.where(
-        xp.logical_and(xp.less(low, high), xp.less(x, low)), grad, 0.0
-    ),
-    high=lambda xp, grad, x, low, high: xp.where(
-        xp.logical_or(xp.greater(x, high), xp.less(high, low)), grad, 0.0
-    ),
+    low=lambda xp, grad, x, low, high: xp.where(xp.logical_and(xp.less(low, high), xp.less(x, low)), grad, 0.0),
+    high=lambda xp, grad, x, low, high: xp.where(xp.logical_or(xp.greater(x, high), xp.less(high, low)), grad, 0.0),
 )
 
 

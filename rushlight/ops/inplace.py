@@ -113,9 +113,7 @@ def _write(operation: Op, xp: Any, target: Any, arrays: tuple, attrs: dict[str, 
         _reset_quiet(token)
     shape, dtype = getattr(out, "shape", ()), out.dtype
     if shape != target.shape:
-        raise RuntimeError(
-            f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(shape)}"
-        )
+        raise RuntimeError(f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(shape)}")
     check_castable(dtypes.from_numpy(dtype), dtypes.from_numpy(target.dtype))
     xp.assign(target, out)
     return dtype
@@ -136,8 +134,7 @@ def check_castable(source: dtypes.dtype, target: dtypes.dtype) -> None:
     if not dtypes.can_cast(source, target):
         names = dtypes.LEGACY_NAMES
         raise RuntimeError(
-            f"result type {names[source.name]} can't be cast to the desired output type "
-            f"{names[target.name]}"
+            f"result type {names[source.name]} can't be cast to the desired output type {names[target.name]}"
         )
 
 
@@ -146,9 +143,7 @@ def check_writable(x: Tensor, recorded: bool) -> None:
     if recorded and x._needs_grad:
         view = x._view
         if view is not None and view.base._needs_grad and view.base._node is None:
-            raise RuntimeError(
-                "a view of a leaf Variable that requires grad is being used in an in-place operation."
-            )
+            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
         if view is None and x._node is None:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     if type(x._array) is ndarray and not x._array.flags.writeable:
@@ -219,7 +214,9 @@ def _misfit(name: str, target: tuple[int, ...], given: tuple[int, ...]) -> Runti
         return RuntimeError(define._broadcast_complaint(target, given) or f"{given} is no shape for {target}")
     extra, sizes = len(target) - len(given), f"Target sizes: {list(target)}.  Tensor sizes: {list(given)}"
     if extra < 0:
-        return RuntimeError(f"The number of sizes provided ({len(target)}) must be greater or equal to {len(given)}. {sizes}")
+        return RuntimeError(
+            f"The number of sizes provided ({len(target)}) must be greater or equal to {len(given)}. {sizes}"
+        )
     at = next((i for i, n in enumerate(given) if n not in (1, target[i + extra])), 0)
     return RuntimeError(
         f"The expanded size of the tensor ({target[at + extra]}) must match the existing size ({given[at]}) at "

@@ -32,7 +32,11 @@ def kept(xp: Any, reduced: Any, shape: tuple[int, ...], axis: Any) -> Any:
 
 def count(shape: tuple[int, ...], axis: Any) -> int:
     """How many elements each result is made of."""
-    return math.prod(shape) if axis is None else math.prod([shape[a] for a in ((axis,) if isinstance(axis, int) else axis)])
+    return (
+        math.prod(shape)
+        if axis is None
+        else math.prod([shape[a] for a in ((axis,) if isinstance(axis, int) else axis)])
+    )
 
 
 @op(waist="sum")
@@ -66,7 +70,11 @@ def _prod_gradient(xp: Any, grad: Any, x: Any, axis: Any) -> Any:
     grad, zero = kept(xp, grad, x.shape, axis), xp.equal(x, 0)
     zeros = xp.sum(xp.astype(zero, grad.dtype), axis=axis, keepdims=True)
     product = xp.prod(xp.where(zero, 1.0, x), axis=axis, keepdims=True)  # of those that are not 0
-    others = xp.where(zero, xp.where(xp.equal(zeros, 1), product, 0.0), xp.where(xp.equal(zeros, 0), product / xp.where(zero, 1.0, x), 0.0))
+    others = xp.where(
+        zero,
+        xp.where(xp.equal(zeros, 1), product, 0.0),
+        xp.where(xp.equal(zeros, 0), product / xp.where(zero, 1.0, x), 0.0),
+    )
     return grad * others
 
 
@@ -140,7 +148,9 @@ var.derivative(x=_var_gradient)
 @op(fuse=True)
 def logsumexp(xp, x, *, axis=None, keepdims=False):
     """log(sum(exp(x))), with the largest element taken out first so that nothing overflows."""
-    top = xp.max(x, axis=axis, keepdims=True) if count(x.shape, axis) else xp.full(kept_shape(x.shape, axis), 0, x.dtype)
+    top = (
+        xp.max(x, axis=axis, keepdims=True) if count(x.shape, axis) else xp.full(kept_shape(x.shape, axis), 0, x.dtype)
+    )
     top = xp.where(xp.isinf(top), 0.0, top)
     total = xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
     return total if keepdims else xp.reshape(total, _reduced_shape(x.shape, axis))
@@ -187,9 +197,7 @@ def cumsum(xp, x, *, axis):
     return xp.cumulative_sum(x, axis=axis)
 
 
-cumsum.derivative(
-    x=lambda xp, grad, axis: reverse(xp, xp.cumulative_sum(reverse(xp, grad, axis), axis=axis), axis)
-)
+cumsum.derivative(x=lambda xp, grad, axis: reverse(xp, xp.cumulative_sum(reverse(xp, grad, axis), axis=axis), axis))
 
 
 @op(grad_name="LinalgVectorNorm")

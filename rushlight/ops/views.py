@@ -50,9 +50,7 @@ def swapped(ndim: int, axis0: int, axis1: int) -> tuple[int, ...]:
     return tuple(axes)
 
 
-transpose.derivative(
-    x=lambda xp, grad, axis0, axis1: xp.permute_dims(grad, swapped(len(grad.shape), axis0, axis1))
-)
+transpose.derivative(x=lambda xp, grad, axis0, axis1: xp.permute_dims(grad, swapped(len(grad.shape), axis0, axis1)))
 
 
 @op(view=True, waist="broadcast_to", grad_name="Expand")
@@ -104,9 +102,7 @@ def _at(axis: int, position: int) -> tuple:
     return (*(slice(None),) * axis, position, Ellipsis)
 
 
-select.derivative(
-    x=lambda xp, grad, x_shape, axis, position: embed(xp, grad, x_shape, _at(axis, position))
-)
+select.derivative(x=lambda xp, grad, x_shape, axis, position: embed(xp, grad, x_shape, _at(axis, position)))
 
 
 @op(waist="slice_assign", grad_name="SliceScatter", wide=False)
@@ -192,7 +188,9 @@ def _triangle_mask(shape: tuple[int, ...], diagonal: int, upper: bool) -> np.nda
 
 
 triangle.derivative(
-    x=lambda xp, grad, diagonal, upper: xp.where(_mask_like(xp, grad, diagonal, upper), grad, xp.full((), 0, grad.dtype))
+    x=lambda xp, grad, diagonal, upper: xp.where(
+        _mask_like(xp, grad, diagonal, upper), grad, xp.full((), 0, grad.dtype)
+    )
 )
 
 

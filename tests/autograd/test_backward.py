@@ -227,7 +227,7 @@ GENERAL_NAMES = {"TBackward0", "SelectBackward0"}  # one operation here: transpo
 def test_next_functions_lead_to_the_leaves() -> None:
     x = rushlight.ones(2, requires_grad=True)
     y = (x * 3).exp()
-    (mul, number), = y.grad_fn.next_functions
+    ((mul, number),) = y.grad_fn.next_functions
     assert (mul.name(), number) == ("MulBackward0", 0)
     (accumulate, _), (nothing, _) = mul.next_functions
     assert accumulate.variable is x
@@ -413,7 +413,9 @@ def test_the_error_of_a_modified_value_names_the_line_that_wrote() -> None:
     x = rushlight.tensor([1.0, 2.0], requires_grad=True)
     y = x.exp()
     y.mul_(2)  # the line to blame
-    with pytest.raises(RuntimeError, match=r"ExpBackward0 saved.*version 1; expected version 0.*mul_ at .*test_backward\.py:\d+"):
+    with pytest.raises(
+        RuntimeError, match=r"ExpBackward0 saved.*version 1; expected version 0.*mul_ at .*test_backward\.py:\d+"
+    ):
         y.sum().backward()
 
 

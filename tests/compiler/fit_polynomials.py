@@ -10,9 +10,7 @@ from scipy import special
 Function = Callable[[np.ndarray], np.ndarray]
 
 
-def fit(
-    function: Function, low: float, high: float, degree: int, weight: Function
-) -> tuple[list[float], float]:
+def fit(function: Function, low: float, high: float, degree: int, weight: Function) -> tuple[list[float], float]:
     """Least squares on Chebyshev nodes, weighted anew by the error until that is level (Lawson's algorithm)."""
     count = 4000
     nodes = np.cos(np.pi * (np.arange(count) + 0.5) / count)

@@ -28,16 +28,10 @@ def random_graph(seed: int, size: int = 14) -> tuple[Graph, list[np.ndarray]]:
             value = _grow(random, pool, index)
             if value is not None and value.size <= 20000:
                 pool.append(value)
-        chosen = (
-            [pool[i] for i in sorted(set(random.integers(8, len(pool), 4)))]
-            if len(pool) > 8
-            else []
-        )
+        chosen = [pool[i] for i in sorted(set(random.integers(8, len(pool), 4)))] if len(pool) > 8 else []
         free = list(range(8))
         for value in chosen:
-            fitting = [
-                i for i in free if inputs[i].shape == value.shape and inputs[i].dtype == value.dtype
-            ]
+            fitting = [i for i in free if inputs[i].shape == value.shape and inputs[i].dtype == value.dtype]
             target = int(random.choice(fitting)) if fitting and random.random() < 0.6 else None
             if target is not None:
                 free.remove(target)
@@ -77,11 +71,7 @@ def _grow(random: np.random.Generator, pool: list[Any], index: Any) -> Any:
         same = [other for other in pool if other.size == x.size]
         return xp.reshape(x, same[int(random.integers(len(same)))].shape)
     if kind == 9 and x.ndim and x.shape[0] > 1:
-        return (
-            xp.concat([x[1:], x[:1]], 0)
-            if random.random() < 0.5
-            else x[:: int(random.choice([-1, 2]))]
-        )
+        return xp.concat([x[1:], x[:1]], 0) if random.random() < 0.5 else x[:: int(random.choice([-1, 2]))]
     if kind == 10 and x.ndim >= 2 and y.ndim == 2 and x.shape[-1] == y.shape[0]:
         return xp.matmul(x, y) * 0.1
     if kind == 11 and x.ndim >= 2 and x.shape[1] == pool[4].shape[1]:

@@ -19,9 +19,7 @@ def symbolic_input(array: np.ndarray) -> SymbolicArray:
     return xp.symbolic(Node("input", (), {}, array.shape, array.dtype))
 
 
-def make_graph(
-    function: Any, arrays: list[np.ndarray], targets: list[int | None] | None = None
-) -> Graph:
+def make_graph(function: Any, arrays: list[np.ndarray], targets: list[int | None] | None = None) -> Graph:
     """The graph of a function of symbolic arrays that returns a list of them."""
     inputs = [symbolic_input(array) for array in arrays]
     outputs = function(*inputs)

@@ -42,9 +42,7 @@ def padded(rng, rows, columns, padding, char):
 
 @pytest.mark.parametrize("char", "fd")
 @pytest.mark.parametrize(("transa", "transb"), [*itertools.product((False, True), repeat=2)])
-@pytest.mark.parametrize(
-    "sizes", [(1, 1, 1), (3, 5, 7), (64, 10, 64), (33, 70, 129), (128, 96, 200)]
-)
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (3, 5, 7), (64, 10, 64), (33, 70, 129), (128, 96, 200)])
 @pytest.mark.parametrize("padding", [0, 3])
 def test_gemm_matches_numpy(library, char, transa, transb, sizes, padding):
     m, n, k = sizes

@@ -50,6 +50,4 @@ def test_golden(name: str, update_golden: bool) -> None:
     if update_golden:
         GOLDEN.mkdir(exist_ok=True)
         path.write_text(text)
-    assert text == path.read_text(), (
-        f"if this is meant: pytest {Path(__file__).name} --update-golden"
-    )
+    assert text == path.read_text(), f"if this is meant: pytest {Path(__file__).name} --update-golden"

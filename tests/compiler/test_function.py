@@ -190,7 +190,9 @@ def test_python_that_needs_a_value_runs_eager_with_one_warning():
 
 
 def test_fullgraph_raises_and_names_the_line():
-    with pytest.raises(RuntimeError, match=r"Tensor.item\(\) needs a value.*test_function.py:\d+: .*x.sum\(\).item\(\)"):
+    with pytest.raises(
+        RuntimeError, match=r"Tensor.item\(\) needs a value.*test_function.py:\d+: .*x.sum\(\).item\(\)"
+    ):
         torch.compile(lambda x: x.sum().item(), fullgraph=True)(torch.ones(2))
 
 

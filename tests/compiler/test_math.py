@@ -36,9 +36,7 @@ def arguments() -> np.ndarray:
     every = random.integers(0, 2**32, 1 << 18, dtype=np.uint64).astype(np.uint32).view(np.float32)
     ranges = [np.linspace(-110, 110, 50001), np.linspace(-6, 6, 50001), np.linspace(1e-3, 3, 50001)]
     near_one = [np.linspace(0.9, 1.1, 50001), random.standard_normal(50000) * 1e-3]
-    return np.concatenate(
-        [every, *(np.float32(x) for x in (*ranges, *near_one)), np.float32(LIMITS)]
-    )
+    return np.concatenate([every, *(np.float32(x) for x in (*ranges, *near_one)), np.float32(LIMITS)])
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -58,9 +56,7 @@ def test_accuracy(name: str) -> None:
 
 def test_signed_zeros() -> None:
     x = np.array([0.0, -0.0], np.float32)
-    graph = make_graph(
-        lambda x: [getattr(xp, name)(x) for name in ("expm1", "tanh", "log1p", "erf", "sin")], [x]
-    )
+    graph = make_graph(lambda x: [getattr(xp, name)(x) for name in ("expm1", "tanh", "log1p", "erf", "sin")], [x])
     for result in run_program(build_program(graph, num_threads=1), graph, [x]):
         assert np.signbit(result).tolist() == [False, True]
 

@@ -18,9 +18,7 @@ def test_digits_step(method: str) -> None:
     program = build_program(graph, num_threads=1)
     want = interpret(graph, arrays)
     for expected, result in zip(want, run_program(program, graph, arrays), strict=True):
-        np.testing.assert_allclose(
-            result, expected, rtol=2e-5, atol=3e-4 if method == "adam" else 1e-6
-        )
+        np.testing.assert_allclose(result, expected, rtol=2e-5, atol=3e-4 if method == "adam" else 1e-6)
 
 
 def test_update_is_one_pass_per_parameter() -> None:
@@ -34,9 +32,7 @@ def test_update_is_one_pass_per_parameter() -> None:
 @pytest.mark.parametrize("sizes", [[784, 256, 10], [300, 33, 7]])
 def test_threads_do_not_change_bits(sizes: list[int]) -> None:
     graph, arrays = mlp_step(sizes, 256, "adam")
-    one, two = (
-        run_program(build_program(graph, num_threads=threads), graph, arrays) for threads in (1, 2)
-    )
+    one, two = (run_program(build_program(graph, num_threads=threads), graph, arrays) for threads in (1, 2))
     for a, b in zip(one, two, strict=True):
         assert a.tobytes() == b.tobytes()
 

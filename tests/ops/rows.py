@@ -32,7 +32,13 @@ row("div trunc", [S(A(2, 3), A(2, 3, low=1, high=3), rounding_mode="trunc")], op
 row("div floor", [S(A(2, 3), A(2, 3, low=1, high=3), rounding_mode="floor")], ops=("floor_divide",), in_place=True, domain=(-9, 9))  # fmt: skip
 row("floor_divide", BINARY, in_place=True, promotes="numbers", domain=(1, 9), differentiable=False)
 row("remainder", BINARY, in_place=True, promotes="numbers", domain=(1, 9))
-row("remainder signs", [S(A(4, 5), A(4, 5, low=-3, high=-1)), S(A(4, 5), -2)], ops=("remainder",), domain=(-9, 9), dtypes=SIGNED)
+row(
+    "remainder signs",
+    [S(A(4, 5), A(4, 5, low=-3, high=-1)), S(A(4, 5), -2)],
+    ops=("remainder",),
+    domain=(-9, 9),
+    dtypes=SIGNED,
+)
 row("fmod", BINARY, in_place=True, promotes="numbers", domain=(1, 9))
 row("fmod signs", [S(A(4, 5), A(4, 5, low=-3, high=-1)), S(A(4, 5), -2)], ops=("fmod",), domain=(-9, 9), dtypes=SIGNED)
 row("pow", BINARY, in_place=True, promotes="numbers", domain=(1, 3), tolerance=4)
@@ -89,7 +95,9 @@ row(_F + "elu", [*UNARY, S(A(2, 3), 0.7)], dtypes=FLOATS, method=False)
 row(_F + "silu", dtypes=FLOATS, method=False)
 row(_F + "softplus", [*UNARY, S(A(2, 3), 2, 3)], dtypes=FLOATS, method=False)
 row(_F + "gelu", dtypes=FLOATS, method=False)
-row(_F + "gelu tanh", [S(s.args[0], approximate="tanh") for s in UNARY], ops=("gelu_tanh",), dtypes=FLOATS, method=False)
+row(
+    _F + "gelu tanh", [S(s.args[0], approximate="tanh") for s in UNARY], ops=("gelu_tanh",), dtypes=FLOATS, method=False
+)
 
 # ---------------------------------------------------------------- reductions
 

@@ -58,7 +58,9 @@ def same_failure(theirs: Exception | None, mine: Exception | None, where: str) -
         return False
     assert mine is not None, f"{where}: no error, PyTorch: {type(theirs).__name__}: {theirs}"
     wanted = RuntimeError if built_in(theirs) is NotImplementedError else built_in(theirs)
-    assert isinstance(mine, wanted), f"{where}: {type(mine).__name__}: {mine}; PyTorch: {type(theirs).__name__}: {theirs}"
+    assert isinstance(mine, wanted), (
+        f"{where}: {type(mine).__name__}: {mine}; PyTorch: {type(theirs).__name__}: {theirs}"
+    )
     return True
 
 
@@ -211,7 +213,11 @@ def test_promotion(row: Row) -> None:
     numbers: tuple[Any, ...] = (2, 2.0, True) if row.promotes == "numbers" else ()
     cases: list[tuple[Any, Any]] = []
     for a, b in itertools.product(dtypes, dtypes):
-        cases += [(operand((2,), a), operand((2,), b)), (operand((2,), a), operand((), b)), (operand((), a), operand((), b))]
+        cases += [
+            (operand((2,), a), operand((2,), b)),
+            (operand((2,), a), operand((), b)),
+            (operand((), a), operand((), b)),
+        ]
     for a, number in itertools.product(dtypes, numbers):
         cases += [(operand((2,), a), number), (operand((), a), number)]
     for x, y in cases:
@@ -251,7 +257,9 @@ def test_compiled(row: Row) -> None:
         results = []
         for (sample, _), group in zip(samples, groups, strict=True):
             args, kwargs = filled(sample, group)
-            results.append([r for r in leaves(row.function(rushlight)(*args, **kwargs)) if isinstance(r, rushlight.Tensor)])
+            results.append(
+                [r for r in leaves(row.function(rushlight)(*args, **kwargs)) if isinstance(r, rushlight.Tensor)]
+            )
         return results
 
     def groups() -> list[list[rushlight.Tensor]]:
