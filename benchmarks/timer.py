@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-BLOCK = 0.05  # seconds of one block
-SETTLE = 0.005  # seconds between blocks, in which the last contestant's threads go to sleep
+BLOCK = 0.2  # seconds of one block
+SETTLE = 0.05  # seconds between blocks: OpenMP threads go on spinning for a while after their last work
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,11 @@ class Operand:
         """The distance between rows of the matrix."""
         return 1 if self.transposed else self.leading
 
+    @property
+    def column(self) -> int:
+        """The distance between columns of the matrix."""
+        return self.leading if self.transposed else 1
+
     def __repr__(self) -> str:
         return f"{self.buffer}{'.T' if self.transposed else ''}[+{self.offset} ld {self.leading}]"
 
@@ -52,9 +57,14 @@ class Product:
     c: Buffer
 
     @property
+    def is_wide(self) -> bool:
+        """Whether it is cut into columns. BLAS repacks the other operand for every piece: that should be the smaller."""
+        return not self.batch and self.n > self.m
+
+    @property
     def extent(self) -> int:
-        """How many pieces a range can cut it into: matrices of a batch, or rows."""
-        return math.prod(self.batch) if self.batch else self.m
+        """How many pieces a range can cut it into: matrices of a batch, rows or columns."""
+        return math.prod(self.batch) if self.batch else max(self.m, self.n)
 
     @property
     def num_flops(self) -> int:
@@ -105,11 +115,15 @@ def write_product(module: Module, product: Product, addresses: Addresses) -> str
     if product.batch:
         _write_batch(code, product, base, gemm)
     else:
-        rows = code.define("sub i64 %hi, %lo")
-        a_offset = code.define(f"mul i64 %lo, {product.a.row}")
-        a_offset = code.define(f"add i64 {a_offset}, {product.a.offset}")
-        c_offset = code.define(f"mul i64 %lo, {product.n}")
-        _call(code, product, gemm, base, (a_offset, str(product.b.offset), c_offset), rows)
+        size = code.define("sub i64 %hi, %lo")
+        cut, whole = (product.b, product.a) if product.is_wide else (product.a, product.b)
+        at = code.define(f"mul i64 %lo, {cut.column if product.is_wide else cut.row}")
+        at = code.define(f"add i64 {at}, {cut.offset}")
+        out = code.define(f"mul i64 %lo, {1 if product.is_wide else product.n}")
+        if product.is_wide:
+            _call(code, product, gemm, base, (str(whole.offset), at, out), str(product.m), size)
+        else:
+            _call(code, product, gemm, base, (at, str(whole.offset), out), size, str(product.n))
     head = f"define internal void @{product.name}({ARGUMENTS}) noinline {{"
     module.parts[product.name] = "\n".join([head, *code.lines, "  ret void", "}"])
     return f"@{product.name}"
@@ -131,14 +145,16 @@ def _write_batch(code: Code, product: Product, base: list[str], gemm: str) -> No
                 step = code.define(f"mul i64 {index}, {operand.strides[axis]}")
                 offsets[number] = code.define(f"add i64 {offsets[number]}, {step}")
     c_offset = code.define(f"mul i64 %i, {product.m * product.n}")
-    _call(code, product, gemm, base, (*offsets, c_offset), str(product.m))
+    _call(code, product, gemm, base, (*offsets, c_offset), str(product.m), str(product.n))
     code.do("%next = add i64 %i, 1")
     code.do("%done = icmp eq i64 %next, %hi")
     code.do("br i1 %done, label %end, label %loop")
     code.label("end")
 
 
-def _call(code: Code, product: Product, gemm: str, base: list[str], offsets: tuple[str, ...], rows: str) -> None:
+def _call(
+    code: Code, product: Product, gemm: str, base: list[str], offsets: tuple[str, ...], rows: str, columns: str
+) -> None:
     real = llvm_type(product.dtype)
     a, b, c = (
         code.define(f"getelementptr {real}, ptr {pointer}, i64 {offset}")
@@ -147,7 +163,7 @@ def _call(code: Code, product: Product, gemm: str, base: list[str], offsets: tup
     flags = [TRANSPOSE if x.transposed else NO_TRANSPOSE for x in (product.a, product.b)]
     one, zero = literal(1, product.dtype), literal(0, product.dtype)
     code.do(
-        f"call void {gemm}(i32 {ROW_MAJOR}, i32 {flags[0]}, i32 {flags[1]}, i64 {rows}, i64 {product.n}, "
+        f"call void {gemm}(i32 {ROW_MAJOR}, i32 {flags[0]}, i32 {flags[1]}, i64 {rows}, i64 {columns}, "
         f"i64 {product.k}, {real} {one}, ptr {a}, i64 {product.a.leading}, ptr {b}, i64 {product.b.leading}, "
         f"{real} {zero}, ptr {c}, i64 {product.n})"
     )

@@ -16,9 +16,10 @@ from rushlight.compiler.loops import COLUMN, Buffer, Nest, Root, Stage, Value
 from rushlight.compiler.products import Product
 
 SMALL_PROGRAM = 40.0  # microseconds: less is not worth waking a second thread
-NEST_CHUNK = 12.0
-PRODUCT_CHUNK = 60.0
-MIN_PRODUCT_ROWS = 64
+NEST_CHUNK = 50.0
+PRODUCT_CHUNK = 200.0  # BLAS packs an operand anew for every chunk
+MIN_PRODUCT_SIZE = 128  # rows or columns
+ALIGNMENT = 16  # of a product's chunks: the rows and columns that BLAS's kernels take at once
 MAX_CHUNKS = 32
 MAX_PARTIAL = 1 << 20  # elements
 
@@ -33,6 +34,8 @@ class Task:
 
     def bounds(self) -> list[tuple[int, int]]:
         edges = [self.extent * i // self.chunks for i in range(self.chunks + 1)]
+        if isinstance(self.work, Product) and not self.work.batch and self.chunks > 1:
+            edges[1:-1] = [edge - edge % ALIGNMENT for edge in edges[1:-1]]
         return list(itertools.pairwise(edges))
 
 
@@ -92,7 +95,7 @@ def num_chunks(work: Nest | Product) -> int:
     extent = extent_of(work)
     if isinstance(work, Product):
         wanted = int(microseconds(work) / PRODUCT_CHUNK)
-        most = extent if work.batch else extent // MIN_PRODUCT_ROWS
+        most = extent if work.batch else extent // MIN_PRODUCT_SIZE
         return _even(max(1, min(wanted, most, MAX_CHUNKS)))
     if any(root.op == "scatter" for root in work.roots) or (work.unrolled and not work.rows):
         return 1

@@ -30,7 +30,7 @@ METH_NOARGS = 0x0004
 # How long a worker looks for work before it sleeps, and how long a job runs before it wakes a
 # sleeping helper. Waking costs the waker 5 to 10 us and the woken 20 to 50 (benchmarks/workers.py):
 # helpers stay awake across the Python between two steps, and a short job leaves them asleep.
-SPIN_MICROSECONDS = 50.0
+SPIN_MICROSECONDS = 200.0  # the gap between two steps of a training loop in Python
 WAKE_AFTER_MICROSECONDS = 10.0
 
 
