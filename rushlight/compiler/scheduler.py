@@ -400,6 +400,7 @@ entry:
   %now = $CLOCK
   store atomic i64 %now, ptr %started_at monotonic, align 8
   store atomic i64 1, ptr %running_at monotonic, align 8
+  call void @keep_apart(ptr %pool)
   call void @advance(ptr %pool)
   br label %loop
 loop:
@@ -668,6 +669,27 @@ done:
   ret void
 }
 
+; The caller may have moved to a helper's core since it woke it: nothing but a core number to compare, as a rule.
+define internal void @keep_apart(ptr %pool) {
+entry:
+  %workers_at = getelementptr i8, ptr %pool, i64 $WORKERS
+  %workers = load i64, ptr %workers_at
+  br label %loop
+loop:
+  %worker = phi i64 [ 1, %entry ], [ %worker_next, %look ]
+  %more = icmp slt i64 %worker, %workers
+  br i1 %more, label %look, label %done
+look:
+  %offset = mul i64 %worker, $LINE
+  %slots = getelementptr i8, ptr %pool, i64 $SLOTS
+  %slot = getelementptr i8, ptr %slots, i64 %offset
+  call void @send_elsewhere(ptr %pool, ptr %slot)
+  %worker_next = add i64 %worker, 1
+  br label %loop
+done:
+  ret void
+}
+
 define internal void @lift_bars(ptr %pool) {
 entry:
   %workers_at = getelementptr i8, ptr %pool, i64 $WORKERS
@@ -701,6 +723,10 @@ done:
 }
 """)
 NO_PLACEMENT = """
+define internal void @keep_apart(ptr %pool) {
+  ret void
+}
+
 define internal void @send_elsewhere(ptr %pool, ptr %slot) {
   ret void
 }
