@@ -19,7 +19,7 @@ def _named(name: str) -> Any:
     return result
 
 
-_Aminmax = namedtuple("aminmax", ["min", "max"], module="torch.return_types")
+_Aminmax = namedtuple("aminmax", ["min", "max"], module="torch.return_types")  # type: ignore[name-match]
 _Max, _Min, _Sort, _Topk = _named("max"), _named("min"), _named("sort"), _named("topk")
 
 

@@ -230,7 +230,7 @@ def _accumulate(leaf: Tensor, grad: Any, create_graph: bool) -> None:
     if create_graph:
         leaf._grad = grad if before is None else before + grad
     elif before is None:
-        leaf._grad = wrap(_owned(grad, 3))
+        leaf._grad = wrap(_owned(grad))
     else:
         if define.recording:
             define.lift(before)
@@ -243,16 +243,16 @@ def _accumulate(leaf: Tensor, grad: Any, create_graph: bool) -> None:
             before._cell[0] += 1
 
 
-def _owned(grad: Any, references: int = 4) -> Any:
-    """An array that nothing else holds or shares memory with: `grad` itself if it is one.
+REFERENCES = 4  # to a gradient that nothing else holds: two variables of callers, `_owned`'s and getrefcount's
 
-    `references` counts those of the call: the caller's variables, this one's and getrefcount's.
-    """
+
+def _owned(grad: Any) -> Any:
+    """An array that nothing else holds or shares memory with: `grad` itself if it is one."""
     if type(grad) is SymbolicArray:
         return define.symbolic_arrays.copy(grad)
     if type(grad) is not ndarray:
         return np.asarray(grad)
-    if grad.base is None and sys.getrefcount(grad) <= references:
+    if grad.base is None and sys.getrefcount(grad) <= REFERENCES:
         return grad
     return grad.copy()
 

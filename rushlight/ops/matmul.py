@@ -20,24 +20,25 @@ def _as_matrices(xp: Any, grad: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
         a, shape = xp.reshape(a, (1, a.shape[0])), (*shape[:-1], 1, *shape[-1:]) if len(b.shape) > 1 else (1,)
     if len(b.shape) == 1:
         b, shape = xp.reshape(b, (b.shape[0], 1)), (*shape, 1)
-    return xp.reshape(grad, shape), a, b
+    return grad if tuple(grad.shape) == shape else xp.reshape(grad, shape), a, b
 
 
 def _left_gradient(xp: Any, grad: Any, a: Any, b: Any) -> Any:
     shape = a.shape
     grad, _, b = _as_matrices(xp, grad, a, b)
-    return xp.reshape(sum_to_shape(xp, g := xp.matmul(grad, adjoint(xp, b)), _batched(shape, g)), shape)
+    return _in_shape(xp, xp.matmul(grad, adjoint(xp, b)), shape if len(shape) > 1 else (1, shape[0]), shape)
 
 
 def _right_gradient(xp: Any, grad: Any, a: Any, b: Any) -> Any:
     shape = b.shape
     grad, a, _ = _as_matrices(xp, grad, a, b)
-    g = xp.matmul(adjoint(xp, a), grad)
-    return xp.reshape(sum_to_shape(xp, g, shape if len(shape) > 1 else (shape[0], 1)), shape)
+    return _in_shape(xp, xp.matmul(adjoint(xp, a), grad), shape if len(shape) > 1 else (shape[0], 1), shape)
 
 
-def _batched(shape: tuple[int, ...], g: Any) -> tuple[int, ...]:
-    return shape if len(shape) > 1 else (1, shape[0])
+def _in_shape(xp: Any, grad: Any, matrices: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+    """The gradient of matrices summed over the batch they were repeated for, in the operand's own shape."""
+    grad = sum_to_shape(xp, grad, matrices)
+    return grad if grad.shape == shape else xp.reshape(grad, shape)
 
 
 @op(waist="matmul", grad_name="Mm")
