@@ -102,6 +102,20 @@ def _transposed(self: Tensor) -> Tensor:
     return views.t(self) if self.ndim == 2 else views.permute(self, tuple(reversed(range(self.ndim))))
 
 
+def _adjoint(self: Tensor) -> Tensor:
+    """The conjugate transpose: of real numbers, `T`."""
+    if self.is_complex():
+        raise NotImplementedError("tensor.H of complex tensors is not built yet: it needs conj()")
+    return _transposed(self)
+
+
+def _matrix_adjoint(self: Tensor) -> Tensor:
+    """The conjugate transpose of the last two dimensions: of real numbers, `mT`."""
+    if self.is_complex():
+        raise NotImplementedError("tensor.mH of complex tensors is not built yet: it needs conj()")
+    return _matrix_transposed(self)
+
+
 def _matrix_transposed(self: Tensor) -> Tensor:
     """The last two dimensions swapped."""
     if self.ndim < 2:
@@ -110,7 +124,7 @@ def _matrix_transposed(self: Tensor) -> Tensor:
 
 
 Tensor.T, Tensor.mT = property(_transposed), property(_matrix_transposed)
-Tensor.H, Tensor.mH = property(_transposed), property(_matrix_transposed)
+Tensor.H, Tensor.mH = property(_adjoint), property(_matrix_adjoint)
 
 
 # ---------------------------------------------------------------- random numbers in place

@@ -63,6 +63,13 @@ def _require_float(name: str, input: Tensor, dtype: Any = None) -> Tensor:
     return input
 
 
+def _refuse_complex(name: str, input: Tensor) -> Tensor:
+    """Complex numbers need `real`, `imag` and `conj` here, which the waist does not have yet."""
+    if input._array.dtype.kind == "c":
+        raise NotImplementedError(f"{name}() of complex tensors is not built yet")
+    return input
+
+
 def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum of all elements, or along `dim`; integers are summed as int64.
 
@@ -103,7 +110,9 @@ def var(input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = F
         dim, unbiased = None, dim
     correction = int(unbiased) if correction is None else correction
     axis = axes_of(dim, input.ndim)
-    return ops.var(_require_float("var", input), axis=axis, correction=correction, keepdims=keepdim)
+    return ops.var(
+        _refuse_complex("var", _require_float("var", input)), axis=axis, correction=correction, keepdims=keepdim
+    )
 
 
 def std(input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None) -> Tensor:  # fmt: skip
@@ -236,7 +245,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) along `dim`, without overflow."""
     if input._array.dtype.kind in "iub":
         input = input.to(dtypes.get_default_dtype())
-    return ops.logsumexp(input, axis=axes_of(dim, input.ndim), keepdims=keepdim)
+    return ops.logsumexp(_refuse_complex("logsumexp", input), axis=axes_of(dim, input.ndim), keepdims=keepdim)
 
 
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
@@ -286,7 +295,7 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, dtyp
     axis = axes_of(dim, input.ndim)
     x = _require_float("norm", input, dtype)
     if p in (2, "fro", None):
-        return ops.norm2(x, axis=axis, keepdims=keepdim)
+        return ops.norm2(_refuse_complex("norm", x), axis=axis, keepdims=keepdim)
     if p == 1:
         return ops.sum(x.abs(), axis=axis, keepdims=keepdim)
     if p == float("inf"):

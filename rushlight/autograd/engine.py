@@ -125,6 +125,9 @@ class _Walk:
                 "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time "
                 "or if you need to access saved tensors after calling backward."
             )
+        for value in saved:
+            if value.__class__ is ndarray and value.dtype.kind == "c":  # its conjugate would be needed
+                raise NotImplementedError(f"derivatives of complex numbers are not built yet (in {node.name()})")
         cells = node.cells
         for i in range(0, len(cells), 2):
             if cells[i][0] != cells[i + 1]:
