@@ -201,7 +201,7 @@ def test_bad_parameters_raise_pytorchs_errors():
         yield lambda: library.optim.SGD([p]).add_param_group([p])
 
     for mine, theirs in itertools.zip_longest(cases(rushlight), cases(torch)):
-        with pytest.raises(Exception) as expected:  # noqa: PT011  (PyTorch says which)
+        with pytest.raises(Exception) as expected:
             theirs()
         with pytest.raises(expected.type) as caught:
             mine()
