@@ -27,6 +27,10 @@ def backward(
     Raises:
         RuntimeError: a tensor requires no gradient, or has several elements and no weight.
     """
+    if grad_tensors is None and inputs is None and hasattr(tensors, "_array"):  # as a rule
+        retain = create_graph if retain_graph is None else retain_graph
+        run_backward([tensors], [_weight(0, tensors, None)], retain, create_graph)
+        return
     roots = _sequence(tensors)
     if inputs is not None and len(_sequence(inputs)) == 0:
         raise RuntimeError("'inputs' argument to backward() cannot be empty.")

@@ -58,14 +58,14 @@ def _rows(xp: Any, x: Any) -> Any:
 @op(grad_name="Addmm")
 def linear(xp, x, weight, bias):
     """x weight^T + bias, for x of shape (..., in), weight (out, in), bias (out)."""
-    out = xp.matmul(x, xp.permute_dims(weight, (1, 0)))
+    out = xp.matmul(x, weight.T)
     out += bias  # in its own fresh memory
     return out
 
 
 linear.derivative(
     x=lambda xp, grad, weight: xp.matmul(grad, weight),
-    weight=lambda xp, grad, x: xp.matmul(adjoint(xp, _rows(xp, grad)), _rows(xp, x)),
+    weight=lambda xp, grad, x: xp.matmul(_rows(xp, grad).T, _rows(xp, x)),
     bias=lambda xp, grad: xp.sum(grad, axis=tuple(range(len(grad.shape) - 1))),
 )
 
@@ -73,10 +73,10 @@ linear.derivative(
 @op(grad_name="Mm")
 def linear_without_bias(xp, x, weight):
     """x weight^T."""
-    return xp.matmul(x, xp.permute_dims(weight, (1, 0)))
+    return xp.matmul(x, weight.T)
 
 
 linear_without_bias.derivative(
     x=lambda xp, grad, weight: xp.matmul(grad, weight),
-    weight=lambda xp, grad, x: xp.matmul(adjoint(xp, _rows(xp, grad)), _rows(xp, x)),
+    weight=lambda xp, grad, x: xp.matmul(_rows(xp, grad).T, _rows(xp, x)),
 )
