@@ -23,6 +23,7 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable
+from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
@@ -143,7 +144,7 @@ class _Formula:
 
     def __init__(self, function: Callable[..., Any], op: Op):
         self.function, self.op = Fused(function) if op.fuse else function, op
-        self.names = list(inspect.signature(function).parameters)[2:]
+        self.names = list(parameters_of(function)[0][2:])
         self.saved = [n for n in self.names if n == "out" or n in op.inputs or n == op.variadic]
 
     def bind(self, saved_names: list[str]) -> None:
@@ -168,6 +169,22 @@ class _Formula:
         if takes == 2:
             return self.function(xp, grad, saved[self.at])
         return self.function(xp, grad, *[get(node, saved) for get in self.getters])
+
+
+def parameters_of(function: Callable[..., Any]) -> tuple[tuple[str, ...], str | None, dict[str, Any]]:
+    """(names before any `*`, the name behind `*`, keyword-only names with their defaults).
+
+    What `inspect.signature` tells, in a fiftieth of its time: there are 500 formulas to read at import.
+    """
+    code = function.__code__
+    names, count, keywords = code.co_varnames, code.co_argcount, code.co_kwonlyargcount
+    variadic = names[count + keywords] if code.co_flags & inspect.CO_VARARGS else None
+    defaults = function.__kwdefaults__ or {}
+    return (
+        names[:count],
+        variadic,
+        {n: defaults.get(n, inspect.Parameter.empty) for n in names[count : count + keywords]},
+    )
 
 
 def _argument_getter(name: str, op: Op, saved_names: list[str]) -> Callable[[Node, tuple], Any]:
@@ -210,12 +227,8 @@ class Op:
         waist: str | None = None, grad_name: str | None = None, name: str | None = None, promote_from: int = 0,
         wide: bool = True, refuses: str = "", fuse: bool = False,
     ):  # fmt: skip
-        parameters = list(inspect.signature(forward).parameters.values())[1:]
-        kind = inspect.Parameter
         self.name, self.fuse = name or forward.__name__.rstrip("_"), fuse
-        self.inputs = [p.name for p in parameters if p.kind == kind.POSITIONAL_OR_KEYWORD]
-        self.variadic = next((p.name for p in parameters if p.kind == kind.VAR_POSITIONAL), None)
-        self.attributes = {p.name: p.default for p in parameters if p.kind == kind.KEYWORD_ONLY}
+        (_, *self.inputs), self.variadic, self.attributes = parameters_of(forward)
         self.elementwise, self.floats, self.view = elementwise or floats, floats, view
         self.promote_from = promote_from
         self.wide, self.refuses = wide and not view, refuses
@@ -227,15 +240,17 @@ class Op:
         self.plans: dict[tuple, Any] = {}
         grad_name = grad_name or "".join(part.capitalize() for part in self.name.split("_"))
         self.node_class = type(f"{grad_name}Backward0", (Node,), {"__slots__": (), "op": self})
-        self.half_node_class = type(
-            f"{grad_name}Backward0", (self.node_class,), {"__slots__": (), "op": _InFloat32(self)}
-        )
         self.direct = _direct_function(forward, self)
         self.forward = Fused(forward) if fuse else forward
         self.__doc__ = forward.__doc__
         self.call = self._caller()
         if waist:
             setattr(tensor_arrays, waist, self.call)
+
+    @cached_property
+    def half_node_class(self) -> type[Node]:
+        """The class of nodes whose derivatives are computed in float32."""
+        return type(self.node_class.__name__, (self.node_class,), {"__slots__": (), "op": _InFloat32(self)})
 
     def _caller(self) -> Callable[..., Any]:
         if self.elementwise and len(self.inputs) == 1 and not self.attributes:
@@ -435,18 +450,24 @@ def op(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     return Op(function, **options).call
 
 
+class _Probe:
+    """A namespace whose functions tell their name if they are called on `marks` and nothing else."""
+
+    def __init__(self, marks: tuple):
+        self._marks = marks
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args, **kwargs: name if args == self._marks and not kwargs else None
+
+
 def _direct_function(forward: Callable[..., Any], op: Op) -> Callable[..., Any] | None:
     """NumPy's function, if all that `forward` does is to call it on its inputs: the short path calls it itself."""
     if op.variadic or op.attributes:
         return None
     marks = tuple(object() for _ in op.inputs)
 
-    class Probe:
-        def __getattr__(self, name: str) -> Any:
-            return lambda *args, **kwargs: name if args == marks and not kwargs else None
-
     try:
-        name = forward(Probe(), *marks)
+        name = forward(_Probe(marks), *marks)
     except (AttributeError, TypeError, NameError):  # it does more than to pass its inputs on, or calls what comes later
         return None
     return getattr(numpy_arrays, name) if isinstance(name, str) else None
