@@ -27,7 +27,7 @@ from numpy import ndarray
 
 from rushlight.autograd.modes import modes
 from rushlight.compiler.graph import interpret
-from rushlight.compiler.trace import CannotRecord, Output, Recorder, Recording, recording
+from rushlight.compiler.trace import CannotRecord, Output, Recorder, Recording, map_leaves, recording
 from rushlight.ops import define
 from rushlight.tensor import Tensor, wrap
 
@@ -166,7 +166,7 @@ def _interpret_once(made: Recording, tensors: list[Tensor]) -> Any:
         tensor._node, tensor._needs_grad = None, tensor._needs_grad and tensor._node is None
     for owner, _, slot in made.grads:
         owner._grad = None if slot is None else wrap(fresh[slot])
-    return _map_outputs(made.result, fresh)
+    return _with_outputs(made.result, fresh)
 
 
 def _bump(tensor: Tensor) -> None:
@@ -174,16 +174,9 @@ def _bump(tensor: Tensor) -> None:
         tensor._cell[0] += 1
 
 
-def _map_outputs(result: Any, fresh: list[Any]) -> Any:
-    if type(result) is Output:
-        return result.external if result.slot is None else wrap(fresh[result.slot])
-    if isinstance(result, dict):
-        return type(result)({key: _map_outputs(item, fresh) for key, item in result.items()})
-    if isinstance(result, tuple) and hasattr(result, "_fields"):
-        return type(result)(*[_map_outputs(item, fresh) for item in result])
-    if isinstance(result, (list, tuple)):
-        return type(result)([_map_outputs(item, fresh) for item in result])
-    return result
+def _with_outputs(result: Any, fresh: Any) -> Any:
+    """A step's result, with the tensors that its `Output`s stand for."""
+    return map_leaves(result, Output, lambda o: o.external if o.slot is None else wrap(fresh[o.slot]))
 
 
 class BoundProgram:
@@ -197,7 +190,7 @@ class BoundProgram:
         self.arguments = [e for e in made.externals if e.argument is not None]
         self.fixed = [e for e in made.externals if e.argument is None]
         self.numbers, self.comparisons, self.modules = made.numbers, made.comparisons, made.modules
-        self.written, self.grads, self.grads_read = made.written, made.grads, made.grads_read
+        self.written, self.grads_read = made.written, made.grads_read
         self.number_values = np.array([number.value for number in made.numbers], np.float64)
         for i, number in enumerate(made.numbers):
             self.program.bind_input(number.slot, self.number_values[i : i + 1].reshape(()))
@@ -275,7 +268,7 @@ class BoundProgram:
             owner._grad = None
         if self.single is not None:
             return wrap(fresh[self.single.slot])  # type: ignore[index]
-        return _map_outputs(self.result, fresh)  # type: ignore[arg-type]
+        return _with_outputs(self.result, fresh)
 
     def _prepare_grad(self, grad: list[Any], tensors: list[Tensor]) -> None:
         """Memory for a gradient: that of the last run, unless somebody else has kept it."""

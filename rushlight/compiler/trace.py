@@ -230,7 +230,7 @@ class Recorder:
                 targets.append(None)
             return slots[id(node)]
 
-        returned = _map_tensors(result, lambda t: self._output(t, fresh))
+        returned = map_leaves(result, Tensor, lambda t: self._output(t, fresh))
         in_result = {id(t) for t in _tensors_in(result)}
         grads, owned = [], set()
         for tensor, before in self.grads_before.values():
@@ -342,16 +342,16 @@ def _tensors_in(value: Any) -> Iterator[Tensor]:
             yield from _tensors_in(item)
 
 
-def _map_tensors(value: Any, function: Any) -> Any:
-    """The same structure of lists, tuples and dicts, with `function` applied to every tensor."""
-    if isinstance(value, Tensor):
+def map_leaves(value: Any, kind: type, function: Any) -> Any:
+    """The same structure of lists, tuples and dicts, with `function` applied to everything of `kind` in it."""
+    if isinstance(value, kind):
         return function(value)
     if isinstance(value, dict):
-        return type(value)({key: _map_tensors(item, function) for key, item in value.items()})
+        return type(value)({key: map_leaves(item, kind, function) for key, item in value.items()})
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*[_map_tensors(item, function) for item in value])
+        return type(value)(*[map_leaves(item, kind, function) for item in value])
     if isinstance(value, (list, tuple)):
-        return type(value)([_map_tensors(item, function) for item in value])
+        return type(value)([map_leaves(item, kind, function) for item in value])
     return value
 
 
