@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes, random as random_numbers
-from rushlight.api import convert, elementwise, indexing, joining, linalg, query, reduce, sample, views
+from rushlight.api import convert, elementwise, forms, indexing, joining, linalg, query, reduce, sample, views
 from rushlight.arrays import numpy as numpy_arrays
 from rushlight.arrays.protocol import BINARY, UNARY
-from rushlight.ops import elementwise as ops
+from rushlight.ops import complex as complex_ops, elementwise as ops
 from rushlight.ops.create import as_tensor
 from rushlight.ops.define import creation_namespace, tensor_arrays
 from rushlight.ops.inplace import write
@@ -51,6 +51,9 @@ METHODS: dict[Any, tuple[str, ...]] = {
     linalg: ("addmm", "addmm_", "bmm", "dot", "ger", "matmul", "mm", "mv", "outer"),
 }  # fmt: skip
 
+# Functions that take `out=` (`api.forms.with_out`); methods of the same name do not, as in PyTorch.
+OUT: dict[Any, tuple[str, ...]] = {}
+
 
 def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """NumPy's function on tensors, as the operation of the same meaning: `np.sin(t)` is recorded like `t.sin()`."""
@@ -66,6 +69,9 @@ def _bind() -> None:
     for module, names in METHODS.items():
         for name in names:
             setattr(Tensor, name, getattr(module, name))
+    for module, names in OUT.items():
+        for name in names:
+            setattr(module, name, forms.with_out(getattr(module, name)))
     Tensor.where = lambda self, condition, other: elementwise.where(condition, self, other)
     for name, function in (elementwise.IN_PLACE | convert.DTYPE_METHODS).items():
         setattr(Tensor, name, function)
@@ -203,6 +209,9 @@ def _on_tensors() -> None:
     waist.permute_dims = lambda x, axes: permute(x, axes=axes)
     waist.broadcast_to = lambda x, shape: broadcast(x, shape=tuple(shape))
     waist.astype = lambda x, dtype, f=waist.astype: f(x, dtype=dtypes.as_numpy(dtype))
+    waist.conj = lambda x: complex_ops.conj(x) if x.is_complex() else x
+    waist.real = lambda x: complex_ops.real(x) if x.is_complex() else x
+    waist.imag = lambda x: complex_ops.imag(x) if x.is_complex() else waist.full(x.shape, 0, x.dtype)
     waist.take = lambda x, indices, axis: take(x, indices, axis=axis)
     waist.slice = _slice_on_tensors
     waist.concat = lambda arrays, axis=0: views.cat(list(arrays), axis)

@@ -13,13 +13,14 @@ HEAVY = {"cupy", "llvmlite", "matplotlib", "ml_dtypes", "safetensors", "scipy", 
 
 # Which part of the package (a folder, or a file beside it) may import which. A part not named here may import none.
 # "now" is at import time; "later" is inside a function, where the order of loading or a lazy load asks for it.
-BASE = {"devices", "dtypes", "layouts"}
+BASE = {"devices", "dtypes", "layouts", "return_types"}
 # A tensor has history, history is of operations, operations make tensors: these three need each other.
 CORE = BASE | {"arrays", "autograd", "ops", "random", "tensor"}
 NOW: dict[str, set[str]] = {
     "devices": set(),
     "dtypes": set(),
     "layouts": set(),
+    "return_types": set(),
     "random": {"devices", "dtypes"},
     "arrays": {"dtypes"},
     "tensor": BASE | {"arrays", "autograd", "ops"},

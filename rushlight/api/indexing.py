@@ -165,7 +165,7 @@ def put_(self: Tensor, spec: tuple, arrays: list[Any], value: Any, accumulate: b
     raw = tuple([x._array for x in operands])
     attrs = {"spec": spec, "accumulate": accumulate}
     recorded = modes.grad and (self._needs_grad or values._needs_grad)
-    node = ops.index_put.op.make_node(operands, raw, self._array, attrs) if recorded else None
+    node = ops.index_put.op.make_node(operands, raw, [self._array], attrs) if recorded else None
     xp = namespace_of(*raw)
     try:
         if xp is define.numpy_arrays and not accumulate:

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from typing import Any
 
 import numpy as np
 
-from rushlight import dtypes
+from rushlight import dtypes, return_types
 from rushlight.ops import create, define, index as index_ops, reduce as ops
 from rushlight.ops.define import cast
 from rushlight.ops.inplace import write
 from rushlight.tensor import Tensor, _checked_dim, wrap
-
-
-def _named(name: str) -> Any:
-    result = namedtuple(name, ["values", "indices"], module="torch.return_types")  # type: ignore[misc]
-    return result
-
-
-_Aminmax = namedtuple("aminmax", ["min", "max"], module="torch.return_types")  # type: ignore[name-match]
-_Max, _Min, _Sort, _Topk = _named("max"), _named("min"), _named("sort"), _named("topk")
 
 
 def axes_of(dim: Any, ndim: int) -> tuple[int, ...] | None:
@@ -141,7 +131,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     """(smallest, largest element), of all or along `dim`."""
     _require_elements("aminmax", input, None if dim is None else _checked_dim(dim, input.ndim))
     axes = () if dim is None else dim
-    return _Aminmax(amin(input, axes, keepdim), amax(input, axes, keepdim))
+    return return_types.aminmax(amin(input, axes, keepdim), amax(input, axes, keepdim))
 
 
 def _require_elements(name: str, input: Tensor, dim: int | None) -> None:
@@ -176,7 +166,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     if dim is None:
         _require_elements("max", input, None)
         return ops.amax(input)
-    return _extreme_along(input, dim, keepdim, ops.argmax, _Max)
+    return _extreme_along(input, dim, keepdim, ops.argmax, return_types.max)
 
 
 def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
@@ -186,7 +176,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     if dim is None:
         _require_elements("min", input, None)
         return ops.amin(input)
-    return _extreme_along(input, dim, keepdim, ops.argmin, _Min)
+    return _extreme_along(input, dim, keepdim, ops.argmin, return_types.min)
 
 
 def _axes_with_elements(name: str, input: Tensor, dim: Any) -> tuple[int, ...] | None:
@@ -321,8 +311,8 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     """(values in order, their indices) along `dim`."""
     indices = argsort(input, dim, descending)
     if not input.ndim:
-        return _Sort(input.clone(), indices)
-    return _Sort(index_ops.gather(input, indices, axis=_checked_dim(dim, input.ndim)), indices)
+        return return_types.sort(input.clone(), indices)
+    return return_types.sort(index_ops.gather(input, indices, axis=_checked_dim(dim, input.ndim)), indices)
 
 
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
@@ -331,4 +321,4 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     if not 0 <= k <= (input.shape[axis] if input.ndim else 1):
         raise RuntimeError("selected index k out of range")
     values, indices = sort(input, dim, descending=largest)
-    return _Topk(values.narrow(axis, 0, k), indices.narrow(axis, 0, k)) if input.ndim else _Topk(values, indices)
+    return return_types.topk(values.narrow(axis, 0, k), indices.narrow(axis, 0, k)) if input.ndim else return_types.topk(values, indices)

@@ -167,7 +167,30 @@ def cumulative_sum(x: ndarray, axis: int) -> ndarray:
 
 
 def astype(x: ndarray, dtype: np.dtype) -> ndarray:
-    return x.astype(dtype)
+    """A copy in another dtype; of complex numbers that become real, the real part."""
+    return (x.real if x.dtype.kind == "c" and np.dtype(dtype).kind not in "cb" else x).astype(dtype)
+
+
+def conj(x: ndarray) -> ndarray:
+    """The complex conjugate; real arrays are their own."""
+    return np.conjugate(x) if x.dtype.kind == "c" else x
+
+
+def real(x: ndarray) -> ndarray:
+    """The real part, a view; real arrays are their own."""
+    return x.real
+
+
+def imag(x: ndarray) -> ndarray:
+    """The imaginary part, a view; of real arrays zeros."""
+    return x.imag
+
+
+def complex(real: ndarray, imag: ndarray) -> ndarray:
+    """Complex numbers of two real arrays of one dtype."""
+    out = np.empty(np.broadcast_shapes(real.shape, imag.shape), np.result_type(real, np.complex64))
+    out.real, out.imag = real, imag
+    return out
 
 
 def full(shape: tuple[int, ...], value: Any, dtype: np.dtype) -> ndarray:
@@ -241,3 +264,20 @@ def assign(target: ndarray, value: Any) -> None:
 
 def draw(generator: Any, method: str, *args: Any) -> ndarray:
     return getattr(generator, method)(*args)
+
+
+# ---------------------------------------------------------------- numerical routines
+
+
+def _add_host_functions() -> None:
+    from importlib import import_module
+
+    from rushlight.arrays.protocol import HOST
+
+    for file, names in HOST.items():
+        module = import_module(f"rushlight.arrays.{file}")
+        for name in names:
+            globals()[name] = getattr(module, name)
+
+
+_add_host_functions()

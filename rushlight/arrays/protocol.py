@@ -22,11 +22,12 @@ BINARY = (
 REDUCTIONS = ("all", "any", "argmax", "argmin", "max", "min", "prod", "sum")
 
 OTHERS = (
-    "arange", "argsort", "astype", "broadcast_to", "concat", "cumulative_sum", "full", "matmul",
-    "permute_dims", "reshape", "sort", "take", "take_along_axis", "where",
+    "arange", "argsort", "astype", "broadcast_to", "concat", "conj", "cumulative_sum", "full", "imag", "matmul",
+    "permute_dims", "real", "reshape", "sort", "take", "take_along_axis", "where",
 )  # fmt: skip
 
 EXTENSIONS = {
+    "complex": "complex numbers of their parts; the standard has the way back only",
     "erf": "the normal distribution's integral has no closed form in the standard's functions",
     "fmod": "the remainder with the dividend's sign",
     "slice": "basic indexing by a tuple, a view where the kind of array has views",
@@ -37,5 +38,16 @@ EXTENSIONS = {
     "draw": "random numbers, by a generator and the name of one of its methods",
 }
 
+# What only a library of numerical routines computes: the compiler leaves these to NumPy. Each is a function on arrays
+# in the named file of this folder; the symbolic kind finds shapes by running it once (`symbolic._host`).
+HOST: dict[str, tuple[str, ...]] = {
+    "special": (),  # elementwise, most by SciPy
+    "lapack": (),
+    "fourier": (),
+    "windows": (),  # what slides over an array: convolution, pooling
+    "sorting": (),
+}
+HOST_NAMES = tuple(name for names in HOST.values() for name in names)
+
 ELEMENTWISE = (*UNARY, *BINARY, "erf", "fmod", "where")
-NAMES = (*UNARY, *BINARY, *REDUCTIONS, *OTHERS, *EXTENSIONS)
+NAMES = (*UNARY, *BINARY, *REDUCTIONS, *OTHERS, *EXTENSIONS)  # those with an entry in tests/arrays/test_waist.py

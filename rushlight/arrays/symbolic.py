@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from rushlight.arrays import numpy as numpy_arrays
-from rushlight.arrays.protocol import BINARY, UNARY
+from rushlight.arrays.protocol import BINARY, HOST_NAMES, UNARY
 
 _serial = itertools.count()
 
@@ -148,7 +148,8 @@ def _view(x: SymbolicArray, op: str, attrs: dict[str, Any], shape: tuple[int, ..
 
 def _apply(steps: tuple, node: Node) -> Node:
     for op, attrs, shape in steps:
-        node = Node(op, (node,), attrs, shape, node.dtype)
+        dtype = _real_dtype(node.dtype) if op in ("real", "imag") else node.dtype
+        node = Node(op, (node,), attrs, shape, dtype)
     return node
 
 
@@ -165,6 +166,10 @@ def _put_back(root: Node, steps: tuple, value: Node) -> Node:
         elif op == "permute_dims":
             axes = tuple(int(i) for i in np.argsort(attrs["axes"]))
             value = Node("permute_dims", (value,), {"axes": axes}, parent.shape, parent.dtype)
+        elif op == "real":
+            value = Node("complex", (value, _apply((("imag", {}, parent.shape),), parent)), {}, parent.shape, parent.dtype)
+        elif op == "imag":
+            value = Node("complex", (_apply((("real", {}, parent.shape),), parent), value), {}, parent.shape, parent.dtype)
         elif op == "slice":
             value = Node("slice_assign", (parent, value), attrs, parent.shape, parent.dtype)
         else:
@@ -210,7 +215,7 @@ def _loop_dtypes(op: str, *operands: Any) -> tuple[np.dtype, ...]:
 
 def _elementwise(op: str, *operands: Any) -> SymbolicArray:
     kinds = tuple(
-        type(x) if type(x) in (int, float, complex) else np.dtype(getattr(x, "dtype", bool)) for x in operands
+        type(x) if type(x) in (int, float, builtins.complex) else np.dtype(getattr(x, "dtype", bool)) for x in operands
     )
     *loop, result = _loop_dtypes(op, *kinds)
     nodes = tuple(cast(node_of(x, None if hasattr(x, "dtype") else d), d) for x, d in zip(operands, loop, strict=True))
@@ -258,6 +263,31 @@ def astype(x: Any, dtype: np.dtype) -> SymbolicArray:
     """A cast; to the same dtype it is a copy."""
     node = node_of(x)
     return symbolic(cast(node, np.dtype(dtype)))
+
+
+def _real_dtype(dtype: np.dtype) -> np.dtype:
+    return np.empty(0, dtype).real.dtype
+
+
+def conj(x: Any) -> SymbolicArray:
+    return symbolic(Node("conj", (x.node,), {}, x.shape, x.dtype)) if x.dtype.kind == "c" else x
+
+
+def real(x: SymbolicArray) -> SymbolicArray:
+    return _part(x, "real") if x.dtype.kind == "c" else x
+
+
+def imag(x: SymbolicArray) -> SymbolicArray:
+    return _part(x, "imag") if x.dtype.kind == "c" else full(x.shape, 0, x.dtype)
+
+
+def _part(x: SymbolicArray, op: str) -> SymbolicArray:
+    return SymbolicArray(x.storage, (*x.steps, (op, {}, x.shape)), x.shape, _real_dtype(x.dtype))
+
+
+def complex(real: Any, imag: Any) -> SymbolicArray:
+    nodes, shape = (node_of(real), node_of(imag)), np.broadcast_shapes(real.shape, imag.shape)
+    return symbolic(Node("complex", nodes, {}, shape, np.result_type(nodes[0].dtype, np.complex64)))
 
 
 def copy(x: SymbolicArray) -> SymbolicArray:
@@ -487,6 +517,46 @@ def sort(x: Any, axis: int, descending: bool = False, stable: bool = True) -> Sy
     node = node_of(x)
     attrs = {"axis": axis, "descending": descending, "stable": stable}
     return symbolic(Node("sort", (node,), attrs, node.shape, node.dtype))
+
+
+# ---------------------------------------------------------------- numerical routines
+
+
+def _host(name: str) -> Any:
+    """A function of `protocol.HOST`: a node for each result, computed by NumPy.
+
+    What shapes and dtypes come out is found by running the function once, on arrays of ones with a heavy diagonal
+    (so that a matrix has an inverse and a Cholesky factor).
+    """
+
+    def call(*arrays: Any, **attrs: Any) -> Any:
+        nodes = tuple([node_of(x) for x in arrays])
+        found = getattr(numpy_arrays, name)(*[_example(node) for node in nodes], **attrs)
+        if not isinstance(found, tuple):
+            found = np.asarray(found)
+            return symbolic(Node(name, nodes, attrs, found.shape, found.dtype))
+        return tuple(
+            [
+                symbolic(Node(name, nodes, {**attrs, "output": i}, np.shape(result), np.asarray(result).dtype))
+                for i, result in enumerate(found)
+            ]
+        )
+
+    return call
+
+
+def _example(node: Node) -> np.ndarray:
+    if node.op == "constant":
+        return node.attrs["value"]
+    value = np.ones(node.shape, node.dtype)
+    if node.dtype.kind in "fc" and len(node.shape) > 1:
+        diagonal = np.arange(builtins.min(node.shape[-2:]))
+        value[..., diagonal, diagonal] = 2 * builtins.max(node.shape[-2:]) + diagonal
+    return value
+
+
+for _name in HOST_NAMES:
+    globals()[_name] = _host(_name)
 
 
 class DataDependentError(RuntimeError):

@@ -125,17 +125,18 @@ class _Walk:
                 "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time "
                 "or if you need to access saved tensors after calling backward."
             )
-        for value in saved:
-            if value.__class__ is ndarray and value.dtype.kind == "c":  # its conjugate would be needed
-                raise NotImplementedError(f"derivatives of complex numbers are not built yet (in {node.name()})")
         cells = node.cells
         for i in range(0, len(cells), 2):
             if cells[i][0] != cells[i + 1]:
                 raise _modified(node, cells[i], cells[i + 1])
+        xp = tensor_arrays if self.create_graph else namespace_of(grad)
+        if len(node.op.outputs) > 1:
+            parts = grad if isinstance(grad, dict) else {0: grad}
+            grad = tuple([parts.get(i) for i in range(len(node.op.outputs))])
+            xp = tensor_arrays if self.create_graph else namespace_of(*parts.values())
         if self.create_graph:
-            grads = node.op.differentiate(node, _as_tensors(node, saved), tensor_arrays, grad)
-        else:
-            grads = node.op.differentiate(node, saved, namespace_of(grad), grad)
+            saved = _as_tensors(node, saved)
+        grads = node.op.differentiate(node, saved, xp, grad)
         if not self.retain_graph:
             node.saved, node.cells = None if saved or node.op.saved_names else saved, ()
         if node.node_hooks is not None:
@@ -272,8 +273,9 @@ def _as_tensors(node: Node, saved: tuple) -> tuple:
             tensors.append(tuple(_with_history(array, None) for array in value))
         elif type(value) not in (ndarray, SymbolicArray):
             tensors.append(value)
-        elif name == "out":
-            tensors.append(_with_history(value, node))
+        elif name in operation.outputs:
+            number = operation.outputs.index(name)
+            tensors.append(_with_history(value, (node, number) if number else node))
         else:
             edge = node.edges[operation.inputs.index(name)]
             tensors.append(edge if isinstance(edge, Tensor) and edge._array is value else _with_history(value, edge))
@@ -289,7 +291,7 @@ def _with_history(array: Any, edge: Any) -> Tensor:
 
 
 def _run_node_hooks(node: Node, grads: list[Any], grad: Any) -> list[Any]:
-    outputs = tuple(grad.values()) if isinstance(grad, dict) else (grad,)
+    outputs = grad if isinstance(grad, tuple) else tuple(grad.values()) if isinstance(grad, dict) else (grad,)
 
     def as_tensor(g: Any) -> Any:
         return g if g is None or isinstance(g, Tensor) else wrap(_as_array(g))
@@ -297,7 +299,7 @@ def _run_node_hooks(node: Node, grads: list[Any], grad: Any) -> list[Any]:
     for hook in list((node.node_hooks or {}).values()):
         replaced = hook(tuple(as_tensor(g) for g in grads), tuple(as_tensor(g) for g in outputs))
         if replaced is not None:
-            raw = isinstance(grad, Tensor)
+            raw = any(isinstance(g, Tensor) for g in outputs)
             grads = [g if raw or g is None else g._array for g in replaced]
     return grads
 

@@ -56,7 +56,10 @@ def evaluate(node: Node, *arrays: np.ndarray) -> np.ndarray:
     special = SPECIAL.get(node.op)
     if special:
         return special(node.attrs, *arrays)
-    return np.asarray(getattr(numpy_arrays, node.op)(*arrays, **node.attrs))
+    attrs = dict(node.attrs)
+    output = attrs.pop("output", None)  # of a function with several results
+    result = getattr(numpy_arrays, node.op)(*arrays, **attrs)
+    return np.asarray(result if output is None else result[output])
 
 
 def interpret(graph: Graph, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -13,6 +13,13 @@ The parameters after `xp` are array inputs; keyword-only parameters are attribut
 differentiated. A formula's parameters after `xp, grad` name what it needs: an input, `out`, an attribute,
 `<input>_shape` or `<input>_dtype`. They are read once, here, and are all that is kept for backward.
 
+Complex numbers: the gradient of a real loss is its derivative by the conjugate, as in PyTorch. Formulas are written as for
+real numbers; for a holomorphic operation `conj(formula(conj(grad)))` is then the complex rule, and is what happens. An
+operation that is not (abs, real, a norm) says `wirtinger=True`, and its formulas state the complex rule themselves.
+
+An operation with several results names them: `@op(outputs=("values", "vectors"))`. Its formulas get a tuple of gradients,
+None for a result that has none, and may ask for results by these names.
+
 `@op` returns the function users call. On plain NumPy arrays it takes a short path, a closure built for the
 operation's number of inputs; everything else (Python numbers, mixed dtypes, symbolic arrays) goes through
 `Op.general`. In-place forms, views and version checks are at the end of this file.
@@ -145,7 +152,7 @@ class _Formula:
     def __init__(self, function: Callable[..., Any], op: Op):
         self.function, self.op = Fused(function) if op.fuse else function, op
         self.names = list(parameters_of(function)[0][2:])
-        self.saved = [n for n in self.names if n == "out" or n in op.inputs or n == op.variadic]
+        self.saved = [n for n in self.names if n in op.outputs or n in op.inputs or n == op.variadic]
 
     def bind(self, saved_names: list[str]) -> None:
         """Fixes where the arguments are, once all formulas of the operation are known."""
@@ -219,24 +226,28 @@ class Op:
         wide: half precision is computed in float32 and rounded once, as PyTorch does; not so for what only moves values.
         refuses: dtypes that PyTorch has no such operation for: "b" for a boolean result, "B" for any boolean operand.
         fuse: a composition worth compiling into one pass, forward and derivatives (`ops.fused`).
+        wirtinger: not holomorphic: its formulas are right for complex numbers as they stand.
+        outputs: the names of the results, where `forward` returns a tuple of several.
         grad_name: the name of its nodes, as PyTorch's: "Mul" gives "MulBackward0".
     """
 
     def __init__(
         self, forward: Callable[..., Any], elementwise: bool = False, floats: bool = False, view: bool = False,
         waist: str | None = None, grad_name: str | None = None, name: str | None = None, promote_from: int = 0,
-        wide: bool = True, refuses: str = "", fuse: bool = False,
+        wide: bool = True, refuses: str = "", fuse: bool = False, wirtinger: bool = False,
+        outputs: tuple[str, ...] = ("out",),
     ):  # fmt: skip
         self.name, self.fuse = name or forward.__name__.rstrip("_"), fuse
         (_, *self.inputs), self.variadic, self.attributes = parameters_of(forward)
         self.elementwise, self.floats, self.view = elementwise or floats, floats, view
         self.promote_from = promote_from
-        self.wide, self.refuses = wide and not view, refuses
-        not_floats = "?bBhHiIlLqQpPFD" if self.floats else "?" if refuses else ""
-        self.slow = not_floats + (HALF if self.wide else "")  # NumPy's characters of dtypes that take the long path
+        self.wide, self.refuses, self.wirtinger, self.outputs = wide and not view, refuses, wirtinger, outputs
+        not_floats = "?bBhHiIlLqQpP" if self.floats else "?" if refuses else ""
+        self.slow = not_floats + (HALF + "FD" if self.wide else "")  # NumPy's characters of dtypes for the long path
         self.formulas: list[_Formula | None] = [None] * len(self.inputs)
         self.differentiable, self.saved_names, self.saves_shapes = False, [], False
-        self.saves_out, self.joint = False, None
+        self.joint: _Formula | None = None
+        self.saved_outputs: tuple[int, ...] = ()
         self.plans: dict[tuple, Any] = {}
         grad_name = grad_name or "".join(part.capitalize() for part in self.name.split("_"))
         self.node_class = type(f"{grad_name}Backward0", (Node,), {"__slots__": (), "op": self})
@@ -251,6 +262,19 @@ class Op:
     def half_node_class(self) -> type[Node]:
         """The class of nodes whose derivatives are computed in float32."""
         return type(self.node_class.__name__, (self.node_class,), {"__slots__": (), "op": _InFloat32(self)})
+
+    @cached_property
+    def complex_node_class(self) -> type[Node]:
+        """The class of nodes of a holomorphic operation on complex numbers."""
+        return type(self.node_class.__name__, (self.node_class,), {"__slots__": (), "op": _Conjugated(self)})
+
+    def fit_node_class(self, node: Node, arrays: Any) -> None:
+        """Gives a node the class for the dtypes of its operands."""
+        if self.wide:
+            if _half_among(arrays) is not None:
+                node.__class__ = self.half_node_class
+            elif not self.wirtinger and any([a.__class__ not in NUMBERS and a.dtype.kind == "c" for a in arrays]):
+                node.__class__ = self.complex_node_class
 
     def _caller(self) -> Callable[..., Any]:
         if self.elementwise and len(self.inputs) == 1 and not self.attributes:
@@ -281,22 +305,22 @@ class Op:
 
     def _plan(self, formulas: list[_Formula]) -> None:
         """Decides, from what the formulas ask for, what a node keeps."""
-        order = [*self.inputs, "out", self.variadic]
+        order = [*self.inputs, *self.outputs, self.variadic]
         self.saved_names = sorted({name for formula in formulas for name in formula.saved}, key=order.index)
         for formula in formulas:
             formula.bind(self.saved_names)
         self.differentiable = True
         self.saves_shapes = self.elementwise and len(self.inputs) > 1 or any(f.saves_shapes for f in formulas)
-        self.saves_out = "out" in self.saved_names
+        self.saved_outputs = tuple([i for i, name in enumerate(self.outputs) if name in self.saved_names])
         self.plans.clear()
 
-    def plan_for(self, needed: tuple[bool, ...]) -> tuple[Callable[[tuple], tuple], list[int], bool]:
-        """What to keep when these inputs need gradients: (picks it from inputs, out and rest; inputs kept; is out kept)."""
+    def plan_for(self, needed: tuple[bool, ...]) -> tuple[Callable[[tuple], tuple], list[int], list[int]]:
+        """What to keep when these inputs need gradients: (picks it from inputs, outputs and rest; inputs; outputs kept)."""
         formulas = (
             [self.joint] if self.joint else [f for f, need in zip(self.formulas, needed, strict=True) if f and need]
         )
         names = {name for formula in formulas for name in formula.saved}
-        order = [*self.inputs, "out", self.variadic]
+        order = [*self.inputs, *self.outputs, self.variadic]
         at = [order.index(name) if name in names else -1 for name in self.saved_names]  # -1: None stands there
         pick = (
             (lambda values: ())
@@ -305,30 +329,34 @@ class Op:
             if len(at) > 1
             else (lambda values, i=at[0]: (values[i],))
         )
-        plan = pick, [i for i in at if 0 <= i < len(self.inputs)], "out" in names
+        kept = [i for i in at if 0 <= i < len(self.inputs)]
+        plan = pick, kept, [i for i in self.saved_outputs if self.outputs[i] in names]
         self.plans[needed] = plan
         return plan
 
     # ------------------------------------------------------------ recording and differentiating
 
-    def record(self, result: Tensor, inputs: tuple, arrays: tuple, attrs: dict[str, Any] | None) -> Node:
-        """Makes the node of a result and attaches it."""
-        node = self.make_node(inputs, arrays, result._array, attrs)
-        if self.saves_out:
-            self.watch_out(node, result)
-        result._node = node
-        result._needs_grad = True
-        return node
+    def record(self, results: Any, inputs: tuple, arrays: Any, attrs: dict[str, Any] | None) -> None:
+        """Makes the node of the results (a Tensor or a tuple of them) and attaches it."""
+        if results.__class__ is not tuple:
+            results = (results,)
+        node = self.make_node(inputs, arrays, [result._array for result in results], attrs)
+        if self.saved_outputs:
+            self.watch_outputs(node, results)
+        self.fit_node_class(node, arrays)
+        for i, result in enumerate(results):
+            if i == 0 or result._array.dtype.kind not in "biu":
+                result._node, result._output, result._needs_grad = node, i, True
 
-    def watch_out(self, node: Node, result: Tensor) -> None:
-        """Notes the version of a result that its own node keeps."""
-        if self.plans[tuple([edge is not None for edge in node.edges])][2]:
-            cell = result._cell
+    def watch_outputs(self, node: Node, results: Any) -> None:
+        """Notes the versions of the results that their own node keeps."""
+        for i in self.plans[tuple([edge is not None for edge in node.edges])][2]:
+            cell = results[i]._cell
             if cell is None:
-                cell = result._cell = [0, None]
+                cell = results[i]._cell = [0, None]
             node.cells += (cell, cell[0])
 
-    def make_node(self, inputs: tuple, arrays: tuple, out: Any, attrs: dict[str, Any] | None) -> Node:
+    def make_node(self, inputs: tuple, arrays: Any, outs: list[Any], attrs: dict[str, Any] | None) -> Node:
         node = _new(self.node_class)
         node.serial = next_serial()
         node.hooks = node.node_hooks = None
@@ -340,9 +368,9 @@ class Op:
         pick, kept, _ = self.plans.get(needed) or self.plan_for(needed)
         if self.variadic:
             fixed = len(self.inputs)
-            node.saved = pick((*arrays[:fixed], out, tuple(arrays[fixed:]), None))
+            node.saved = pick((*arrays[:fixed], *outs, tuple(arrays[fixed:]), None))
         else:
-            node.saved = pick((*arrays, out, None))
+            node.saved = pick((*arrays, *outs, None))
         cells: tuple = ()
         for i in kept:
             if inputs[i].__class__ not in NUMBERS:
@@ -356,7 +384,7 @@ class Op:
         return node
 
     def differentiate(self, node: Node, saved: tuple, xp: Any, grad: Any) -> list[Any]:
-        """The gradients of a node's inputs; None where none is needed."""
+        """The gradients of a node's inputs, from that of its result (or a tuple, of several); None where none is needed."""
         if self.joint:
             return self.joint.call(node, saved, xp, grad)
         grads, shapes = [], node.shapes if self.elementwise else None
@@ -372,7 +400,7 @@ class Op:
                 result = formula.function(xp, grad)
             else:
                 result = formula.call(node, saved, xp, grad)
-            if shapes is not None and result.shape != shapes[i][0]:
+            if shapes is not None and result is not None and result.shape != shapes[i][0]:
                 result = sum_to_shape(xp, result, shapes[i][0])
             grads.append(result)
         return grads
@@ -393,13 +421,11 @@ class Op:
         arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
         xp = namespace_of(*arrays)
         out = self.run(xp, arrays, attrs)
-        result = wrap(out if out.__class__ is ndarray or out.__class__ is SymbolicArray else np.asarray(out))
+        result = _wrapped(out) if out.__class__ is not tuple else tuple([_wrapped(part) for part in out])
         if self.view:
             note_view(result, tensors[0], self, attrs)
         if self.differentiable and modes.grad and _any_needs_grad(tensors):
-            node = self.record(result, tensors, arrays, attrs)
-            if self.wide and _half_among(arrays) is not None:
-                node.__class__ = self.half_node_class
+            self.record(result, tensors, arrays, attrs)
         return result
 
     def run(self, xp: Any, arrays: tuple, attrs: dict[str, Any] | None) -> Any:
@@ -410,6 +436,8 @@ class Op:
                 arrays = tuple([_widened(xp, a) for a in arrays])
             out = self.forward(xp, *arrays, **attrs) if attrs else self.forward(xp, *arrays)
             if half is not None:
+                if out.__class__ is tuple:
+                    return tuple([_narrowed(xp, part, half) for part in out])
                 out = _narrowed(xp, out, half)
             return out
         except (ValueError, TypeError) as error:
@@ -443,6 +471,10 @@ class Op:
         return RuntimeError(f"{self.name}: {error} (shapes {', '.join(str(list(s)) for s in shapes)})")
 
 
+def _wrapped(out: Any) -> Tensor:
+    return wrap(out if out.__class__ is ndarray or out.__class__ is SymbolicArray else np.asarray(out))
+
+
 def op(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Defines an operation; see the top of this file and `Op`."""
     if function is None:
@@ -473,7 +505,7 @@ def _direct_function(forward: Callable[..., Any], op: Op) -> Callable[..., Any] 
     return getattr(numpy_arrays, name) if isinstance(name, str) else None
 
 
-# ---------------------------------------------------------------- half precision
+# ---------------------------------------------------------------- half precision and complex numbers
 
 HALF = "eE"  # NumPy's characters of float16 and bfloat16
 _FLOAT32 = np.dtype(np.float32)
@@ -491,10 +523,31 @@ class _InFloat32:
     def differentiate(self, node: Node, saved: tuple, xp: Any, grad: Any) -> list[Any]:
         if xp is tensor_arrays:
             return self._op.differentiate(node, saved, xp, grad)
-        half = grad.dtype
+        half = next(g.dtype for g in (grad if type(grad) is tuple else (grad,)) if g is not None)
         saved = tuple([tuple([_widened(xp, a) for a in v]) if type(v) is tuple else _widened(xp, v) for v in saved])
-        grads = self._op.differentiate(node, saved, xp, _widened(xp, grad))
+        grads = self._op.differentiate(node, saved, xp, _of_each(grad, lambda g: _widened(xp, g)))
         return [g if g is None else _narrowed(xp, g, half) for g in grads]
+
+
+class _Conjugated:
+    """Stands for a holomorphic operation on the nodes of its complex results: see the top of this file."""
+
+    def __init__(self, op: Op):
+        self._op = op
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._op, name)
+
+    def differentiate(self, node: Node, saved: tuple, xp: Any, grad: Any) -> list[Any]:
+        grads = self._op.differentiate(node, saved, xp, _of_each(grad, xp.conj))
+        return [g if g is None else xp.conj(g) for g in grads]
+
+
+def _of_each(grad: Any, function: Callable[[Any], Any]) -> Any:
+    """The function of a gradient, or of each in the tuple of an operation with several results."""
+    if type(grad) is tuple:
+        return tuple([g if g is None else function(g) for g in grad])
+    return function(grad)
 
 
 def _half_among(arrays: Any) -> np.dtype | None:
@@ -661,11 +714,11 @@ def _binary_recorder(op: Op) -> Callable[..., None]:
 
 def _nary(op: Op) -> Any:
     elementwise, forward, general, record, view = op.elementwise, op.forward, op.general, op.record, op.view
-    slow = op.slow
+    slow, several = op.slow, len(op.outputs) > 1
     record_one = _unary_recorder(op) if len(op.inputs) == 1 and not op.variadic else None
 
     def call(*inputs: Any, **attrs: Any) -> Any:
-        if recording or (elementwise and len(inputs) > 1):
+        if recording or several or (elementwise and len(inputs) > 1):
             return _or_type_error(general(inputs, attrs), op, inputs)
         needs_grad, arrays = False, []
         for x in inputs:

@@ -75,8 +75,8 @@ def apply_in_place(operation: Op, name: str, x: Tensor, others: tuple, attrs: di
     out = _write(operation, xp, target, arrays, attrs)
     note_write(x, name)
     if node is not None:
-        if operation.saves_out:
-            operation.watch_out(node, x)
+        if operation.saved_outputs:
+            operation.watch_outputs(node, (x,))
         rewrite(x, _cast_back(node, out, x), view_scatter_node)
     return x
 
@@ -90,9 +90,8 @@ def _node_of_write(operation: Op, xp: Any, operands: tuple, arrays: tuple, attrs
         before = define.wrap(xp.astype(target, target.dtype))
         before._node, before._output, before._needs_grad = x.grad_fn, x._output, x._needs_grad
         operands, arrays = (before, *operands[1:]), (before._array, *arrays[1:])
-    node = operation.make_node(operands, arrays, target, attrs)
-    if operation.wide and define._half_among(arrays) is not None:
-        node.__class__ = operation.half_node_class
+    node = operation.make_node(operands, arrays, [target], attrs)
+    operation.fit_node_class(node, arrays)
     return node
 
 
@@ -238,7 +237,7 @@ def write(x: Tensor, source: Any, name: str = "copy_") -> Tensor:
     node = None
     if modes.grad and (x._needs_grad or is_tensor and source._needs_grad):
         given = source if is_tensor else define.wrap(np.asarray(source, target.dtype))
-        node = copied.op.make_node((x, given), (target, given._array), target, {})
+        node = copied.op.make_node((x, given), (target, given._array), [target], {})
     values = source._array if is_tensor else source.symbol if isinstance(source, HostNumber) else source
     try:
         namespace_of(target, values).assign(target, values)

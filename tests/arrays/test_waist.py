@@ -19,6 +19,7 @@ F = RNG.uniform(0.1, 0.9, (3, 4)).astype(np.float32)
 G = RNG.uniform(1.1, 2.0, (4,)).astype(np.float32)
 N = RNG.integers(1, 5, (3, 4))
 B = RNG.integers(0, 2, (3, 4)).astype(bool)
+C = (F + 1j * RNG.uniform(-1, 1, (3, 4))).astype(np.complex64)
 FLOAT32, INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
 # name: calls, each a function of (namespace, arrays) and the arrays
@@ -40,6 +41,10 @@ CALLS: dict[str, list[tuple[Any, tuple]]] = {
     "cumulative_sum": [(lambda xp, x: xp.cumulative_sum(x, axis=1), (F,)), (lambda xp, x: xp.cumulative_sum(x, axis=0), (N,))],
     "permute_dims": [(lambda xp, x: xp.permute_dims(x, (1, 0)), (F,))],
     "reshape": [(lambda xp, x: xp.reshape(x, (2, 6)), (F,)), (lambda xp, x: xp.reshape(x, (-1,)), (N,))],
+    "conj": [(lambda xp, x: xp.conj(x), (C,)), (lambda xp, x: xp.conj(x), (F,))],
+    "real": [(lambda xp, x: xp.real(x), (C,)), (lambda xp, x: xp.real(x), (F,))],
+    "imag": [(lambda xp, x: xp.imag(x), (C,)), (lambda xp, x: xp.imag(x), (F,))],
+    "complex": [(lambda xp, x, y: xp.complex(x, y), (F, G))],
     "take": [(lambda xp, x, i: xp.take(x, i, axis=1), (F, np.array([0, 3, 3])))],
     "take_along_axis": [(lambda xp, x, i: xp.take_along_axis(x, i, axis=1), (F, np.array([[0], [1], [3]])))],
     "slice": [

@@ -1,25 +1,10 @@
-"""The table of operations: one row each. `table.py` says what the columns are."""
+"""The table of operations: one row each, by family in the `rows*.py` here. `table.py` says what the columns are."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from table import EVERY, FLOATS, INTEGERS, A, Row, S, indices
-
-UNARY = [
-    S(A(2, 3)), S(A()), S(A(0, 3)), S(A(3, 2, layout="transposed")), S(A(2, 3, layout="strided")), S(A(2, 1, 3)),
-]  # fmt: skip
-BINARY = [
-    S(A(2, 3), A(2, 3)), S(A(2, 3), A(3)), S(A(2, 1), A(1, 3)), S(A(2, 3), A()), S(A(), A()), S(A(0, 3), A(3)),
-    S(A(3, 2, layout="transposed"), A(3, 2)), S(A(2, 3, layout="strided"), A(2, 1)),
-]  # fmt: skip
-SIGNED = (*FLOATS, "int64", "int32", "int8")
-ROWS: list[Row] = []
-
-
-def row(name: str, samples: list = UNARY, **options: Any) -> None:
-    ROWS.append(Row(name, samples, **options))
-
+from table import BINARY, EVERY, FLOATS, INTEGERS, SIGNED, UNARY, A, S, indices, row
 
 # ---------------------------------------------------------------- elementwise: two operands
 
@@ -274,7 +259,3 @@ row(_F + "cross_entropy", [
 ], ops=("cross_entropy_mean", "log_softmax"), dtypes=FLOATS, method=False)  # fmt: skip
 row(_F + "kl_div", [S(A(4, 3), A(4, 3, low=0.1, high=1), reduction="batchmean")], ops=(), dtypes=FLOATS, method=False)
 row(_F + "layer_norm", [S(A(4, 3), (3,), A(3), A(3)), S(A(2, 3, 4), (3, 4)), S(A(2, 3, 4), (4,), A(4))], dtypes=FLOATS, method=False)  # fmt: skip
-
-NAMES = [r.name for r in ROWS]
-assert len(set(NAMES)) == len(NAMES), "two rows have the same name"
-assert EVERY

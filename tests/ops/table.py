@@ -1,6 +1,6 @@
 """What a row of the table of operations is: how to call an operation, on what, and which tests apply.
 
-`rows.py` is the table, `test_ops.py` the tests that every row yields.
+The `rows*.py` are the table, `test_ops.py` the tests that every row yields.
 """
 
 from __future__ import annotations
@@ -219,3 +219,18 @@ def assert_same(expected: Any, got: Any, where: str, factor: float = 1.0) -> Non
         assert tuple(e.shape) == tuple(g.shape), f"{where}: shape {list(g.shape)}, not {list(e.shape)}"
         limit = factor * TOLERANCES.get(str(e.dtype).rpartition(".")[2], 0)
         np.testing.assert_allclose(numpy_of(g), numpy_of(e), limit, limit, err_msg=where)
+
+
+UNARY = [
+    S(A(2, 3)), S(A()), S(A(0, 3)), S(A(3, 2, layout="transposed")), S(A(2, 3, layout="strided")), S(A(2, 1, 3)),
+]  # fmt: skip
+BINARY = [
+    S(A(2, 3), A(2, 3)), S(A(2, 3), A(3)), S(A(2, 1), A(1, 3)), S(A(2, 3), A()), S(A(), A()), S(A(0, 3), A(3)),
+    S(A(3, 2, layout="transposed"), A(3, 2)), S(A(2, 3, layout="strided"), A(2, 1)),
+]  # fmt: skip
+SIGNED = (*FLOATS, "int64", "int32", "int8")
+ROWS: list[Row] = []
+
+
+def row(name: str, samples: list = UNARY, **options: Any) -> None:
+    ROWS.append(Row(name, samples, **options))

@@ -18,8 +18,8 @@ import rushlight.ops
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from rows import ROWS
 from table import (
+    ROWS,
     Row,
     Sample,
     assert_same,
@@ -29,6 +29,12 @@ from table import (
     to_rushlight,
     to_torch,
 )  # fmt: skip
+
+for _rows in sorted(Path(__file__).parent.glob("rows*.py")):
+    importlib.import_module(_rows.stem)
+
+_NAMES = [r.name for r in ROWS]
+assert len(set(_NAMES)) == len(_NAMES), "two rows of one name"
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -1,0 +1,6 @@
+"""What slides over an array: convolution, pooling and sampling on NumPy arrays.
+
+Part of the waist: names here are listed in `protocol.HOST`.
+"""
+
+from __future__ import annotations
