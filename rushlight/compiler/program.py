@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rushlight.arrays.symbolic import Node
-from rushlight.compiler import blas, workers
+from rushlight.compiler import blas, calls, workers
 from rushlight.compiler.binding import LAYOUT_HOLDS, stand_in
 from rushlight.compiler.describe import describe_nest
 from rushlight.compiler.fuse import Fused, Unit, alias_base, fuse
@@ -27,7 +27,7 @@ from rushlight.compiler.memory import ALIGNMENT, plan_arena
 from rushlight.compiler.module import Module
 from rushlight.compiler.native import Library
 from rushlight.compiler.products import Product, make_product, write_product
-from rushlight.compiler.schedule import Phase, Task, schedule, touched
+from rushlight.compiler.schedule import SMALL_PROGRAM, Phase, Task, microseconds, schedule, touched
 from rushlight.compiler.simplify import simplify
 from rushlight.compiler.strided import Strided, contiguous, strided_view
 from rushlight.compiler.verify import verify
@@ -45,7 +45,7 @@ def build_program(graph: Graph, *, num_threads: int | None = None) -> Program:
         verify(simple)
     detached: frozenset[int] = frozenset()
     while True:
-        plan = _Plan(_show("fuse", fuse(simple, detached)))
+        plan = Plan(_show("fuse", fuse(simple, detached)))
         try:
             plan.lower()
             break
@@ -62,7 +62,7 @@ def _show(stage: str, result: Any) -> Any:
     return result
 
 
-class _Plan:
+class Plan:
     """Buffers for the nodes in memory, and the work of each unit in order."""
 
     def __init__(self, fused: Fused):
@@ -141,7 +141,7 @@ class Host:
 class Program:
     """Bind inputs and outputs, then run, as often as wanted."""
 
-    def __init__(self, plan: _Plan, num_threads: int):
+    def __init__(self, plan: Plan, num_threads: int):
         self.plan, self.num_threads = plan, num_threads
         graph = plan.graph
         self._graph = graph  # its constants and generators stay alive
@@ -266,9 +266,32 @@ class Program:
             assert self._library is not None
             phases = [(self._library.address(name), chunks) for name, chunks in next(entries)]
             has_products = any(isinstance(task.work, Product) for phase in part for task in phase)
-            job = workers.Job(phases, ctypes.addressof(self._table), uses_blas=has_products)
-            steps.append(job.run)
+            self._job = workers.Job(phases, ctypes.addressof(self._table), uses_blas=has_products)
+            steps.append(self._job.run)
         return steps
+
+    def make_call(self, arguments: Sequence[Any]) -> Any:
+        """(`call(*arguments)`, a builtin function that gives the outputs, what it needs alive); None if there can be none.
+
+        Args:
+            arguments: for each either the number of an input, as an int, or `calls.Argument` for what is no array.
+        """
+        if not calls.layout_holds() or len(self._parts) != 1 or isinstance(self._parts[0], Host):
+            return None
+        graph = self._graph
+
+        def array(slot: int, node: Node) -> calls.Argument:
+            return calls.Argument(slot, node.dtype, node.shape)
+
+        expected = [array(FIRST + a, graph.inputs[a]) if isinstance(a, int) else a for a in arguments]
+        results = [array(self._first_output + i, node) for i, node in enumerate(graph.outputs)]
+        ((name, chunks), *others), tasks = self._entries[0], [task for phase in self._parts[0] for task in phase]
+        is_small = sum(microseconds(task.work) for task in tasks) < SMALL_PROGRAM
+        alone = not others and chunks == 1 and is_small and not any(isinstance(t.work, Product) for t in tasks)
+        assert self._library is not None
+        direct = self._library.address(name) if alone else 0
+        places = ctypes.addressof(self._table), ctypes.addressof(self._flag)
+        return calls.build_call(*places, self._job.record, direct, expected, results)
 
     def _host_step(self, host: Host) -> Callable[[], None]:
         def step() -> None:

@@ -28,6 +28,8 @@ import sys
 from collections.abc import Callable
 from string import Template
 
+from rushlight.compiler import calls
+
 # Byte offsets in a pool. What different threads write lies on different cache lines (128 bytes:
 # lines come in pairs).
 LINE = 128
@@ -509,11 +511,10 @@ done:
   ret void
 }
 
-; Job.run as CPython calls it, `record` being the bytes object that holds the job: a builtin
-; function, because a call through ctypes costs several times as much.
-define ptr @run_builtin(ptr %record, ptr %ignored) {
+; Run a job without the GIL, on the pool if there is something to share; it is made at the first such job. False after
+; a Python exception.
+define internal i1 @run_job(ptr %job) {
 entry:
-  %job = call ptr @PyBytes_AsString(ptr %record)
   %parallel_from = getelementptr i8, ptr %job, i64 $JOB_PARALLEL
   %parallel = load i64, ptr %parallel_from
   %pool_now = load atomic ptr, ptr @current_pool acquire, align 8
@@ -535,6 +536,19 @@ run:
   %thread = call ptr @PyEval_SaveThread()
   call void @execute(ptr %pool, ptr %job)
   call void @PyEval_RestoreThread(ptr %thread)
+  ret i1 true
+error:
+  ret i1 false
+}
+
+; Job.run as CPython calls it, `record` being the bytes object that holds the job: a builtin
+; function, because a call through ctypes costs several times as much.
+define ptr @run_builtin(ptr %record, ptr %ignored) {
+entry:
+  %job = call ptr @PyBytes_AsString(ptr %record)
+  %ran = call i1 @run_job(ptr %job)
+  br i1 %ran, label %done, label %error
+done:
   call void @Py_IncRef(ptr @_Py_NoneStruct)
   ret ptr @_Py_NoneStruct
 error:
@@ -752,7 +766,7 @@ def scheduler_text() -> str:
         "CLOCK": clock,
         "PLACEMENT": placement,
     }
-    return TEXT.substitute({**POOL, **JOB, **HOLD, **instructions}, LINE=LINE)
+    return TEXT.substitute({**POOL, **JOB, **HOLD, **instructions}, LINE=LINE) + calls.calls_text(JOB)
 
 
 class Library:
@@ -763,10 +777,12 @@ class Library:
 
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
-        for name in IMPORTS:
+        for name in (*IMPORTS, *calls.IMPORTS):
             function = getattr(ctypes.pythonapi, name)
             llvm.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
-        llvm.add_symbol("_Py_NoneStruct", id(None))
+        for name, value in (("_Py_NoneStruct", None), ("_Py_TrueStruct", True), ("_Py_FalseStruct", False)):
+            llvm.add_symbol(name, id(value))
+        llvm.add_symbol("PyArray_Empty", calls.array_maker())
         machine = llvm.Target.from_default_triple().create_target_machine(opt=optimization, jit=True)
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(text), machine)
         self._engine.finalize_object()

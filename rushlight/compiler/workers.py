@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from rushlight.compiler import blas, scheduler
 from rushlight.compiler.scheduler import CORES_SIZE, LINE, POOL
@@ -46,7 +47,7 @@ class Job:
     Calling `job.run()` executes the phases and returns after the last chunk. It never raises.
     """
 
-    __slots__ = ("run",)
+    __slots__ = ("record", "run")
 
     run: Callable[[], None]
 
@@ -63,7 +64,8 @@ class Job:
         numbers = [number for phase in phases for number in phase]
         header = (table_address, hold, parallel, len(phases))
         record = struct.pack(f"=4Q{len(numbers)}Q", *header, *numbers)
-        self.run = _run_function(record)
+        self.record = record
+        self.run = builtin_function("run_builtin", METH_NOARGS, record)
 
 
 class _MethodDefinition(ctypes.Structure):
@@ -217,17 +219,16 @@ def _new_lock() -> int:
 
 
 @functools.cache
-def _run_definition() -> int:
-    """The address of the PyMethodDef of all jobs' run functions."""
-    function = scheduler.library().address("run_builtin")
-    definition = _MethodDefinition(b"run", function, METH_NOARGS, b"Run the job.")
+def _definition(name: str, flags: int) -> int:
+    """The address of a PyMethodDef of this function of the scheduler."""
+    definition = _MethodDefinition(name.encode(), scheduler.library().address(name), flags, b"Run native code.")
     for lasting in (definition, _start_if_missing):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(lasting))
     return ctypes.addressof(definition)
 
 
-def _run_function(record: bytes) -> Callable[[], None]:
-    """The run function bound to a job's record, which it keeps alive, as a builtin function.
+def builtin_function(name: str, flags: int, record: bytes) -> Callable[..., Any]:
+    """A function of the scheduler bound to a record, which it keeps alive, as a builtin function.
 
     A run of nothing costs 0.11 us this way; calling an empty function through ctypes 0.24 us, with
     an argument 0.45.
@@ -238,7 +239,7 @@ def _run_function(record: bytes) -> Callable[[], None]:
     create = ctypes.pythonapi.PyCFunction_NewEx
     create.restype = ctypes.py_object
     create.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
-    function: Callable[[], None] = create(_run_definition(), record, None)
+    function: Callable[..., Any] = create(_definition(name, flags), record, None)
     return function
 
 

@@ -96,6 +96,7 @@ class _Identity:
 
     name = "backward_hook"
     saved_names: tuple[str, ...] = ()
+    outputs = ("out",)
 
     @staticmethod
     def differentiate(node: Any, saved: Any, xp: Any, grad: Any) -> list[Any]:

@@ -44,6 +44,7 @@ from rushlight.autograd.history import cell_of, edge_of, note_view
 from rushlight.autograd.modes import modes
 from rushlight.autograd.node import Node, next_serial
 from rushlight.ops.fused import Fused
+from rushlight.ops.large import LARGE, Large
 from rushlight.tensor import Tensor, wrap
 
 _new = object.__new__
@@ -151,6 +152,7 @@ class _Formula:
 
     def __init__(self, function: Callable[..., Any], op: Op):
         self.function, self.op = Fused(function) if op.fuse else function, op
+        self.large = Large(function, op.direct is not None) if op.elementwise else None
         self.names = list(parameters_of(function)[0][2:])
         self.saved = [n for n in self.names if n in op.outputs or n in op.inputs or n == op.variadic]
 
@@ -166,6 +168,14 @@ class _Formula:
             self.takes = self.ALL
         elif len(names) == 1 and names[0] in saved_names:
             self.takes, self.at = self.ONE, saved_names.index(names[0])
+
+    def on_large(self, node: Node, saved: tuple, grad: Any) -> Any:
+        """The formula in one pass on all cores; None if that cannot be."""
+        if self.takes == self.ANY:
+            return self.large((grad, *[get(node, saved) for get in self.getters]))
+        return self.large(
+            (grad, *saved) if self.takes == self.ALL else (grad, saved[self.at]) if self.takes else (grad,)
+        )
 
     def call(self, node: Node, saved: tuple, xp: Any, grad: Any) -> Any:
         takes = self.takes
@@ -253,6 +263,7 @@ class Op:
         self.node_class = type(f"{grad_name}Backward0", (Node,), {"__slots__": (), "op": self})
         self.direct = _direct_function(forward, self)
         self.forward = Fused(forward) if fuse else forward
+        self.large = Large(forward, self.direct is not None) if self.elementwise else None
         self.__doc__ = forward.__doc__
         self.call = self._caller()
         if waist:
@@ -277,7 +288,7 @@ class Op:
                 node.__class__ = self.complex_node_class
 
     def _caller(self) -> Callable[..., Any]:
-        if self.elementwise and len(self.inputs) == 1 and not self.attributes:
+        if len(self.inputs) == 1 and not (self.attributes or self.variadic or self.view or len(self.outputs) > 1):
             caller = _unary(self)
         elif self.elementwise and len(self.inputs) == 2 and not self.attributes:
             caller = _binary(self)
@@ -388,13 +399,17 @@ class Op:
         if self.joint:
             return self.joint.call(node, saved, xp, grad)
         grads, shapes = [], node.shapes if self.elementwise else None
+        is_large = self.elementwise and grad.__class__ is ndarray and grad.size >= LARGE
         for i, edge in enumerate(node.edges):
             formula = self.formulas[i]
             if edge is None or formula is None:
                 grads.append(None)
                 continue
             takes = formula.takes  # the most frequent cases without another call
-            if takes == 1:
+            result = formula.on_large(node, saved, grad) if is_large else None
+            if result is not None:
+                pass
+            elif takes == 1:
                 result = formula.function(xp, grad, *saved)
             elif takes == 0:
                 result = formula.function(xp, grad)
@@ -404,6 +419,11 @@ class Op:
                 result = sum_to_shape(xp, result, shapes[i][0])
             grads.append(result)
         return grads
+
+    def on_large(self, arrays: tuple, attrs: dict[str, Any] | None = None) -> Any:
+        """The forward function on large arrays: in one pass on all cores, or by NumPy."""
+        out = self.large(arrays, attrs)
+        return out if out is not None else self.forward(numpy_arrays, *arrays, **(attrs or {}))
 
     # ------------------------------------------------------------ the long path
 
@@ -434,7 +454,14 @@ class Op:
         try:
             if half is not None:
                 arrays = tuple([_widened(xp, a) for a in arrays])
-            out = self.forward(xp, *arrays, **attrs) if attrs else self.forward(xp, *arrays)
+            if (
+                self.elementwise
+                and xp is numpy_arrays
+                and any([a.__class__ is ndarray and a.size >= LARGE for a in arrays])
+            ):
+                out = self.on_large(arrays, attrs)
+            else:
+                out = self.forward(xp, *arrays, **attrs) if attrs else self.forward(xp, *arrays)
             if half is not None:
                 if out.__class__ is tuple:
                     return tuple([_narrowed(xp, part, half) for part in out])
@@ -494,7 +521,7 @@ class _Probe:
 
 def _direct_function(forward: Callable[..., Any], op: Op) -> Callable[..., Any] | None:
     """NumPy's function, if all that `forward` does is to call it on its inputs: the short path calls it itself."""
-    if op.variadic or op.attributes:
+    if op.variadic or op.attributes or len(op.outputs) > 1:
         return None
     marks = tuple(object() for _ in op.inputs)
 
@@ -570,7 +597,7 @@ def _narrowed(xp: Any, a: Any, half: np.dtype) -> Any:
 
 def _unary(op: Op) -> Any:
     compute, general = op.direct or (lambda x: op.forward(numpy_arrays, x)), op.general
-    slow, record = op.slow, _unary_recorder(op)
+    slow, record, elementwise = op.slow, _unary_recorder(op), op.elementwise
 
     def call(x: Tensor) -> Tensor:
         try:
@@ -584,7 +611,7 @@ def _unary(op: Op) -> Any:
             return general((x,))
         token = _set_quiet(_quiet_value)
         try:
-            out = compute(a)
+            out = compute(a) if a.size < LARGE or not elementwise else op.on_large((a,))
         except TypeError as error:
             raise op.explained(error, (a,)) from None
         finally:
@@ -662,7 +689,7 @@ def _binary(op: Op) -> Any:
             return general((x, y))
         token = _set_quiet(_quiet_value)
         try:
-            out = compute(a, b)
+            out = compute(a, b) if a.size < LARGE else op.on_large((a, b))
         except (ValueError, TypeError) as error:
             raise op.explained(error, (a, b)) from None
         finally:
@@ -736,7 +763,10 @@ def _nary(op: Op) -> Any:
                 needs_grad = True
         token = _set_quiet(_quiet_value)
         try:
-            out = forward(numpy_arrays, *arrays, **attrs)
+            if elementwise and a.size >= LARGE:
+                out = op.on_large(tuple(arrays), attrs)
+            else:
+                out = forward(numpy_arrays, *arrays, **attrs)
         except (ValueError, TypeError) as error:
             raise op.explained(error, tuple(arrays)) from None
         finally:

@@ -29,24 +29,32 @@ class Fused:
         self.function = function
         self.calls: dict[tuple, int] = {}
         self.programs: dict[tuple, _Program | None] = {}  # None: cannot be compiled
+        self.last: _Program | None = None  # the one that ran last, tried before anything is looked up
 
     def __call__(self, xp: Any, *arrays: Any, **attrs: Any) -> Any:
         if xp is not numpy_arrays:
             return self.function(xp, *arrays, **attrs)
+        last = self.last
+        if last is not None and last.attrs == attrs:
+            results = last.run(arrays)
+            if results is not None:
+                return results
+        return self._look_up(arrays, attrs)
+
+    def _look_up(self, arrays: tuple, attrs: dict[str, Any]) -> Any:
         try:
-            key = tuple([(a.shape, a.dtype.char) if a.__class__ is ndarray else a for a in arrays])
-            if attrs:
-                key += tuple(attrs.values())
+            key = (*[(a.shape, a.dtype.char) if a.__class__ is ndarray else a for a in arrays], *attrs.items())
             program = self.programs.get(key)
         except TypeError:  # something that cannot be part of a key
-            return self.function(xp, *arrays, **attrs)
+            return self.function(numpy_arrays, *arrays, **attrs)
         if program is not None:
             results = program.run(arrays)
             if results is not None:
+                self.last = program
                 return results
         elif key not in self.programs:
             self._count(key, arrays, attrs)
-        return self.function(xp, *arrays, **attrs)
+        return self.function(numpy_arrays, *arrays, **attrs)
 
     def _count(self, key: tuple, arrays: tuple, attrs: dict[str, Any]) -> None:
         calls = self.calls[key] = self.calls.get(key, 0) + 1
@@ -58,10 +66,17 @@ class Fused:
 
 
 def _compiled(function: Callable[..., Any], arrays: tuple, attrs: dict[str, Any]) -> _Program | None:
+    traced = trace(function, arrays, attrs)
+    if traced is None:
+        return None
     try:
-        from rushlight.compiler.program import build_program
+        return _Program(*traced, arrays, attrs)
     except ImportError:
         return None
+
+
+def trace(function: Callable[..., Any], arrays: tuple, attrs: dict[str, Any]) -> tuple[Any, list[Node], bool] | None:
+    """(graph, its outputs, whether they are a tuple) of a function; None if it depends on values."""
     inputs: list[Node] = []
     operands: list[Any] = []
     for a in arrays:
@@ -73,45 +88,62 @@ def _compiled(function: Callable[..., Any], arrays: tuple, attrs: dict[str, Any]
         else:
             operands.append(a)
     try:
+        from rushlight.compiler.graph import Graph
+
         results = function(symbolic_arrays, *operands, **attrs)
-    except (symbolic_arrays.DataDependentError, TypeError, AttributeError):
+    except (symbolic_arrays.DataDependentError, TypeError, AttributeError, ImportError):
         return None
     several = isinstance(results, tuple)
     outputs = [r.node for r in (results if several else (results,)) if isinstance(r, SymbolicArray)]
     if len(outputs) != (len(results) if several else 1):
         return None
-    return _Program(build_program, inputs, outputs, several)
+    return Graph(inputs, outputs, [None] * len(outputs)), outputs, several
 
 
 class _Program:
     """A native program on fresh memory for each run."""
 
-    def __init__(self, build: Any, inputs: list[Node], outputs: list[Node], several: bool):
-        from rushlight.compiler.graph import Graph
+    def __init__(self, graph: Any, outputs: list[Node], several: bool, arrays: tuple, attrs: dict[str, Any]):
+        from rushlight.compiler.calls import Argument
+        from rushlight.compiler.program import build_program
 
-        self.program = build(Graph(inputs, outputs, [None] * len(outputs)))
-        self.shapes = [(i, node.shape, node.dtype) for i, node in enumerate(outputs)]
+        self.program = build_program(graph)
+        self.attrs = attrs
+        self.shapes = [(node.shape, node.dtype) for node in outputs]
         self.several = several
         self.lock = threading.Lock()
+        numbers = iter(range(len(graph.inputs)))
+        built = self.program.make_call([next(numbers) if a.__class__ is ndarray else Argument(None, a) for a in arrays])
+        self.call, self.kept = built or (None, None)
 
     def run(self, arrays: tuple) -> Any:
-        """The results; None if the arrays do not lie in memory as the program wants them, or another thread runs it."""
+        """The results; None if the arguments are not those it was made for, or another thread runs it."""
+        if self.call is None:
+            results = [np.empty(shape, dtype) for shape, dtype in self.shapes]
+            if not self._run_bound(arrays, results):
+                return None
+            return tuple(results) if self.several else results[0]
+        found = self.call(*arrays)
+        if found is None:
+            raise IndexError("index out of bounds")
+        return None if found is False else found
+
+    def _run_bound(self, arrays: tuple, results: list[ndarray]) -> bool:
+        """Binds arrays in Python: for programs with a step that NumPy computes."""
         if not self.lock.acquire(blocking=False):
-            return None
+            return False
         try:
             program, i = self.program, 0
             for a in arrays:
                 if a.__class__ is ndarray:
-                    if not a.flags.c_contiguous:
-                        return None
+                    expected = program.plan.graph.inputs[i]
+                    if not a.flags.c_contiguous or a.shape != expected.shape or a.dtype != expected.dtype:
+                        return False
                     program.bind_input(i, a)
                     i += 1
-            results = []
-            for slot, shape, dtype in self.shapes:
-                out = np.empty(shape, dtype)
-                program.bind_output(slot, out)
-                results.append(out)
+            for slot, result in enumerate(results):
+                program.bind_output(slot, result)
             program.run()
-            return tuple(results) if self.several else results[0]
+            return True
         finally:
             self.lock.release()

@@ -14,6 +14,7 @@ from rushlight.autograd.modes import modes
 from rushlight.autograd.node import Node
 from rushlight.ops import define
 from rushlight.ops.define import NUMBERS, HostNumber, Op, lift, namespace_of, op
+from rushlight.ops.large import LARGE
 from rushlight.tensor import Tensor
 
 _set_quiet, _reset_quiet, _quiet_value = define._set_quiet, define._reset_quiet, define._quiet_value
@@ -27,7 +28,7 @@ def in_place(function: Any, name: str | None = None) -> Callable[..., Tensor]:
 
     def call(x: Tensor, *others: Any, **attrs: Any) -> Tensor:
         if compute is not None and len(others) == 1 and not define.recording:
-            if _quickly(compute, x, others[0]):
+            if _quickly(operation, compute, x, others[0]):
                 note_write(x, name)
                 return x
         return apply_in_place(operation, name, x, others, attrs)
@@ -37,7 +38,7 @@ def in_place(function: Any, name: str | None = None) -> Callable[..., Tensor]:
     return call
 
 
-def _quickly(compute: np.ufunc, x: Any, y: Any) -> bool:
+def _quickly(operation: Op, compute: np.ufunc, x: Any, y: Any) -> bool:
     """The short path of `x op= y`, if it applies: plain arrays of one dtype (or a number), nothing to record."""
     try:
         a = x._array
@@ -50,12 +51,30 @@ def _quickly(compute: np.ufunc, x: Any, y: Any) -> bool:
             return False
         token = _set_quiet(_quiet_value)
         try:
-            compute(a, b, a)
+            if a.size < LARGE:
+                compute(a, b, a)
+            else:
+                _write_large(operation, compute, a, b)
         finally:
             _reset_quiet(token)
         return True
     except (AttributeError, ValueError, TypeError):  # let the long path explain
         return False
+
+
+def _write_large(operation: Op, compute: np.ufunc, a: ndarray, b: Any) -> None:
+    """`a op= b`: whole blocks on all cores, the rest by NumPy."""
+    done = operation.large.write((a, b)) if a is not b and not _overlap(a, b) else 0
+    if done == a.size:
+        return
+    if done:
+        a = a.reshape(-1)[done:]
+        b = b.reshape(-1)[done:] if b.__class__ is ndarray and b.ndim else b
+    compute(a, b, a)
+
+
+def _overlap(a: ndarray, b: Any) -> bool:
+    return b.__class__ is ndarray and np.may_share_memory(a, b)
 
 
 def apply_in_place(operation: Op, name: str, x: Tensor, others: tuple, attrs: dict[str, Any]) -> Tensor:
@@ -137,6 +156,13 @@ def check_castable(source: dtypes.dtype, target: dtypes.dtype) -> None:
         )
 
 
+def _overlaps_itself(array: ndarray) -> bool:
+    """Whether an array repeats elements of its memory, as expanded ones do."""
+    return 0 in array.strides and any(
+        n > 1 and stride == 0 for n, stride in zip(array.shape, array.strides, strict=True)
+    )
+
+
 def check_writable(x: Tensor, recorded: bool) -> None:
     """Raises PyTorch's errors for writing into a leaf that requires gradients, while autograd records."""
     if recorded and x._needs_grad:
@@ -145,7 +171,7 @@ def check_writable(x: Tensor, recorded: bool) -> None:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
         if view is None and x._node is None:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
-    if type(x._array) is ndarray and not x._array.flags.writeable:
+    if type(x._array) is ndarray and (not x._array.flags.writeable or _overlaps_itself(x._array)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory "
             "location, or the NumPy array behind it is read-only. Please clone() the tensor before performing "

@@ -129,12 +129,12 @@ def delayed_workers(request, monkeypatch):
     monkeypatch.setenv("RUSHLIGHT_SPIN_US", str(request.param))
     monkeypatch.setattr(scheduler, "library", delayed_library)
     monkeypatch.setattr(workers, "_state", workers._State())
-    workers._run_definition.cache_clear()
+    workers._definition.cache_clear()
     workers.set_num_threads(4)
     yield
     if workers._state.pool is not None:
         workers._state.pool.stop()
-    workers._run_definition.cache_clear()
+    workers._definition.cache_clear()
 
 
 class Counted:

@@ -1,0 +1,102 @@
+"""Elementwise operations on large arrays: the operation's own function, traced once and run on all cores.
+
+NumPy computes on one core and, for what is composed of several steps, passes over memory once for each. `Large`
+compiles an elementwise function for its dtypes (not for a shape) at the second large call. Where that cannot be (arrays
+with gaps or of different shapes, dtypes without native code), it gives None and NumPy runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.ops.fused import trace
+
+LARGE = 32_768  # elements: where a second core begins to help
+LIMIT = 32  # programs for each function: numbers that are part of a program may take many values
+
+
+def _never(*operands: Any) -> bool:
+    return False
+
+
+class Large:
+    """`function(xp, *operands, **attrs)` on operands of which the arrays have one shape; or None."""
+
+    def __init__(self, function: Callable[..., Any], number_inputs: bool):
+        self.function = function
+        self.number_inputs = number_inputs  # Python numbers are inputs of the program, not part of it
+        self.seen: set[Any] = set()
+        self.programs: dict[Any, Any] = {}
+        self.last: Callable[..., Any] = _never  # the call of the last program without attributes, tried first
+
+    def __call__(self, operands: Any, attrs: dict[str, Any] | None = None) -> Any:
+        if not attrs:
+            found = self.last(*operands)
+            if found is not False:
+                return found
+        program = self._program(operands, attrs or {})
+        if program is None:
+            return None
+        if not attrs:
+            self.last = program.call
+        found = program.call(*self._inputs(operands))
+        return None if found is False else found
+
+    def write(self, operands: Any) -> int:
+        """Writes the result into the first operand, as far as whole blocks go: how many elements that were."""
+        program = self._program(operands, {}, in_place=True)
+        if program is None or program.call(*self._inputs(operands)) is not True:
+            return 0
+        size: int = operands[0].size
+        return size - size % program.block
+
+    def _program(self, operands: Any, attrs: dict[str, Any], in_place: bool = False) -> Any:
+        key: Any = tuple([self._kind(x) for x in operands])
+        if attrs or in_place:
+            key += (in_place, *attrs.items())
+        try:
+            return self.programs[key]
+        except KeyError:
+            pass
+        except TypeError:  # something that cannot be part of a key
+            return None
+        if key not in self.seen or len(self.programs) >= LIMIT:
+            self.seen.add(key)
+            return None
+        self.programs[key] = program = self._build(operands, attrs, in_place)
+        return program
+
+    def _kind(self, x: Any) -> Any:
+        if x.__class__ is ndarray:
+            return x.dtype.char, x.ndim > 0
+        return x.__class__ if self.number_inputs and x.__class__ in (int, float) else (x.__class__, x)
+
+    def _inputs(self, operands: Any) -> list[Any]:
+        """The operands, with numbers as arrays if they are inputs."""
+        if not self.number_inputs:
+            return [x for x in operands if x.__class__ is ndarray]
+        dtype = next(x.dtype for x in operands if x.__class__ is ndarray)
+        return [x if x.__class__ is ndarray else np.array(x, dtype) for x in operands]
+
+    def _build(self, operands: Any, attrs: dict[str, Any], in_place: bool) -> Any:
+        try:
+            from rushlight.compiler.flat import BLOCK, build_flat
+        except ImportError:
+            return None
+        inputs = self._inputs(operands) if self.number_inputs else operands
+        examples = [np.empty((BLOCK,) if x.ndim else (), x.dtype) if x.__class__ is ndarray else x for x in inputs]
+        if not any(x.__class__ is ndarray and x.ndim for x in examples):
+            return None
+        traced = trace(self.function, tuple(examples), attrs)
+        if traced is None or traced[2]:
+            return None
+        graph = traced[0]
+        if in_place:
+            if graph.outputs[0].dtype != graph.inputs[0].dtype:
+                return None
+            graph.targets = [0]
+        return build_flat(graph)
