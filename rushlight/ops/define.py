@@ -27,7 +27,6 @@ operation's number of inputs; everything else (Python numbers, mixed dtypes, sym
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from collections.abc import Callable
 from functools import cached_property
@@ -43,14 +42,15 @@ from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.history import cell_of, edge_of, note_view
 from rushlight.autograd.modes import modes
 from rushlight.autograd.node import Node, next_serial
+from rushlight.ops.formulas import Formula, parameters_of
 from rushlight.ops.fused import Fused
 from rushlight.ops.large import LARGE, Large
+from rushlight.ops.precision import FLOAT32, HALF, NUMBERS, Conjugated, InFloat32, half_among, narrowed, widened
 from rushlight.tensor import Tensor, wrap
 
 _new = object.__new__
 _quiet, _quiet_value = numpy_arrays.quiet_state()
 _set_quiet, _reset_quiet = _quiet.set, _quiet.reset
-NUMBERS = (float, int, bool, complex)
 
 
 class HostNumber(float):
@@ -141,87 +141,6 @@ def refuse_value(tensor: Tensor, what: str) -> None:
 # ---------------------------------------------------------------- an operation
 
 
-class _Formula:
-    """A derivative formula and where its arguments are found on a node.
-
-    `takes` says how `Op.differentiate` is to call it: with nothing more (NONE), with all saved values (ALL), with
-    the saved value `at` (ONE), or with what `getters` find (ANY).
-    """
-
-    NONE, ALL, ONE, ANY = range(4)
-
-    def __init__(self, function: Callable[..., Any], op: Op):
-        self.function, self.op = Fused(function) if op.fuse else function, op
-        self.large = Large(function, op.direct is not None) if op.elementwise else None
-        self.names = list(parameters_of(function)[0][2:])
-        self.saved = [n for n in self.names if n in op.outputs or n in op.inputs or n == op.variadic]
-
-    def bind(self, saved_names: list[str]) -> None:
-        """Fixes where the arguments are, once all formulas of the operation are known."""
-        names, op = self.names, self.op
-        self.saves_shapes = any(name.endswith(("_shape", "_dtype")) and name not in op.attributes for name in names)
-        self.at, self.getters = 0, [_argument_getter(name, op, saved_names) for name in names]
-        self.takes = self.ANY
-        if not names:
-            self.takes = self.NONE
-        elif names == saved_names:
-            self.takes = self.ALL
-        elif len(names) == 1 and names[0] in saved_names:
-            self.takes, self.at = self.ONE, saved_names.index(names[0])
-
-    def on_large(self, node: Node, saved: tuple, grad: Any) -> Any:
-        """The formula in one pass on all cores; None if that cannot be."""
-        if self.takes == self.ANY:
-            return self.large((grad, *[get(node, saved) for get in self.getters]))
-        return self.large(
-            (grad, *saved) if self.takes == self.ALL else (grad, saved[self.at]) if self.takes else (grad,)
-        )
-
-    def call(self, node: Node, saved: tuple, xp: Any, grad: Any) -> Any:
-        takes = self.takes
-        if takes == 0:
-            return self.function(xp, grad)
-        if takes == 1:
-            return self.function(xp, grad, *saved)
-        if takes == 2:
-            return self.function(xp, grad, saved[self.at])
-        return self.function(xp, grad, *[get(node, saved) for get in self.getters])
-
-
-def parameters_of(function: Callable[..., Any]) -> tuple[tuple[str, ...], str | None, dict[str, Any]]:
-    """(names before any `*`, the name behind `*`, keyword-only names with their defaults).
-
-    What `inspect.signature` tells, in a fiftieth of its time: there are 500 formulas to read at import.
-    """
-    code = function.__code__
-    names, count, keywords = code.co_varnames, code.co_argcount, code.co_kwonlyargcount
-    variadic = names[count + keywords] if code.co_flags & inspect.CO_VARARGS else None
-    defaults = function.__kwdefaults__ or {}
-    return (
-        names[:count],
-        variadic,
-        {n: defaults.get(n, inspect.Parameter.empty) for n in names[count : count + keywords]},
-    )
-
-
-def _argument_getter(name: str, op: Op, saved_names: list[str]) -> Callable[[Node, tuple], Any]:
-    if name in saved_names:
-        at = saved_names.index(name)
-        return lambda node, saved: saved[at]
-    if name in op.attributes:
-        default = op.attributes[name]
-        return lambda node, saved: node.attrs.get(name, default) if node.attrs else default
-    stem, _, what = name.rpartition("_")
-    if what in ("shape", "dtype") and (stem in op.inputs or stem == op.variadic):
-        which = 0 if what == "shape" else 1
-        if stem == op.variadic:
-            fixed = len(op.inputs)
-            return lambda node, saved: tuple(pair[which] for pair in node.shapes[fixed:])
-        at = op.inputs.index(stem)
-        return lambda node, saved: node.shapes[at][which]
-    raise TypeError(f"{op.name}: a derivative formula asks for {name!r}, which the operation does not have")
-
-
 class Op:
     """An operation: its forward function, its derivative formulas, and what kind of operation it is.
 
@@ -254,9 +173,9 @@ class Op:
         self.wide, self.refuses, self.wirtinger, self.outputs = wide and not view, refuses, wirtinger, outputs
         not_floats = "?bBhHiIlLqQpP" if self.floats else "?" if refuses else ""
         self.slow = not_floats + (HALF + "FD" if self.wide else "")  # NumPy's characters of dtypes for the long path
-        self.formulas: list[_Formula | None] = [None] * len(self.inputs)
+        self.formulas: list[Formula | None] = [None] * len(self.inputs)
         self.differentiable, self.saved_names, self.saves_shapes = False, [], False
-        self.joint: _Formula | None = None
+        self.joint: Formula | None = None
         self.saved_outputs: tuple[int, ...] = ()
         self.plans: dict[tuple, Any] = {}
         grad_name = grad_name or "".join(part.capitalize() for part in self.name.split("_"))
@@ -272,19 +191,19 @@ class Op:
     @cached_property
     def half_node_class(self) -> type[Node]:
         """The class of nodes whose derivatives are computed in float32."""
-        return type(self.node_class.__name__, (self.node_class,), {"__slots__": (), "op": _InFloat32(self)})
+        return type(self.node_class.__name__, (self.node_class,), {"__slots__": (), "op": InFloat32(self)})
 
     @cached_property
     def complex_node_class(self) -> type[Node]:
         """The class of nodes of a holomorphic operation on complex numbers."""
-        return type(self.node_class.__name__, (self.node_class,), {"__slots__": (), "op": _Conjugated(self)})
+        return type(self.node_class.__name__, (self.node_class,), {"__slots__": (), "op": Conjugated(self)})
 
     def fit_node_class(self, node: Node, arrays: Any) -> None:
         """Gives a node the class for the dtypes of its operands."""
         if self.wide:
-            if _half_among(arrays) is not None:
+            if half_among(arrays) is not None:
                 node.__class__ = self.half_node_class
-            elif not self.wirtinger and any([a.__class__ not in NUMBERS and a.dtype.kind == "c" for a in arrays]):
+            elif not self.wirtinger and any(a.__class__ not in NUMBERS and a.dtype.kind == "c" for a in arrays):
                 node.__class__ = self.complex_node_class
 
     def _caller(self) -> Callable[..., Any]:
@@ -304,17 +223,17 @@ class Op:
         if self.variadic:
             self.derivative_of_all(formulas[self.variadic])
             return
-        self.formulas = [_Formula(formulas.pop(name), self) if name in formulas else None for name in self.inputs]
+        self.formulas = [Formula(formulas.pop(name), self) if name in formulas else None for name in self.inputs]
         if formulas:
             raise TypeError(f"{self.name} has no inputs {sorted(formulas)}")
         self._plan([formula for formula in self.formulas if formula])
 
     def derivative_of_all(self, formula: Callable[..., Any]) -> None:
         """Adds one formula that gives the list of the gradients of all inputs: for operations on any number of them."""
-        self.joint = _Formula(formula, self)
+        self.joint = Formula(formula, self)
         self._plan([self.joint])
 
-    def _plan(self, formulas: list[_Formula]) -> None:
+    def _plan(self, formulas: list[Formula]) -> None:
         """Decides, from what the formulas ask for, what a node keeps."""
         order = [*self.inputs, *self.outputs, self.variadic]
         self.saved_names = sorted({name for formula in formulas for name in formula.saved}, key=order.index)
@@ -450,22 +369,22 @@ class Op:
 
     def run(self, xp: Any, arrays: tuple, attrs: dict[str, Any] | None) -> Any:
         token = _set_quiet(_quiet_value)
-        half = _half_among(arrays) if self.wide else None
+        half = half_among(arrays) if self.wide else None
         try:
             if half is not None:
-                arrays = tuple([_widened(xp, a) for a in arrays])
+                arrays = tuple([widened(xp, a) for a in arrays])
             if (
                 self.elementwise
                 and xp is numpy_arrays
-                and any([a.__class__ is ndarray and a.size >= LARGE for a in arrays])
+                and any(a.__class__ is ndarray and a.size >= LARGE for a in arrays)
             ):
                 out = self.on_large(arrays, attrs)
             else:
                 out = self.forward(xp, *arrays, **attrs) if attrs else self.forward(xp, *arrays)
             if half is not None:
                 if out.__class__ is tuple:
-                    return tuple([_narrowed(xp, part, half) for part in out])
-                out = _narrowed(xp, out, half)
+                    return tuple([narrowed(xp, part, half) for part in out])
+                out = narrowed(xp, out, half)
             return out
         except (ValueError, TypeError) as error:
             raise self.explained(error, arrays) from None
@@ -532,66 +451,6 @@ def _direct_function(forward: Callable[..., Any], op: Op) -> Callable[..., Any] 
     return getattr(numpy_arrays, name) if isinstance(name, str) else None
 
 
-# ---------------------------------------------------------------- half precision and complex numbers
-
-HALF = "eE"  # NumPy's characters of float16 and bfloat16
-_FLOAT32 = np.dtype(np.float32)
-
-
-class _InFloat32:
-    """Stands for an operation on the nodes of its half-precision results: derivatives are computed in float32 too."""
-
-    def __init__(self, op: Op):
-        self._op = op
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._op, name)
-
-    def differentiate(self, node: Node, saved: tuple, xp: Any, grad: Any) -> list[Any]:
-        if xp is tensor_arrays:
-            return self._op.differentiate(node, saved, xp, grad)
-        half = next(g.dtype for g in (grad if type(grad) is tuple else (grad,)) if g is not None)
-        saved = tuple([tuple([_widened(xp, a) for a in v]) if type(v) is tuple else _widened(xp, v) for v in saved])
-        grads = self._op.differentiate(node, saved, xp, _of_each(grad, lambda g: _widened(xp, g)))
-        return [g if g is None else _narrowed(xp, g, half) for g in grads]
-
-
-class _Conjugated:
-    """Stands for a holomorphic operation on the nodes of its complex results: see the top of this file."""
-
-    def __init__(self, op: Op):
-        self._op = op
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._op, name)
-
-    def differentiate(self, node: Node, saved: tuple, xp: Any, grad: Any) -> list[Any]:
-        grads = self._op.differentiate(node, saved, xp, _of_each(grad, xp.conj))
-        return [g if g is None else xp.conj(g) for g in grads]
-
-
-def _of_each(grad: Any, function: Callable[[Any], Any]) -> Any:
-    """The function of a gradient, or of each in the tuple of an operation with several results."""
-    if type(grad) is tuple:
-        return tuple([g if g is None else function(g) for g in grad])
-    return function(grad)
-
-
-def _half_among(arrays: Any) -> np.dtype | None:
-    for a in arrays:
-        if a.__class__ not in NUMBERS and a.dtype.char in HALF:
-            return a.dtype
-    return None
-
-
-def _widened(xp: Any, a: Any) -> Any:
-    return xp.astype(a, _FLOAT32) if hasattr(a, "dtype") and a.dtype.char in HALF else a
-
-
-def _narrowed(xp: Any, a: Any, half: np.dtype) -> Any:
-    return xp.astype(a, half) if a.dtype == _FLOAT32 else a
-
-
 # ---------------------------------------------------------------- the short paths
 
 
@@ -607,7 +466,7 @@ def _unary(op: Op) -> Any:
                 message = f"{op.name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}"
                 raise TypeError(message) from None
             return _or_type_error(general((x,)), op, (x,))
-        if a.__class__ is not ndarray or recording or (a.dtype is not _FLOAT32 and a.dtype.char in slow):
+        if a.__class__ is not ndarray or recording or (a.dtype is not FLOAT32 and a.dtype.char in slow):
             return general((x,))
         token = _set_quiet(_quiet_value)
         try:
@@ -681,7 +540,7 @@ def _binary(op: Op) -> Any:
                     or a.__class__ is not ndarray
                     or b.__class__ is not ndarray
                     or recording
-                    or (dtype is not _FLOAT32 and dtype.char in slow)
+                    or (dtype is not FLOAT32 and dtype.char in slow)
                 ):
                     return general((x, y))
                 y_needs_grad = y._needs_grad
@@ -756,7 +615,7 @@ def _nary(op: Op) -> Any:
             if a.__class__ is not ndarray:
                 return general(inputs, attrs)
             dtype = a.dtype
-            if dtype is not _FLOAT32 and (dtype.char in slow or elementwise and dtype.kind != "f"):
+            if dtype is not FLOAT32 and (dtype.char in slow or elementwise and dtype.kind != "f"):
                 return general(inputs, attrs)
             arrays.append(a)
             if x._needs_grad:

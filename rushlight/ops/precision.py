@@ -1,0 +1,76 @@
+"""Stand-ins for an operation on the nodes of some dtypes: half precision, and complex numbers.
+
+A node's class says which operation differentiates it. For half precision that is `InFloat32`, for complex numbers, where
+the operation is holomorphic, `Conjugated`: the formulas stay those for real numbers of any width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rushlight.autograd.node import Node
+
+if TYPE_CHECKING:
+    from rushlight.ops.define import Op
+
+NUMBERS = (float, int, bool, complex)
+HALF = "eE"  # NumPy's characters of float16 and bfloat16
+FLOAT32 = np.dtype(np.float32)
+
+
+class InFloat32:
+    """Stands for an operation on the nodes of its half-precision results: derivatives are computed in float32 too."""
+
+    def __init__(self, op: Op):
+        self._op = op
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._op, name)
+
+    def differentiate(self, node: Node, saved: tuple, xp: Any, grad: Any) -> list[Any]:
+        if type(xp) is not ModuleType:  # on Tensors, whose operations widen and round themselves
+            return self._op.differentiate(node, saved, xp, grad)
+        half = next(g.dtype for g in (grad if type(grad) is tuple else (grad,)) if g is not None)
+        saved = tuple([tuple([widened(xp, a) for a in v]) if type(v) is tuple else widened(xp, v) for v in saved])
+        grads = self._op.differentiate(node, saved, xp, of_each(grad, lambda g: widened(xp, g)))
+        return [g if g is None else narrowed(xp, g, half) for g in grads]
+
+
+class Conjugated:
+    """Stands for a holomorphic operation on the nodes of its complex results: see define.py."""
+
+    def __init__(self, op: Op):
+        self._op = op
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._op, name)
+
+    def differentiate(self, node: Node, saved: tuple, xp: Any, grad: Any) -> list[Any]:
+        grads = self._op.differentiate(node, saved, xp, of_each(grad, xp.conj))
+        return [g if g is None else xp.conj(g) for g in grads]
+
+
+def of_each(grad: Any, function: Callable[[Any], Any]) -> Any:
+    """The function of a gradient, or of each in the tuple of an operation with several results."""
+    if type(grad) is tuple:
+        return tuple([g if g is None else function(g) for g in grad])
+    return function(grad)
+
+
+def half_among(arrays: Any) -> np.dtype | None:
+    for a in arrays:
+        if a.__class__ not in NUMBERS and a.dtype.char in HALF:
+            return a.dtype
+    return None
+
+
+def widened(xp: Any, a: Any) -> Any:
+    return xp.astype(a, FLOAT32) if hasattr(a, "dtype") and a.dtype.char in HALF else a
+
+
+def narrowed(xp: Any, a: Any, half: np.dtype) -> Any:
+    return xp.astype(a, half) if a.dtype == FLOAT32 else a
