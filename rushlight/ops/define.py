@@ -207,8 +207,8 @@ class Op:
                 node.__class__ = self.complex_node_class
 
     def _caller(self) -> Callable[..., Any]:
-        if len(self.inputs) == 1 and not (self.attributes or self.variadic or self.view or len(self.outputs) > 1):
-            caller = _unary(self)
+        if len(self.inputs) == 1 and not self.variadic and len(self.outputs) == 1:
+            caller = _unary_with_attributes(self) if self.attributes or self.view else _unary(self)
         elif self.elementwise and len(self.inputs) == 2 and not self.attributes:
             caller = _binary(self)
         else:
@@ -455,7 +455,8 @@ def _direct_function(forward: Callable[..., Any], op: Op) -> Callable[..., Any] 
 
 
 def _unary(op: Op) -> Any:
-    compute, general = op.direct or (lambda x: op.forward(numpy_arrays, x)), op.general
+    forward, general = op.forward, op.general
+    compute = op.direct or (forward.of_one if op.fuse else lambda x: forward(numpy_arrays, x))
     slow, record, elementwise = op.slow, _unary_recorder(op), op.elementwise
 
     def call(x: Tensor) -> Tensor:
@@ -482,6 +483,42 @@ def _unary(op: Op) -> Any:
         result._node = result._grad = result._cell = result._view = result._hooks = None
         if x._needs_grad and modes.grad and op.differentiable:
             record(result, x, a, out)
+        return result
+
+    return call
+
+
+def _unary_with_attributes(op: Op) -> Any:
+    forward, general, record, view = op.forward, op.general, _unary_recorder(op), op.view
+    slow, elementwise = op.slow, op.elementwise
+    compute = forward.of_one if op.fuse else lambda x, attrs: forward(numpy_arrays, x, **attrs)
+
+    def call(x: Any, **attrs: Any) -> Any:
+        try:
+            a = x._array
+        except AttributeError:
+            return _or_type_error(general((x,), attrs), op, (x,))
+        if a.__class__ is not ndarray or recording:
+            return general((x,), attrs)
+        dtype = a.dtype
+        if dtype is not FLOAT32 and (dtype.char in slow or elementwise and dtype.kind != "f"):
+            return general((x,), attrs)
+        token = _set_quiet(_quiet_value)
+        try:
+            out = op.on_large((a,), attrs) if elementwise and a.size >= LARGE else compute(a, attrs)
+        except (ValueError, TypeError) as error:
+            raise op.explained(error, (a,)) from None
+        finally:
+            _reset_quiet(token)
+        if out.__class__ is not ndarray:
+            out = np.asarray(out)
+        result = _new(Tensor)
+        result._array, result._needs_grad, result._output = out, False, 0
+        result._node = result._grad = result._cell = result._view = result._hooks = None
+        if view:
+            note_view(result, x, op, attrs)
+        if x._needs_grad and modes.grad and op.differentiable:
+            record(result, x, a, out, attrs)
         return result
 
     return call
@@ -601,7 +638,6 @@ def _binary_recorder(op: Op) -> Callable[..., None]:
 def _nary(op: Op) -> Any:
     elementwise, forward, general, record, view = op.elementwise, op.forward, op.general, op.record, op.view
     slow, several = op.slow, len(op.outputs) > 1
-    record_one = _unary_recorder(op) if len(op.inputs) == 1 and not op.variadic else None
 
     def call(*inputs: Any, **attrs: Any) -> Any:
         if recording or several or (elementwise and len(inputs) > 1):
@@ -638,10 +674,7 @@ def _nary(op: Op) -> Any:
         if view:
             note_view(result, inputs[0], op, attrs)
         if needs_grad and modes.grad and op.differentiable:
-            if record_one is not None:
-                record_one(result, x, a, out, attrs)
-            else:
-                record(result, inputs, arrays, attrs)
+            record(result, inputs, arrays, attrs)
         return result
 
     return call

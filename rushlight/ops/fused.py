@@ -20,6 +20,7 @@ from rushlight.arrays.symbolic import Node, SymbolicArray, symbolic
 LARGE = 100_000  # elements: compiled at the second call
 PATIENCE = 20  # calls with small arrays before compiling, which takes some 50 ms
 LIMIT = 64  # signatures for each function
+NO_ATTRIBUTES: dict[str, Any] = {}
 
 
 class Fused:
@@ -41,6 +42,15 @@ class Fused:
                 return results
         return self._look_up(arrays, attrs)
 
+    def of_one(self, array: ndarray, attrs: dict[str, Any] = NO_ATTRIBUTES) -> Any:
+        """The function of one NumPy array, with nothing in between if it is the call that ran last."""
+        last = self.last
+        if last is not None and last.attrs == attrs:
+            result = last.call(array)
+            if result.__class__ is ndarray:
+                return result
+        return self(numpy_arrays, array, **attrs)
+
     def _look_up(self, arrays: tuple, attrs: dict[str, Any]) -> Any:
         try:
             key = (*[(a.shape, a.dtype.char) if a.__class__ is ndarray else a for a in arrays], *attrs.items())
@@ -50,7 +60,8 @@ class Fused:
         if program is not None:
             results = program.run(arrays)
             if results is not None:
-                self.last = program
+                if program.call is not None:
+                    self.last = program
                 return results
         elif key not in self.programs:
             self._count(key, arrays, attrs)
