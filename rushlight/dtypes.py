@@ -33,6 +33,11 @@ class dtype:
         return self._numpy
 
     @property
+    def __numpy_dtype__(self) -> np.dtype:
+        """What `np.dtype(torch.float32)` and `np.zeros(3, torch.float32)` ask for (NumPy 2.4)."""
+        return self.numpy
+
+    @property
     def is_floating_point(self) -> builtins_bool:
         return self.kind == "f"
 
@@ -48,7 +53,7 @@ class dtype:
         return {"float16": complex64, "float64": complex128}.get(self.name, complex64) if self.kind != "c" else self
 
     def to_real(self) -> dtype:
-        return {"complex64": float32, "complex128": float64}.get(self.name, self)
+        return {"complex32": float16, "complex64": float32, "complex128": float64}.get(self.name, self)
 
     def __repr__(self) -> str:
         return f"torch.{self.name}"
@@ -70,6 +75,7 @@ float16 = half = dtype("float16", np.dtype(np.float16), "f", 2)
 bfloat16 = dtype("bfloat16", None, "f", 2)
 float32 = float = dtype("float32", np.dtype(np.float32), "f", 4)
 float64 = double = dtype("float64", np.dtype(np.float64), "f", 8)
+complex32 = chalf = dtype("complex32", None, "c", 4)  # to store: there is no arithmetic on it
 complex64 = cfloat = dtype("complex64", np.dtype(np.complex64), "c", 8)
 complex128 = cdouble = dtype("complex128", np.dtype(np.complex128), "c", 16)
 
@@ -81,7 +87,7 @@ _FROM_NUMPY: dict[np.dtype, dtype] = {d._numpy: d for d in ALL if d._numpy is no
 LEGACY_NAMES = {  # in the texts of PyTorch's errors
     "float16": "Half", "bfloat16": "BFloat16", "float32": "Float", "float64": "Double", "int8": "Char",
     "int16": "Short", "int32": "Int", "int64": "Long", "uint8": "Byte", "uint16": "UInt16", "uint32": "UInt32",
-    "uint64": "UInt64", "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+    "uint64": "UInt64", "bool": "Bool", "complex32": "ComplexHalf", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
 }  # fmt: skip
 _default = float32
 
@@ -93,9 +99,9 @@ def from_numpy(numpy_dtype: np.dtype) -> dtype:
         TypeError: NumPy's dtype has no counterpart (strings, objects, dates, structures).
     """
     found = _FROM_NUMPY.get(numpy_dtype) or _FROM_NUMPY.get(numpy_dtype.newbyteorder("="))
-    if found is None and numpy_dtype.name == "bfloat16":
-        bfloat16.numpy  # noqa: B018  (registers it)
-        found = bfloat16
+    if found is None and numpy_dtype.name in ("bfloat16", "complex32"):
+        found = bfloat16 if numpy_dtype.name == "bfloat16" else complex32
+        found.numpy  # noqa: B018  (registers it)
     if found is None:
         raise TypeError(
             f"can't convert np.ndarray of type {numpy_dtype}. The only supported types are: float64, float32, "

@@ -19,7 +19,7 @@ class memory_format:
 
 
 class layout(memory_format):
-    """How elements are found in memory: always `strided`."""
+    """How elements are found in memory: always `strided`; `sparse_coo` is a name to be refused."""
 
     __slots__ = ()
 
@@ -29,3 +29,4 @@ preserve_format = memory_format("preserve_format")
 channels_last = memory_format("channels_last")
 channels_last_3d = memory_format("channels_last_3d")
 strided = layout("strided")
+sparse_coo = layout("sparse_coo")

@@ -7,62 +7,190 @@ from typing import Any
 
 import numpy as np
 
-from rushlight import dtypes, random as random_numbers
-from rushlight.api import convert, elementwise, forms, indexing, joining, linalg, query, reduce, sample, views
-from rushlight.arrays import numpy as numpy_arrays
-from rushlight.arrays.protocol import BINARY, UNARY
-from rushlight.ops import complex as complex_ops, elementwise as ops
-from rushlight.ops.create import as_tensor
+from rushlight import dtypes
+from rushlight.api import (
+    comparison, complex, convert, copies, creation, cutting, elementwise, forms, fourier, gathering, histograms,
+    indexing, inplace, joining, linalg, linalg_classic, linalg_data, linalg_factor, linalg_least, linalg_norm,
+    linalg_products, linalg_solve, memory, numeric, query, ranges, rearranging, reduce, sample, scan, scattering,
+    sorting, special, spectral, statistics, transposes, views,
+)  # fmt: skip
+from rushlight.interop import protocols
+from rushlight.ops import complex as complex_ops, create, elementwise as ops
 from rushlight.ops.define import creation_namespace, tensor_arrays
 from rushlight.ops.inplace import write
 from rushlight.tensor import Tensor, wrap
 
 METHODS: dict[Any, tuple[str, ...]] = {
+    comparison: ("allclose", "equal", "isclose"),
+    complex: ("angle", "conj", "conj_physical", "is_conj", "is_neg", "isreal", "sgn"),
+    numeric: (
+        "copysign", "float_power", "fmax", "fmin", "frexp", "gcd", "heaviside", "hypot", "isneginf", "isposinf", "lcm", "ldexp",
+        "logaddexp", "logaddexp2", "nan_to_num", "nextafter", "signbit",
+    ),
+    special: (
+        "digamma", "erfc", "erfinv", "i0", "igamma", "igammac", "lgamma", "logit", "mvlgamma", "sinc", "xlogy",
+    ),
     elementwise: (
-        "abs", "absolute", "acos", "acosh", "arccosh", "arcsinh", "clamp_max", "clamp_max_", "clamp_min", "clamp_min_", "add", "add_", "addcdiv", "addcdiv_", "addcmul", "addcmul_", "allclose",
-        "arccos", "arcsin", "arctan", "arctan2", "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and",
+        "abs", "absolute", "acos", "acosh", "arccosh", "arcsinh", "clamp_max", "clamp_max_", "clamp_min", "clamp_min_", "add", "add_", "addcdiv", "addcdiv_", "addcmul", "addcmul_", "arccos", "arcsin", "arctan", "arctan2", "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and",
         "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "ceil", "clamp",
-        "clamp_", "clip", "cos", "cosh", "div", "div_", "divide", "eq", "equal", "erf", "exp", "exp2", "expm1", "fix",
-        "floor", "deg2rad", "floor_divide", "fmod", "frac", "positive", "rad2deg", "ge", "greater", "greater_equal", "gt", "isclose", "isfinite", "isinf",
+        "clamp_", "clip", "cos", "cosh", "div", "div_", "divide", "eq", "erf", "exp", "exp2", "expm1", "fix",
+        "floor", "deg2rad", "floor_divide", "fmod", "frac", "positive", "rad2deg", "ge", "greater", "greater_equal", "gt", "isfinite", "isinf",
         "isnan", "le", "lerp", "lerp_", "less", "less_equal", "log", "log10", "log1p", "log2", "logical_and",
         "logical_not", "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "mul_", "multiply", "ne", "neg",
         "negative", "not_equal", "pow", "reciprocal", "relu", "remainder", "round", "round_", "rsqrt", "sigmoid", "sign", "sin",
         "sinh", "sqrt", "square", "sub", "sub_", "subtract", "tan", "tanh", "true_divide", "trunc",
     ),
     reduce: (
-        "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "cumsum", "cumsum_", "log_softmax", "logsumexp", "max", "mean",
-        "aminmax", "count_nonzero", "min", "norm", "prod", "softmax", "sort", "std", "sum", "topk", "var",
+        "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "count_nonzero", "log_softmax", "logsumexp", "max",
+        "mean", "min", "prod", "softmax", "sum",
     ),
+    scan: ("cummax", "cummin", "cumprod", "cumprod_", "cumsum", "cumsum_", "logcumsumexp"),
+    sorting: ("argsort", "kthvalue", "msort", "sort", "topk", "unique", "unique_consecutive"),
+    statistics: (
+        "median", "mode", "nanmean", "nanmedian", "nanquantile", "nansum", "quantile", "renorm",
+        "renorm_", "std", "var",
+    ),
+    histograms: ("bincount", "histc", "histogram"),
     views: (
-        "adjoint", "broadcast_to", "chunk", "clone", "contiguous", "copy_", "expand", "expand_as", "fill_", "flatten", "flip",
-        "fliplr", "flipud", "moveaxis", "movedim", "narrow", "new_empty", "new_full", "new_ones", "new_tensor",
-        "new_zeros", "permute", "ravel", "repeat", "reshape", "reshape_as", "roll", "select", "split", "unsafe_split", "unsafe_chunk", "squeeze",
-        "squeeze_", "swapaxes", "swapaxes_", "swapdims", "swapdims_", "t", "t_", "tile", "transpose", "transpose_",
-        "tril", "tril_", "triu", "triu_", "unbind", "unflatten", "unsqueeze", "unsqueeze_", "view", "view_as", "zero_",
+        "broadcast_to", "expand", "expand_as", "flatten", "moveaxis", "movedim", "permute",
+        "ravel", "reshape", "reshape_as", "resolve_conj", "resolve_neg", "squeeze", "sum_to_size", "swapaxes", "swapdims",
+        "t", "transpose", "unflatten", "unsqueeze", "view", "view_as",
     ),
-    convert: ("cpu", "to", "type_as"),
-    indexing: (
-        "argwhere", "gather", "index_put", "index_put_", "index_select", "masked_fill", "masked_fill_", "masked_select", "nonzero", "scatter",
-        "scatter_", "scatter_add", "scatter_add_", "take_along_dim",
+    cutting: (
+        "as_strided", "chunk", "diagonal", "dsplit", "hsplit", "narrow", "select", "split", "split_with_sizes", "tensor_split",
+        "unbind", "unfold", "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes", "vsplit",
     ),
-    joining: ("diff", "tensor_split"),
+    transposes: ("adjoint",),
+    memory: (
+        "clone", "contiguous", "dim_order", "is_contiguous", "is_same_size", "is_set_to", "is_shared", "pin_memory", "resize_",
+        "resize_as_", "set_", "share_memory_", "storage", "storage_offset", "untyped_storage",
+    ),
+    copies: ("as_strided_scatter", "diagonal_scatter", "narrow_copy", "select_scatter", "slice_scatter"),
+    rearranging: (
+        "diag", "diag_embed", "diagflat", "flip", "fliplr", "flipud", "repeat", "repeat_interleave", "roll", "rot90", "tile",
+        "tril", "triu",
+    ),
+    inplace: (
+        "as_strided_", "copy_", "fill_", "fill_diagonal_", "squeeze_", "swapaxes_", "swapdims_", "t_", "transpose_", "tril_", "triu_", "unsqueeze_",
+        "zero_",
+    ),
+    creation: ("new_empty", "new_empty_strided", "new_full", "new_ones", "new_tensor", "new_zeros"),
+    convert: ("apply_", "as_subclass", "cpu", "cuda", "map2_", "map_", "module_load", "new", "to", "to_dense", "type", "type_as"),
+    indexing: ("index_put", "index_put_"),
+    gathering: (
+        "argwhere", "gather", "index_select", "masked_select", "nonzero", "nonzero_static", "take", "take_along_dim",
+    ),
+    scattering: (
+        "index_add", "index_add_", "index_copy", "index_copy_", "index_fill", "index_fill_", "index_reduce", "index_reduce_",
+        "masked_fill", "masked_fill_", "masked_scatter", "masked_scatter_", "put", "put_", "scatter", "scatter_", "scatter_add",
+        "scatter_add_", "scatter_reduce", "scatter_reduce_",
+    ),
+    joining: ("diff",),
     query: ("is_nonzero",),
-    sample: ("bernoulli",),
-    linalg: ("addmm", "addmm_", "bmm", "dot", "ger", "matmul", "mm", "mv", "outer"),
+    spectral: ("istft", "stft"),
+    sample: (
+        "bernoulli", "bernoulli_", "cauchy_", "exponential_", "geometric_", "log_normal_", "multinomial", "normal_", "random_",
+        "uniform_",
+    ),
+    linalg: (
+        "addbmm", "addbmm_", "addmm", "addmm_", "addmv", "addmv_", "addr", "addr_", "baddbmm", "baddbmm_", "bmm", "dot", "ger",
+        "matmul", "mm", "mv", "outer", "vdot",
+    ),
+    linalg_classic: ("cholesky", "cross", "det", "inverse", "lu", "lu_solve", "norm", "qr", "slogdet", "svd"),
+    linalg_data: ("corrcoef", "cov"),
+    linalg_factor: ("geqrf", "orgqr", "ormqr"),
+    linalg_least: ("pinverse",),
+    linalg_norm: ("dist",),
+    linalg_products: ("inner", "kron", "trace"),
+    linalg_solve: (
+        "cholesky_inverse", "cholesky_solve", "logdet", "matrix_exp", "matrix_power", "triangular_solve",
+    ),
 }  # fmt: skip
 
 # Functions that take `out=` (`api.forms.with_out`); methods of the same name do not, as in PyTorch.
-OUT: dict[Any, tuple[str, ...]] = {}
+OUT: dict[Any, tuple[str, ...]] = {
+    comparison: ("isin",),
+    linalg: ("addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "dot", "ger", "matmul", "mm", "mv", "outer", "vdot", "vecdot"),
+    linalg_classic: ("cholesky", "cross", "inverse", "lu_solve", "norm", "qr", "slogdet", "svd"),
+    linalg_factor: (
+        "cholesky", "cholesky_ex", "eig", "eigh", "eigvals", "eigvalsh", "geqrf", "householder_product", "ldl_factor",
+        "ldl_factor_ex", "lu", "lu_factor", "lu_factor_ex", "lu_unpack", "orgqr", "ormqr", "qr", "svd", "svdvals",
+    ),
+    linalg_least: ("lstsq", "matrix_rank", "pinv"),
+    linalg_norm: ("cond", "matrix_norm", "norm", "vector_norm"),
+    linalg_products: ("chain_matmul", "cross", "inner", "kron", "multi_dot", "tensordot"),
+    linalg_solve: (
+        "cholesky_inverse", "cholesky_solve", "det", "inv", "inv_ex", "ldl_solve", "lu_solve", "matrix_power", "slogdet",
+        "solve", "solve_ex", "solve_triangular", "tensorinv", "tensorsolve", "triangular_solve",
+    ),
+    complex: ("angle", "conj_physical", "sgn"),
+    copies: (
+        "alias_copy", "as_strided_copy", "detach_copy", "diagonal_copy", "expand_copy", "narrow_copy", "permute_copy",
+        "select_copy", "slice_copy", "split_copy", "split_with_sizes_copy", "squeeze_copy", "t_copy", "transpose_copy",
+        "unbind_copy", "unfold_copy", "unsqueeze_copy", "view_copy",
+    ),
+    gathering: ("gather", "index_select", "masked_select", "nonzero", "take", "take_along_dim"),
+    joining: (
+        "cat", "column_stack", "concat", "concatenate", "diff", "dstack", "hstack", "row_stack", "stack", "vstack",
+    ),
+    rearranging: ("diag", "tril", "triu"),
+    scattering: (
+        "index_add", "index_copy", "index_reduce", "scatter", "scatter_add", "scatter_reduce",
+    ),
+    elementwise: (
+        "abs", "absolute", "acos", "acosh", "add", "addcdiv", "addcmul", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
+        "arctan2", "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and", "bitwise_left_shift", "bitwise_not",
+        "bitwise_or", "bitwise_right_shift", "bitwise_xor", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "cos", "cosh",
+        "deg2rad", "div", "divide", "eq", "erf", "exp", "exp2", "expm1", "fix", "floor", "floor_divide", "fmod", "frac", "ge",
+        "greater", "greater_equal", "gt", "le", "lerp", "less", "less_equal", "log", "log10", "log1p", "log2",
+        "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "multiply", "ne", "neg",
+        "negative", "not_equal", "pow", "rad2deg", "reciprocal", "remainder", "round", "rsqrt", "sigmoid", "sign", "sin", "sinh",
+        "sqrt", "square", "sub", "subtract", "tan", "tanh", "true_divide", "trunc", "where",
+    ),
+    numeric: (
+        "copysign", "float_power", "fmax", "fmin", "frexp", "gcd", "heaviside", "hypot", "isneginf", "isposinf", "lcm", "ldexp",
+        "logaddexp", "logaddexp2", "nan_to_num", "nextafter", "signbit",
+    ),
+    special: (
+        "airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "digamma", "entr", "erfc", "erfcx", "erfinv", "gammainc",
+        "gammaincc", "gammaln", "i0", "i0e", "i1", "i1e", "igamma", "igammac", "lgamma", "log_ndtr", "logit",
+        "modified_bessel_i0", "modified_bessel_i1", "modified_bessel_k0", "modified_bessel_k1", "multigammaln", "mvlgamma",
+        "ndtr", "ndtri", "polygamma", "psi", "scaled_modified_bessel_k0", "scaled_modified_bessel_k1", "sinc",
+        "spherical_bessel_j0", "xlog1py", "xlogy", "zeta", *(f.__name__ for f in special.POLYNOMIALS),
+    ),
+    fourier: (
+        "fft", "fft2", "fftfreq", "fftn", "hfft", "hfft2", "hfftn", "ifft", "ifft2", "ifftn", "ihfft", "ihfft2", "ihfftn",
+        "irfft", "irfft2", "irfftn", "rfft", "rfft2", "rfftfreq", "rfftn",
+    ),
+    reduce: (
+        "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "logsumexp", "max", "mean", "min", "prod",
+        "softmax", "log_softmax", "sum",
+    ),
+    scan: ("cummax", "cummin", "cumprod", "cumsum", "logcumsumexp"),
+    sorting: ("argsort", "bucketize", "kthvalue", "msort", "searchsorted", "sort", "topk"),
+    statistics: ("median", "mode", "nanmean", "nanmedian", "nanquantile", "nansum", "quantile", "renorm", "std", "var"),
+    histograms: ("histc", "histogram"),
+}  # fmt: skip
 
 
-def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-    """NumPy's function on tensors, as the operation of the same meaning: `np.sin(t)` is recorded like `t.sin()`."""
-    operation = _OF_UFUNC.get(ufunc)
-    return operation(*inputs) if operation is not None and method == "__call__" and not kwargs else NotImplemented
+# New tensors, made in the dtype of their `out=`.
+CREATED_OUT: dict[Any, tuple[str, ...]] = {
+    create: ("empty", "full", "ones", "zeros"),
+    ranges: ("arange", "eye", "linspace", "logspace"),
+}
 
 
-def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, other: function(other, self)
+def _reflected(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The operator for a tensor on the right; where the order does not matter, the tensor goes first: a shorter path."""
+    commutes = name in ("__radd__", "__rmul__", "__rand__", "__ror__", "__rxor__")
+
+    def operator(self: Tensor, other: Any) -> Any:
+        if commutes and not isinstance(self, Tensor):
+            raise TypeError(f"descriptor '{name}' for 'Tensor' objects doesn't apply to a '{type(self).__name__}' object")
+        return function(self, other) if commutes else function(other, self)
+
+    operator.__name__ = operator.__qualname__ = name
+    return operator
 
 
 def _bind() -> None:
@@ -72,17 +200,22 @@ def _bind() -> None:
     for module, names in OUT.items():
         for name in names:
             setattr(module, name, forms.with_out(getattr(module, name)))
+    for module, names in CREATED_OUT.items():
+        for name in names:
+            setattr(module, name, forms.created_with_out(getattr(module, name)))
     Tensor.where = lambda self, condition, other: elementwise.where(condition, self, other)
-    for name, function in (elementwise.IN_PLACE | convert.DTYPE_METHODS).items():
+    Tensor.polygamma = lambda self, n: special.polygamma(n, self)
+    in_place_forms = complex.IN_PLACE | elementwise.IN_PLACE | numeric.IN_PLACE | special.IN_PLACE
+    for name, function in (in_place_forms | convert.DTYPE_METHODS).items():
         setattr(Tensor, name, function)
     operators = {
         "add": ops.add, "sub": elementwise.subtracted, "mul": ops.mul, "truediv": ops.div, "floordiv": ops.floor_divide,
-        "mod": ops.remainder, "pow": ops.pow, "matmul": linalg.matmul, "and": ops.bitwise_and, "or": ops.bitwise_or,
+        "mod": ops.remainder, "pow": ops.pow, "matmul": Tensor.matmul, "and": ops.bitwise_and, "or": ops.bitwise_or,
         "xor": ops.bitwise_xor, "lshift": ops.bitwise_left_shift, "rshift": ops.bitwise_right_shift,
     }  # fmt: skip
     for name, function in operators.items():
         setattr(Tensor, f"__{name}__", function)
-        setattr(Tensor, f"__r{name}__", function if name in ("add", "mul") else _reflected(function))
+        setattr(Tensor, f"__r{name}__", _reflected(f"__r{name}__", function))
     in_place = {
         "iadd": elementwise._add_, "isub": elementwise._sub_, "imul": elementwise._mul_, "itruediv": elementwise._div_,
         "ipow": Tensor.pow_, "ifloordiv": Tensor.floor_divide_, "imod": Tensor.remainder_, "iand": Tensor.bitwise_and_,
@@ -94,93 +227,20 @@ def _bind() -> None:
     comparisons = {"lt": ops.lt, "le": ops.le, "gt": ops.gt, "ge": ops.ge, "eq": ops.eq, "ne": ops.ne}
     for name, function in comparisons.items():
         setattr(Tensor, f"__{name}__", function)
-    Tensor.__neg__, Tensor.__abs__, Tensor.__invert__ = ops.neg, ops.abs, ops.bitwise_not
-    Tensor.__pos__ = lambda self: self
+    Tensor.__neg__, Tensor.__abs__, Tensor.__invert__ = elementwise.neg, ops.abs, ops.bitwise_not
+    Tensor.__pos__ = elementwise.positive
+    Tensor.__rdiv__ = lambda self, other: self.reciprocal() * other
     Tensor.__getitem__, Tensor.__setitem__ = indexing.getitem, indexing.setitem
-    Tensor.__array_ufunc__ = _array_ufunc
+    for name, function in protocols.METHODS.items():
+        setattr(Tensor, name, function)
 
 
-# ---------------------------------------------------------------- properties that are views
+Tensor.T, Tensor.mT = property(transposes.reversed_dimensions), property(transposes.matrix_transpose)
+Tensor.H, Tensor.mH = property(transposes.conjugate_transpose), property(transposes.matrix_adjoint)
+Tensor.real = property(complex.real, lambda self, value: complex.real(self).copy_(value))
+Tensor.imag = property(complex.imag, lambda self, value: complex.imag(self).copy_(value))
 
 
-def _transposed(self: Tensor) -> Tensor:
-    """The dimensions in reverse order."""
-    return views.t(self) if self.ndim == 2 else views.permute(self, tuple(reversed(range(self.ndim))))
-
-
-def _adjoint(self: Tensor) -> Tensor:
-    """The conjugate transpose: of real numbers, `T`."""
-    if self.is_complex():
-        raise NotImplementedError("tensor.H of complex tensors is not built yet: it needs conj()")
-    return _transposed(self)
-
-
-def _matrix_adjoint(self: Tensor) -> Tensor:
-    """The conjugate transpose of the last two dimensions: of real numbers, `mT`."""
-    if self.is_complex():
-        raise NotImplementedError("tensor.mH of complex tensors is not built yet: it needs conj()")
-    return _matrix_transposed(self)
-
-
-def _matrix_transposed(self: Tensor) -> Tensor:
-    """The last two dimensions swapped."""
-    if self.ndim < 2:
-        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {self.ndim}-D tensor.")
-    return views.transpose(self, -2, -1)
-
-
-Tensor.T, Tensor.mT = property(_transposed), property(_matrix_transposed)
-Tensor.H, Tensor.mH = property(_adjoint), property(_matrix_adjoint)
-
-
-# ---------------------------------------------------------------- random numbers in place
-
-
-def _fill_with_draw(self: Tensor, name: str, generator: Any, method: str, *args: Any) -> Tensor:
-    source, array = generator or random_numbers.default_generator, self._array
-    xp = creation_namespace()
-    return write(self, wrap(xp.draw(source, method, array.shape, *args, array.dtype)), name)
-
-
-def _drawn(generator: Any) -> Any:
-    return generator or random_numbers.default_generator
-
-
-def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Any = None, **kwargs: Any) -> Tensor:
-    """Fills with numbers uniform on [from, to)."""
-    low = kwargs.get("from", from_)
-    if low > to:
-        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low} > to={to}")
-    return _fill_with_draw(self, "uniform_", generator, "uniform", low, to)
-
-
-def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Fills with numbers from a normal distribution."""
-    if std < 0:
-        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
-    return _fill_with_draw(self, "normal_", generator, "normal", mean, std)
-
-
-def random_(self: Tensor, *bounds: int, generator: Any = None) -> Tensor:
-    """Fills with integers: below `to`, from `from` to below `to`, or over the dtype's range."""
-    source = _drawn(generator)
-    if bounds:
-        low, high = (0, bounds[0]) if len(bounds) == 1 else bounds
-        array = source.randint(low, high, self._array.shape, self._array.dtype)
-    else:
-        array = source.random_full(self._array.shape, self._array.dtype)
-    return write(self, array, "random_")
-
-
-def bernoulli_(self: Tensor, p: float = 0.5, *, generator: Any = None) -> Tensor:
-    """Fills with 1 with probability p, else 0."""
-    if not 0 <= p <= 1:
-        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
-    return write(self, _drawn(generator).bernoulli(p, self._array.shape, self._array.dtype), "bernoulli_")
-
-
-for _function in (uniform_, normal_, random_, bernoulli_):
-    setattr(Tensor, _function.__name__, _function)
 _bind()
 
 
@@ -214,13 +274,7 @@ def _on_tensors() -> None:
     waist.imag = lambda x: complex_ops.imag(x) if x.is_complex() else waist.full(x.shape, 0, x.dtype)
     waist.take = lambda x, indices, axis: take(x, indices, axis=axis)
     waist.slice = _slice_on_tensors
-    waist.concat = lambda arrays, axis=0: views.cat(list(arrays), axis)
+    waist.concat = lambda arrays, axis=0: joining.cat(list(arrays), axis)
 
 
 _on_tensors()
-_OF_UFUNC = {
-    getattr(numpy_arrays, name): getattr(tensor_arrays, name)
-    for name in (*UNARY, *BINARY)
-    if hasattr(tensor_arrays, name) and hasattr(numpy_arrays, name)
-}
-_OF_UFUNC[np.matmul] = lambda x, y: linalg.matmul(as_tensor(x), as_tensor(y))

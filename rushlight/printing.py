@@ -170,6 +170,8 @@ class _ComplexFormat:
 def _format_array(array: np.ndarray, indent: int) -> str:
     if array.size == 0:
         return "[]"
+    if array.dtype.name == "complex32":
+        array = array.astype(np.complex64)
     if array.dtype.kind not in "biufc" or array.dtype.kind == "f" and array.dtype != np.float64:
         array = array.astype(np.float64)  # the numbers of float16, bfloat16, float32 are float64's too
     summarise = array.size > _options["threshold"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight import devices, dtypes
+from rushlight import devices, dtypes, layouts
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.history import cell_of, current_node
 from rushlight.autograd.hooks import LeafHooks, RemovableHandle
@@ -110,11 +110,14 @@ class Tensor:
     def is_cpu(self) -> bool:
         return self.device.type == "cpu"
 
-    is_sparse = is_quantized = is_nested = is_mkldnn = is_xpu = is_mps = False
+    is_sparse = is_sparse_csr = is_quantized = is_nested = is_mkldnn = volatile = False
+    is_xpu = is_mps = is_mtia = is_maia = is_ipu = is_xla = is_vulkan = False
+    name = None
+    layout = layouts.strided
 
-    @property
-    def layout(self) -> str:
-        return "torch.strided"
+    def get_device(self) -> int:
+        """The number of the GPU; -1 on the CPU."""
+        return -1
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or its entry `dim`."""
@@ -139,24 +142,15 @@ class Tensor:
         strides = tuple(n // itemsize for n in self._array.strides)
         return strides if dim is None else strides[_checked_dim(dim, self.ndim)]
 
-    def storage_offset(self) -> int:
-        base = self._base
-        if base is None or type(self._array) is SymbolicArray:
-            return 0
-        return (self.data_ptr() - base.data_ptr()) // self._array.dtype.itemsize
-
     def data_ptr(self) -> int:
         """The address of the first element, in bytes."""
         return self._array.__array_interface__["data"][0]
-
-    def is_contiguous(self, memory_format: Any = None) -> bool:
-        return True if type(self._array) is SymbolicArray else self._array.flags.c_contiguous
 
     def is_floating_point(self) -> bool:
         return self.dtype.is_floating_point
 
     def is_complex(self) -> bool:
-        return self._array.dtype.kind == "c"
+        return self.dtype.kind == "c"
 
     def is_signed(self) -> bool:
         return self.dtype.is_signed
@@ -166,6 +160,12 @@ class Tensor:
 
     def is_pinned(self) -> bool:
         return False
+
+    def is_distributed(self) -> bool:
+        return False
+
+    def _is_view(self) -> bool:
+        return self._view is not None
 
     # ------------------------------------------------------------ autograd
 
@@ -180,7 +180,7 @@ class Tensor:
                 "you can only change requires_grad flags of leaf variables. If you want to use a computed variable "
                 "in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
-        if flag and self._array.dtype.kind not in "fc" and not self.dtype.is_floating_point:
+        if flag and self._array.dtype.kind not in "fc" and self.dtype.kind not in "fc":  # NumPy knows no bfloat16
             raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
         self._needs_grad = bool(flag)
 
@@ -368,11 +368,19 @@ class Tensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self._data("__array__()"), dtype=dtype, copy=copy)
 
+    def _real_item(self, kind: str) -> Any:
+        value = self.item()
+        if isinstance(value, complex):
+            if value.imag:
+                raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
+            return value.real
+        return value
+
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._real_item("double"))
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._real_item("int64_t"))
 
     def __complex__(self) -> complex:
         return complex(self.item())
@@ -400,13 +408,20 @@ class Tensor:
             raise TypeError("iteration over a 0-d tensor")
         return iter(self.unbind(0))
 
+    def __reversed__(self) -> Tensor:
+        return self.flip(0) if self._array.ndim else self
+
     def __contains__(self, item: Any) -> bool:
+        if not isinstance(item, (Tensor, int, float, complex)):
+            raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(item)}.")
         return bool((self == item).any())
 
     __hash__ = object.__hash__  # by identity, as tensors compare elementwise
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self.dim() == 0 and spec else repr(self)
+        if self.ndim == 0 and not self.is_meta:
+            return format(self.item(), spec)
+        return object.__format__(self, spec)
 
     def __repr__(self) -> str:
         from rushlight.printing import format_tensor

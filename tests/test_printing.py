@@ -83,17 +83,132 @@ def test_options(name, options):
     assert repr(ours) == repr(theirs)
 
 
-def test_random_arrays():
-    for seed in range(200):
+# ---------------------------------------------------------------- random tensors under random options
+
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+DTYPES = (
+    *FLOATS,
+    "complex64",
+    "complex128",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "bool",
+)
+
+
+def random_reals(random, shape):
+    """Numbers of one size or of very different ones, whole or not, with infinities, nans and negative zeros among them."""
+    x = random.standard_normal(shape)
+    kinds = (
+        lambda: x, lambda: np.round(x * 10), lambda: x * 10.0 ** random.integers(-6, 9, shape),
+        lambda: x * 10.0 ** random.integers(-9, 9), lambda: np.round(x) * 10.0 ** random.integers(0, 9),
+        lambda: np.full(shape, -0.0), lambda: np.full(shape, np.nan),
+    )  # fmt: skip
+    x = kinds[random.integers(len(kinds))]()
+    if random.random() < 0.3:
+        chance = random.random(shape)
+        for limit, value in ((0.5, -0.0), (0.4, -np.inf), (0.3, np.inf), (0.15, np.nan)):
+            x = np.where(chance < limit, value, x)
+    return np.asarray(x).reshape(shape)
+
+
+def random_array(random, dtype, shape):
+    with np.errstate(all="ignore"):
+        if dtype == "bool":
+            return np.asarray(random.random(shape) > 0.5).reshape(shape)
+        if "int" in dtype:
+            limits = np.iinfo(dtype)
+            low, high = (limits.min, limits.max) if random.random() < 0.4 else (max(limits.min, -20), 20)
+            return np.asarray(random.integers(low, high, shape, dtype=dtype)).reshape(shape)
+        if dtype.startswith("complex"):
+            return np.asarray(random_reals(random, shape) + 1j * random_reals(random, shape)).astype(dtype)
+        return random_reals(random, shape).astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+
+
+def to_torch(array):
+    if array.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def random_shape(random):
+    if random.random() < 0.05:
+        return [(1200,), (3, 400), (30, 5, 9), (1001, 1), (2, 0, 700)][random.integers(5)]
+    least, most = (0 if random.random() < 0.1 else 1), (14 if random.random() < 0.15 else 5)
+    return tuple(random.integers(least, most, random.integers(0, 5)).tolist())
+
+
+def random_options(random):
+    every = {
+        "precision": random.integers(0, 8), "linewidth": random.integers(10, 120), "threshold": random.integers(0, 30),
+        "edgeitems": random.integers(1, 5), "sci_mode": bool(random.integers(2)),
+        "profile": ["default", "short", "full"][random.integers(3)],
+    }  # fmt: skip
+    return {name: value for name, value in every.items() if random.random() < 0.15}
+
+
+def with_history(tensor, which):
+    """As it is, requiring gradients, or the result of an operation or of a view."""
+    if not (tensor.is_floating_point() or tensor.is_complex()) or which > 2:
+        return tensor
+    tensor.requires_grad_()
+    return (tensor, tensor * 1, tensor.reshape(-1))[which]
+
+
+@pytest.mark.parametrize("block", range(8))
+def test_random_tensors(block):
+    for seed in range(100 * block, 100 * block + 100):
         random = np.random.default_rng(seed)
-        shape = tuple(random.integers(1, 5, random.integers(0, 4)))
-        array = np.asarray(random.standard_normal(shape) * 10.0 ** random.integers(-6, 7, shape))
-        if seed % 3 == 0:
-            array = np.asarray(np.round(array))
-        if seed % 2:
-            array = np.asarray(array.astype(np.float32))
-        ours, theirs = both(array)
-        assert repr(ours) == repr(theirs)
+        dtype, shape = DTYPES[random.integers(len(DTYPES))], random_shape(random)
+        array, which = random_array(random, dtype, shape), random.integers(8)
+        ours, theirs = rushlight.from_numpy(array.copy()), to_torch(array.copy())
+        ours, theirs = with_history(ours, which), with_history(theirs, which)
+        options = random_options(random)
+        wide = random.random() < 0.1
+        for t in (rushlight, torch):
+            t.set_default_dtype(t.float64 if wide else t.float32)
+        try:
+            with printing.printoptions(**options), torch._tensor_str.printoptions(**options):
+                assert repr(ours) == repr(theirs), f"seed {seed}: {dtype}{shape} {options}"
+        finally:
+            for t in (rushlight, torch):
+                t.set_default_dtype(t.float32)
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, "complex64", "int64", "bool"])
+@pytest.mark.parametrize("shape", [(), (0,), (0, 3), (3, 4)])
+def test_meta_of_every_dtype(dtype, shape):
+    ours, theirs = (repr(t.empty(shape, dtype=getattr(t, dtype), device="meta")) for t in (rushlight, torch))
+    assert ours == theirs
+
+
+def test_not_contiguous():
+    array = RANDOM.standard_normal((40, 60))
+    ours, theirs = both(array)
+    assert repr(ours.T[::3, ::2]) == repr(theirs.T[::3, ::2])
+    assert repr(ours[:3, 1]) == repr(theirs[:3, 1])
+
+
+def test_format():
+    def texts(t):
+        x = t.tensor(2.5)
+        return [
+            f"{x:.2f}",
+            f"{x}",
+            f"{t.tensor(3)}",
+            f"{t.tensor(3):>5}",
+            f"{t.tensor([1.0])}",
+            str(x),
+            f"{t.tensor(True)}",
+        ]
+
+    assert texts(rushlight) == texts(torch)
 
 
 def test_bfloat16():

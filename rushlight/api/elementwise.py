@@ -9,18 +9,62 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes
+from rushlight.api.operands import (
+    BOTH, FIRST, SECOND, invalid_combination, legacy_name, of_a_tensor, of_any, of_numbers, of_one, of_tensors, tensor_among,
+)  # fmt: skip
 from rushlight.ops import create, elementwise as ops
 from rushlight.ops.define import NUMBERS
 from rushlight.ops.inplace import in_place, write
 from rushlight.tensor import Tensor
 
 from rushlight.ops.elementwise import (
-    abs, acos, acosh, asin, asinh, atan, atan2, atanh, bitwise_and, bitwise_left_shift, bitwise_not, bitwise_or,
-    bitwise_right_shift, bitwise_xor, ceil, cos, cosh, eq, erf, exp, exp2, expm1, floor, floor_divide, fmod, ge, gt,
-    isfinite, isinf, isnan, le, log, log1p, log2, log10, logical_and, logical_not, logical_or, logical_xor, lt, maximum,
-    minimum, mul, ne, neg, pow, reciprocal, relu, remainder, rsqrt, sigmoid, sign, sin, sinh, sqrt, square, tan, tanh,
-    trunc,
+    abs, acos, acosh, asin, asinh, atan, atanh, bitwise_not, ceil, cos, cosh, erf, exp, exp2, expm1, floor, log,
+    log1p, log2, log10, logical_not, reciprocal, relu, rsqrt, sigmoid, sin, sinh, sqrt, square, tan, tanh, trunc,
 )  # fmt: skip
+
+atan2, maximum, minimum = of_tensors(ops.atan2), of_tensors(ops.maximum), of_tensors(ops.minimum)
+logical_and, logical_or, logical_xor = (of_tensors(f) for f in (ops.logical_and, ops.logical_or, ops.logical_xor))
+eq, ne, lt, le, gt, ge = (of_a_tensor(f) for f in (ops.eq, ops.ne, ops.lt, ops.le, ops.gt, ops.ge))
+fmod = of_a_tensor(ops.fmod)
+bitwise_and, bitwise_or, bitwise_xor = of_any(ops.bitwise_and), of_any(ops.bitwise_or), of_any(ops.bitwise_xor)
+bitwise_left_shift, bitwise_right_shift = of_any(ops.bitwise_left_shift), of_any(ops.bitwise_right_shift)
+mul, floor_divide, remainder = of_numbers(ops.mul), of_numbers(ops.floor_divide), of_any(ops.remainder)
+isfinite, isinf, isnan = of_one(ops.isfinite), of_one(ops.isinf), of_one(ops.isnan)
+
+
+def neg(input: Tensor) -> Tensor:
+    """`-input`.
+
+    Raises:
+        RuntimeError: booleans.
+    """
+    try:
+        return ops.neg(input)
+    except NotImplementedError:
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the "
+            "`~` or `logical_not()` operator instead."
+        ) from None
+
+
+def sign(input: Tensor) -> Tensor:
+    """-1, 0 or 1.
+
+    Raises:
+        NotImplementedError: complex numbers, which have a direction: `sgn`.
+    """
+    if input.is_complex():
+        raise NotImplementedError(
+            "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead."
+        )
+    return ops.sign(input)
+
+
+def pow(input: Any, exponent: Any) -> Tensor:
+    """`input ** exponent`; one of the two may be a number."""
+    if input.__class__ in NUMBERS and exponent.__class__ in NUMBERS:
+        raise invalid_combination("pow", (input, exponent), BOTH, FIRST, SECOND)
+    return ops.pow(input, exponent)
 
 
 def _require_operands(name: str, result: Any, input: Any, other: Any) -> Any:
@@ -51,12 +95,12 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
         >>> torch.add(torch.tensor([1, 2]), 10)
         tensor([11, 12])
     """
-    return _require_operands("add", ops.add(input, _scaled(other, alpha, input)), input, other)
+    return _require_operands("add", ops.add(*tensor_among(input, _scaled(other, alpha, input))), input, other)
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """`input - alpha * other`, broadcast."""
-    return _require_operands("sub", subtracted(input, _scaled(other, alpha, input)), input, other)
+    return _require_operands("sub", subtracted(*tensor_among(input, _scaled(other, alpha, input))), input, other)
 
 
 def subtracted(x: Any, y: Any) -> Any:
@@ -77,6 +121,8 @@ def subtracted(x: Any, y: Any) -> Any:
 
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """`other - alpha * input`."""
+    if input.__class__ in NUMBERS:
+        raise invalid_combination("rsub", (input, other), BOTH, SECOND)
     return subtracted(other, _scaled(input, alpha, input))
 
 
@@ -86,6 +132,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     Raises:
         RuntimeError: another rounding mode.
     """
+    input, other = tensor_among(input, other)
     if rounding_mode is None:
         return _require_operands("div", ops.div(input, other), input, other)
     if rounding_mode == "trunc":
@@ -114,18 +161,22 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """`clamp` with a lower limit only."""
+    if input.__class__ in NUMBERS:
+        raise invalid_combination("clamp_min", (input, min), BOTH, SECOND)
     return clamp(input, min)
 
 
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """`clamp` with an upper limit only."""
+    if input.__class__ in NUMBERS:
+        raise invalid_combination("clamp_max", (input, max), BOTH, SECOND)
     return clamp(input, None, max)
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """`input` where the condition holds, else `other`; with the condition alone, its `nonzero(as_tuple=True)`."""
     if input is None and other is None:
-        from rushlight.api.indexing import nonzero
+        from rushlight.api.gathering import nonzero
 
         return nonzero(condition, as_tuple=True)
     if not isinstance(condition, Tensor):
@@ -167,44 +218,14 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     return ops.lerp(input, end, weight)
 
 
-def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
-    """Whether `|input - other| <= atol + rtol * |other|`, elementwise."""
-    if not isinstance(other, Tensor):
-        raise TypeError(f"isclose(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
-    if input.dtype is not other.dtype:
-        raise RuntimeError(f"{_legacy(input)} did not match {_legacy(other)}")
-    if rtol < 0 or atol < 0:
-        raise RuntimeError(f"rtol and atol must be greater than or equal to zero, but got {rtol} and {atol}")
-    same = ops.eq(input, other)
-    if equal_nan and input.dtype.kind in "fc":
-        same = ops.logical_or(same, ops.logical_and(ops.isnan(input), ops.isnan(other)))
-    if not rtol and not atol:
-        return same
-    if input.dtype.kind not in "fc":
-        input, other = input.to(dtypes.get_default_dtype()), other.to(dtypes.get_default_dtype())
-    distance, allowed = ops.abs(ops.sub(input, other)), ops.add(ops.abs(ops.mul(other, rtol)), atol)
-    return ops.logical_or(same, ops.logical_and(ops.isfinite(distance), ops.le(distance, allowed)))
-
-
-def _legacy(x: Tensor) -> str:
-    return dtypes.LEGACY_NAMES[x.dtype.name]
-
-
-def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    """Whether `isclose` holds everywhere."""
-    return bool(isclose(input, other, rtol, atol, equal_nan).all())
-
-
-def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether two tensors have the same shape and values."""
-    if input.dtype is not other.dtype and input.shape == other.shape:
-        raise RuntimeError(f"Expected object of data type {input.dtype} but got data type {other.dtype} for argument 'other' in call to equal")  # fmt: skip
-    a, b = input._data("equal()"), other._data("equal()")
-    return a.shape == b.shape and bool(np.all(a == b))
-
-
 def frac(input: Tensor) -> Tensor:
-    """What is behind the point: `input - trunc(input)`."""
+    """What is behind the point: `input - trunc(input)`.
+
+    Raises:
+        NotImplementedError: the dtype is no floating-point one.
+    """
+    if not input.is_floating_point():
+        raise NotImplementedError(f"\"frac_cpu\" not implemented for '{legacy_name(input)}'")
     return ops.sub(input, ops.trunc(input))
 
 
@@ -221,11 +242,15 @@ def positive(input: Tensor) -> Tensor:
 
 def rad2deg(input: Tensor) -> Tensor:
     """Degrees of radians."""
+    if input.is_complex():
+        raise RuntimeError("rad2deg is not supported for complex tensors.")
     return ops.mul(input, 180 / math.pi)
 
 
 def deg2rad(input: Tensor) -> Tensor:
     """Radians of degrees."""
+    if input.is_complex():
+        raise RuntimeError("deg2rad is not supported for complex tensors.")
     return ops.mul(input, math.pi / 180)
 
 
@@ -281,7 +306,7 @@ def clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if not isinstance(min, Tensor) and not isinstance(max, Tensor):
         is_integer = self._array.dtype.kind in "iub"
         if is_integer and (isinstance(min, float) or isinstance(max, float)):
-            raise RuntimeError(f"result type Float can't be cast to the desired output type {_legacy(self)}")
+            raise RuntimeError(f"result type Float can't be cast to the desired output type {legacy_name(self)}")
         return _clamp_numbers_(self, low=min, high=max)
     if min is None:
         return _clamp_above_(self, max)
@@ -319,8 +344,8 @@ IN_PLACE = {
     for f in (
         abs, acos, acosh, asin, asinh, atan, atan2, atanh, bitwise_and, bitwise_left_shift, bitwise_not, bitwise_or,
         bitwise_right_shift, bitwise_xor, ceil, cos, cosh, eq, erf, exp, exp2, expm1, floor, floor_divide, fmod, ge, gt,
-        le, log, log10, log1p, log2, logical_and, logical_not, logical_or, logical_xor, lt, ne, neg, pow, reciprocal,
-        relu, remainder, rsqrt, sigmoid, sign, sin, sinh, sqrt, square, tan, tanh, trunc, ops.round,
+        le, log, log10, log1p, log2, logical_and, logical_not, logical_or, logical_xor, lt, ne, ops.neg, ops.pow,
+        reciprocal, relu, remainder, rsqrt, sigmoid, ops.sign, sin, sinh, sqrt, square, tan, tanh, trunc, ops.round,
     )
 }  # fmt: skip
 

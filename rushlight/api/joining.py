@@ -1,4 +1,4 @@
-"""Joining and cutting composed of `cat`, `stack`, `split` and views."""
+"""Several tensors as one: one after another, side by side, on a grid."""
 
 from __future__ import annotations
 
@@ -6,9 +6,75 @@ from collections.abc import Sequence
 from typing import Any
 
 from rushlight import dtypes
-from rushlight.api.views import cat, expand, narrow, reshape, split, unsqueeze
-from rushlight.ops.views import clone
+from rushlight.api.cutting import narrow
+from rushlight.api.forms import numpy_names
+from rushlight.api.views import expand, reshape, unsqueeze
+from rushlight.ops import views as ops
+from rushlight.ops.define import cast
 from rushlight.tensor import Tensor, _checked_dim
+
+
+def _joined(name: str, tensors: Any) -> list[Tensor]:
+    if isinstance(tensors, Tensor) or not isinstance(tensors, Sequence):
+        raise TypeError(
+            f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(tensors).__name__}"
+        )
+    tensors = list(tensors)
+    if not tensors:
+        if name == "stack":
+            raise RuntimeError("stack expects a non-empty TensorList")
+        raise ValueError(f"{name}(): expected a non-empty list of Tensors")
+    for i, x in enumerate(tensors):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(x).__name__}")
+    if len({x._array.dtype for x in tensors}) > 1:
+        target = dtypes.result_type_of_kinds(*[(x.dtype, x.ndim) for x in tensors]).numpy
+        tensors = [x if x._array.dtype == target else cast(x, dtype=target) for x in tensors]
+    return tensors
+
+
+@numpy_names
+def cat(tensors: Any, dim: int = 0) -> Tensor:
+    """The tensors one after another along a dimension.
+
+    Raises:
+        RuntimeError: their other sizes differ.
+    """
+    tensors = _joined("torch.cat", tensors)
+    for i, x in enumerate(tensors):
+        if x.ndim == 0:
+            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
+    first = next((x for x in tensors if x._array.shape != (0,)), tensors[0])
+    axis = _checked_dim(dim, first.ndim)
+    if first.ndim > 1:  # PyTorch lets vectors without elements join anything
+        nothing = (*first.shape[:axis], 0, *first.shape[axis + 1 :])
+        tensors = [reshape(x, nothing) if x._array.shape == (0,) and 0 not in nothing[:axis] + nothing[axis + 1 :] else x for x in tensors]  # fmt: skip
+    for i, x in enumerate(tensors):
+        if x.ndim != first.ndim:
+            raise RuntimeError(f"Tensors must have same number of dimensions: got {first.ndim} and {x.ndim}")
+        for a, (m, n) in enumerate(zip(first.shape, x.shape, strict=True)):
+            if a != axis and m != n:
+                raise RuntimeError(
+                    f"Sizes of tensors must match except in dimension {axis}. Expected size {m} but got size {n} for "
+                    f"tensor number {i} in the list."
+                )
+    return ops.concat(*tensors, axis=axis)
+
+
+concat = concatenate = cat
+
+
+@numpy_names
+def stack(tensors: Any, dim: int = 0) -> Tensor:
+    """The tensors, all of one shape, along a new dimension."""
+    tensors = _joined("stack", tensors)
+    for i, x in enumerate(tensors):
+        if x.shape != tensors[0].shape:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at entry 0 and "
+                f"{list(x.shape)} at entry {i}"
+            )
+    return ops.stack(*tensors, axis=_checked_dim(dim, tensors[0].ndim + 1))
 
 
 def _each(function: Any, tensors: tuple[Any, ...]) -> Any:
@@ -103,24 +169,6 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     return tuple(grids)
 
 
-def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """A number of pieces whose sizes differ by one at most, or pieces cut at indices."""
-    if input.ndim == 0:
-        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
-    axis = _checked_dim(dim, input.ndim)
-    size = input.shape[axis]
-    if isinstance(indices_or_sections, Tensor):
-        indices_or_sections = indices_or_sections.tolist()
-    if isinstance(indices_or_sections, int):
-        if indices_or_sections <= 0:
-            raise RuntimeError(f"number of sections must be larger than 0, got {indices_or_sections}")
-        small, larger = divmod(size, indices_or_sections)
-        return split(input, [small + (i < larger) for i in range(indices_or_sections)], axis)
-    bounds = [slice(None, at).indices(size)[1] for at in indices_or_sections]
-    pieces = zip([0, *bounds], [*bounds, size], strict=True)
-    return tuple([narrow(input, axis, low, max(high - low, 0)) for low, high in pieces])
-
-
 def diff(
     input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
@@ -131,7 +179,7 @@ def diff(
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     if n == 0:
-        return clone(input)
+        return ops.clone(input)
     parts = [x for x in (prepend, input, append) if x is not None]
     x = cat(parts, axis) if len(parts) > 1 else input
     for _ in range(min(n, x.shape[axis])):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rushlight import dtypes
+from rushlight.api.memory import TypedStorage, UntypedStorage
 from rushlight.tensor import Tensor
 
 
@@ -48,3 +49,37 @@ def result_type(tensor1: Any, tensor2: Any) -> dtypes.dtype:
     """The dtype that an operation on these operands, tensors or Python numbers, gives."""
     kinds = [(x.dtype, x.ndim) if isinstance(x, Tensor) else type(x) for x in (tensor1, tensor2)]
     return dtypes.result_type_of_kinds(*kinds)
+
+
+def is_signed(input: Tensor) -> bool:
+    """Whether a tensor's dtype has negative numbers."""
+    return input.is_signed()
+
+
+def is_inference(input: Tensor) -> bool:
+    """Whether a tensor was made in inference mode."""
+    return input.is_inference()
+
+
+def is_distributed(input: Tensor) -> bool:
+    """Whether a tensor is spread over machines: none is."""
+    return input.is_distributed()
+
+
+def is_storage(obj: Any) -> bool:
+    """Whether something is the memory of a tensor."""
+    return isinstance(obj, (UntypedStorage, TypedStorage))
+
+
+def get_device(input: Tensor) -> int:
+    """The number of the GPU of a tensor; -1 on the CPU."""
+    return input.get_device()
+
+
+def typename(obj: Any) -> str:
+    """The name of an object's type, of a tensor such as "torch.FloatTensor"."""
+    if isinstance(obj, Tensor):
+        return obj.type()
+    kind = obj if isinstance(obj, type) else type(obj)
+    module = getattr(obj, "__module__", None) or kind.__module__
+    return f"{module}.{getattr(obj, '__qualname__', kind.__qualname__)}".removeprefix("builtins.")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from rushlight import dtypes, return_types
+from rushlight.api.forms import numpy_names
 from rushlight.ops import create, define, index as index_ops, reduce as ops
 from rushlight.ops.define import cast
-from rushlight.ops.inplace import write
-from rushlight.tensor import Tensor, _checked_dim, wrap
+from rushlight.tensor import Tensor, _checked_dim
 
 
 def axes_of(dim: Any, ndim: int) -> tuple[int, ...] | None:
@@ -35,7 +36,8 @@ def _nothing(dim: int, ndim: int) -> None:
     _checked_dim(dim, ndim)
 
 
-def _cast_for_sum(input: Tensor, dtype: Any) -> Tensor:
+def cast_for_sum(input: Tensor, dtype: Any) -> Tensor:
+    """The input in the dtype in which it is summed: the one asked for, or int64 for integers and truth values."""
     if dtype is not None:
         return cast(input, dtype=dtypes.as_numpy(dtype))
     kind = input._array.dtype.kind
@@ -43,23 +45,27 @@ def _cast_for_sum(input: Tensor, dtype: Any) -> Tensor:
 
 
 def _require_float(name: str, input: Tensor, dtype: Any = None) -> Tensor:
-    if dtype is not None:
-        return cast(input, dtype=dtypes.as_numpy(dtype))
-    if input._array.dtype.kind in "iub":
+    """The input in the dtype asked for, if any.
+
+    Raises:
+        RuntimeError: integers or truth values.
+    """
+    asked = input.dtype if dtype is None else dtype
+    if asked.kind in "iub":
         raise RuntimeError(
-            f"{name}(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
-            f"Got: {dtypes.LEGACY_NAMES[input.dtype.name]}"
+            f"{name}(): could not infer output dtype. {'Input' if dtype is None else 'Optional'} dtype must be either "
+            f"a floating point or complex dtype. Got: {dtypes.LEGACY_NAMES[asked.name]}"
         )
-    return input
+    return input if dtype is None else cast(input, dtype=dtypes.as_numpy(dtype))
 
 
-def _refuse_complex(name: str, input: Tensor) -> Tensor:
-    """Complex numbers need `real`, `imag` and `conj` here, which the waist does not have yet."""
-    if input._array.dtype.kind == "c":
-        raise NotImplementedError(f"{name}() of complex tensors is not built yet")
-    return input
+def refuse_kinds(kinds: str, kernel: str, input: Tensor) -> None:
+    """Raises PyTorch's error for dtypes of these kinds ("c", "b", ...), which this function does not have."""
+    if input.dtype.kind in kinds:
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{dtypes.LEGACY_NAMES[input.dtype.name]}'")
 
 
+@numpy_names
 def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum of all elements, or along `dim`; integers are summed as int64.
 
@@ -69,17 +75,18 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
         tensor([4., 6.])
     """
     axis = None if dim is None else axes_of(dim, input._array.ndim)
-    result = ops.sum(_cast_for_sum(input, dtype), axis=axis, keepdims=keepdim)
-    return result if dtype is None else _in(dtype, result)
+    result = ops.sum(input if dtype is None else cast_for_sum(input, dtype), axis=axis, keepdims=keepdim)
+    return result if dtype is None else in_dtype(dtype, result)
 
 
-def _in(dtype: Any, result: Tensor) -> Tensor:
+def in_dtype(dtype: Any, result: Tensor) -> Tensor:
     """A sum in the dtype that was asked for: NumPy adds small integers and booleans up in int64."""
     if dtype is None or result._array.dtype == dtypes.as_numpy(dtype):
         return result
     return cast(result, dtype=dtypes.as_numpy(dtype))
 
 
+@numpy_names
 def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean of all elements, or along `dim`.
 
@@ -89,236 +96,202 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     return ops.mean(_require_float("mean", input, dtype), axis=axes_of(dim, input.ndim), keepdims=keepdim)
 
 
+@numpy_names
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The product of all elements, or along `dim`."""
-    return _in(dtype, ops.prod(_cast_for_sum(input, dtype), axis=axes_of(dim, input.ndim), keepdims=keepdim))
+    return in_dtype(dtype, ops.prod(cast_for_sum(input, dtype), axis=axes_of(dim, input.ndim), keepdims=keepdim))
 
 
-def var(input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None) -> Tensor:  # fmt: skip
-    """The variance: the sum of squared deviations over `count - correction` (1 unless told)."""
-    if isinstance(dim, bool):
-        dim, unbiased = None, dim
-    correction = int(unbiased) if correction is None else correction
-    axis = axes_of(dim, input.ndim)
-    return ops.var(
-        _refuse_complex("var", _require_float("var", input)), axis=axis, correction=correction, keepdims=keepdim
-    )
-
-
-def std(input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None) -> Tensor:  # fmt: skip
-    """The standard deviation, the square root of `var`."""
-    return var(input, dim, unbiased, keepdim, correction=correction).sqrt()
-
-
-def var_mean(input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None) -> Any:  # fmt: skip
-    """(variance, mean)."""
-    axes = None if isinstance(dim, bool) else dim
-    return var(input, dim, unbiased, keepdim, correction=correction), mean(input, axes, keepdim)
-
-
-def std_mean(input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None) -> Any:  # fmt: skip
-    """(standard deviation, mean)."""
-    axes = None if isinstance(dim, bool) else dim
-    return std(input, dim, unbiased, keepdim, correction=correction), mean(input, axes, keepdim)
-
-
+@numpy_names
 def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     """How many elements are not zero, of all or along `dim`."""
     return sum(input != 0, dim)
 
 
-def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
-    """(smallest, largest element), of all or along `dim`."""
-    _require_elements("aminmax", input, None if dim is None else _checked_dim(dim, input.ndim))
-    axes = () if dim is None else dim
-    return return_types.aminmax(amin(input, axes, keepdim), amax(input, axes, keepdim))
+# ---------------------------------------------------------------- extremes
 
 
-def _require_elements(name: str, input: Tensor, dim: int | None) -> None:
+def require_elements(name: str, input: Tensor, dim: int | None) -> None:
+    """Raises PyTorch's error where there is nothing to choose from."""
     if dim is None and input.numel() == 0:
         kind = IndexError if name.startswith("arg") else RuntimeError
-        raise kind(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+        raise kind(
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
+            "the 'dim' argument."
+        )
     if dim is not None and input.ndim and input.shape[dim] == 0:
         raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
 
 
-def _extreme_along(input: Tensor, dim: int, keepdim: bool, arg: Any, result: Any) -> Any:
-    """(values, indices) along a dimension; the gradient goes to the elements the indices name."""
-    if input.ndim == 0:
-        _checked_dim(dim, 0)
-        return result(input.clone(), _zero_index(input))
+def pick_along(
+    input: Tensor, dim: int, keepdim: bool, index: Callable[[Tensor, int], Tensor], result: Callable[..., Any]
+) -> Any:
+    """(values, indices) along a dimension, where `index(input, axis)` is which element each value is.
+
+    `index` leaves the axis, with size 1. The gradient goes to the elements it names.
+    """
     axis = _checked_dim(dim, input.ndim)
-    _require_elements(result.__name__, input, axis)
-    indices = arg(input, axis=axis, keepdims=True)
+    if input.ndim == 0:
+        return result(input.clone(), zero_index(input))
+    require_elements(result.__name__.removeprefix("nan"), input, axis)
+    indices = index(input, axis)
     values = index_ops.gather(input, indices, axis=axis)
     return result(values, indices) if keepdim else result(values.squeeze(axis), indices.squeeze(axis))
 
 
-def _zero_index(input: Tensor) -> Tensor:
+def zero_index(input: Tensor) -> Tensor:
     """The index of the only element of a tensor without dimensions."""
     return create.zeros_like(input, dtype=dtypes.int64)
 
 
-def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+def _extreme(
+    result: Any, of_all: Callable[..., Tensor], arg: Callable[..., Tensor], input: Tensor, dim: Any, keepdim: bool
+) -> Any:
+    """What `max` and `min` share: the extreme of all elements, or along a dimension, or of each pair of two tensors."""
+    name = result.__name__
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"{name}() received an invalid combination of arguments - got ({type(input).__name__}, "
+            f"{type(dim).__name__}), but expected one of:\n * (Tensor input, *, Tensor out = None)\n"
+            " * (Tensor input, Tensor other, *, Tensor out = None)\n"
+            " * (Tensor input, int dim, bool keepdim = False, *, tuple of Tensors out = None)"
+        )
+    if isinstance(dim, Tensor):
+        return getattr(define.tensor_arrays, name + "imum")(input, dim)
+    if dim is None:
+        require_elements(name, input, None)
+        refuse_kinds("c", f"{name}_all", input)
+        return of_all(input)
+    if input.dtype.kind == "c":
+        raise RuntimeError(f"{name}(): does not support complex input")
+    return pick_along(input, dim, keepdim, lambda x, axis: arg(x, axis=axis, keepdims=True), result)
+
+
+@numpy_names
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The largest element; with `dim`, (values, indices) along it; with a tensor, `maximum` of the two."""
-    if isinstance(dim, Tensor):
-        return define.tensor_arrays.maximum(input, dim)
-    if dim is None:
-        _require_elements("max", input, None)
-        return ops.amax(input)
-    return _extreme_along(input, dim, keepdim, ops.argmax, return_types.max)
+    return _extreme(return_types.max, ops.amax, ops.argmax, input, dim if other is None else other, keepdim)
 
 
-def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+@numpy_names
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The smallest element; with `dim`, (values, indices) along it; with a tensor, `minimum` of the two."""
-    if isinstance(dim, Tensor):
-        return define.tensor_arrays.minimum(input, dim)
-    if dim is None:
-        _require_elements("min", input, None)
-        return ops.amin(input)
-    return _extreme_along(input, dim, keepdim, ops.argmin, return_types.min)
+    return _extreme(return_types.min, ops.amin, ops.argmin, input, dim if other is None else other, keepdim)
 
 
 def _axes_with_elements(name: str, input: Tensor, dim: Any) -> tuple[int, ...] | None:
     axes = axes_of(dim, input.ndim)
     if axes is None:
-        _require_elements(name, input, None)
+        require_elements(name, input, None)
     for axis in axes or ():
-        _require_elements(name, input, axis)
+        require_elements(name, input, axis)
     return axes
 
 
+@numpy_names
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """The largest element along the dimensions; equal ones share the gradient."""
+    refuse_kinds("c", "max_values_cpu", input)
     return ops.amax(input, axis=_axes_with_elements("amax", input, dim), keepdims=keepdim)
 
 
+@numpy_names
 def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """The smallest element along the dimensions; equal ones share the gradient."""
+    refuse_kinds("c", "min_values_cpu", input)
     return ops.amin(input, axis=_axes_with_elements("amin", input, dim), keepdims=keepdim)
 
 
-def _require_index_input(name: str, input: Tensor, dim: int | None) -> None:
-    if input._array.dtype == np.bool_:
-        raise RuntimeError(f"{name}(): does not support bool input")
-    _require_elements(name, input, dim)
+@numpy_names
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
+    """(smallest, largest element), of all or along `dim`."""
+    refuse_kinds("c", "aminmax_cpu", input)
+    if dim is None and not input.numel():
+        raise RuntimeError(
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+        )
+    if dim is not None and input.ndim and not input.shape[_checked_dim(dim, input.ndim)]:
+        raise IndexError(f"aminmax: Expected reduction dim {_checked_dim(dim, input.ndim)} to have non-zero size.")
+    axes = () if dim is None else dim
+    return return_types.aminmax(amin(input, axes, keepdim), amax(input, axes, keepdim))
 
 
+def _index_of_extreme(name: str, index: Callable[..., Tensor], input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    if input.dtype.kind in "bc":
+        raise RuntimeError(f"{name}(): does not support {'bool' if input.dtype.kind == 'b' else 'complex'} input")
+    axis = None if dim is None else _checked_dim(dim, input.ndim)
+    require_elements(name, input, axis)
+    return index(input, axis=axis, keepdims=keepdim) if input.ndim else zero_index(input)
+
+
+@numpy_names
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the largest element, of the first one where there are several."""
-    _require_index_input("argmax", input, dim)
-    return ops.argmax(input, axis=None if dim is None else _checked_dim(dim, input.ndim), keepdims=keepdim)
+    return _index_of_extreme("argmax", ops.argmax, input, dim, keepdim)
 
 
+@numpy_names
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the smallest element, of the first one where there are several."""
-    _require_index_input("argmin", input, dim)
-    return ops.argmin(input, axis=None if dim is None else _checked_dim(dim, input.ndim), keepdims=keepdim)
+    return _index_of_extreme("argmin", ops.argmin, input, dim, keepdim)
 
 
+# ---------------------------------------------------------------- truth
+
+
+@numpy_names
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Whether an element is not zero."""
-    return _truth(input, ops.any(input, axis=axes_of(dim, input.ndim), keepdims=keepdim))
+    return _truth(ops.any, input, dim, keepdim)
 
 
+@numpy_names
 def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Whether every element is not zero."""
-    return _truth(input, ops.all(input, axis=axes_of(dim, input.ndim), keepdims=keepdim))
+    return _truth(ops.all, input, dim, keepdim)
 
 
-def _truth(input: Tensor, result: Tensor) -> Tensor:
-    """PyTorch answers bytes with bytes."""
+def _truth(reduction: Callable[..., Tensor], input: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    """Over no dimensions, here, each element is by itself. PyTorch answers bytes with bytes."""
+    is_over_none = dim is not None and not isinstance(dim, int) and not len(dim)
+    result = input != 0 if is_over_none else reduction(input, axis=axes_of(dim, input.ndim), keepdims=keepdim)
     return cast(result, dtype=np.dtype(np.uint8)) if input._array.dtype == np.uint8 else result
 
 
+# ---------------------------------------------------------------- exponentials
+
+
+@numpy_names
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) along `dim`, without overflow."""
     if input._array.dtype.kind in "iub":
         input = input.to(dtypes.get_default_dtype())
-    return ops.logsumexp(_refuse_complex("logsumexp", input), axis=axes_of(dim, input.ndim), keepdims=keepdim)
+    return ops.logsumexp(input, axis=axes_of(dim, input.ndim), keepdims=keepdim)
 
 
+def _normalized(operation: Callable[..., Tensor], input: Tensor, dim: int, dtype: Any) -> Tensor:
+    """The operation over an axis, for floating-point numbers."""
+    if dtype is not None:
+        input = input.to(dtype)
+    array = input._array
+    axis = _checked_dim(dim, array.ndim)
+    if array.dtype.kind in "iubc":
+        if not array.size:
+            return input.clone()
+        last = "_lastdim" if axis == array.ndim - 1 or not array.ndim else ""
+        refuse_kinds("iubc", f"{operation.__name__}{last}_kernel_impl", input)
+    if array.ndim == 0:
+        return operation(input.reshape(1), axis=0).reshape(())
+    return operation(input, axis=axis)
+
+
+@numpy_names
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """exp(input) over its sum along `dim`."""
-    if dtype is not None:
-        input = input.to(dtype)
-    _require_float_kernel("softmax_lastdim_kernel_impl", input)
-    if input._array.ndim == 0:
-        return softmax(input.reshape(1), dim).reshape(())
-    return ops.softmax(input, axis=_checked_dim(dim, input._array.ndim))
+    return _normalized(ops.softmax, input, dim, dtype)
 
 
+@numpy_names
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """log(softmax(input)) along `dim`, computed so that nothing underflows."""
-    if dtype is not None:
-        input = input.to(dtype)
-    _require_float_kernel("log_softmax_lastdim_kernel_impl", input)
-    if input._array.ndim == 0:
-        return log_softmax(input.reshape(1), dim).reshape(())
-    return ops.log_softmax(input, axis=_checked_dim(dim, input._array.ndim))
-
-
-def _require_float_kernel(kernel: str, input: Tensor) -> None:
-    if input._array.dtype.kind in "iub" and input._array.size:
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{dtypes.LEGACY_NAMES[input.dtype.name]}'")
-
-
-def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
-    """Running sums along `dim`."""
-    input = _cast_for_sum(input, dtype)
-    return ops.cumsum(input, axis=_checked_dim(dim, input.ndim)) if input.ndim else input.clone()
-
-
-def cumsum_(self: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
-    """In-place form of `cumsum`."""
-    if self._array.dtype == np.bool_ and self._array.size and self.ndim:
-        raise NotImplementedError("\"cumsum_out_cpu\" not implemented for 'Bool'")
-    if dtype is not None and dtype is not self.dtype:
-        raise RuntimeError(
-            f"Bad in-place call: input tensor dtype {self.dtype} and output tensor dtype {dtype} should match"
-        )
-    return write(self, cumsum(self, dim, dtype=dtype), "cumsum_")
-
-
-def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
-    """The p-norm of the elements along `dim`; p may be infinite. "fro" is 2."""
-    axis = axes_of(dim, input.ndim)
-    x = _require_float("norm", input, dtype)
-    if p in (2, "fro", None):
-        return ops.norm2(_refuse_complex("norm", x), axis=axis, keepdims=keepdim)
-    if p == 1:
-        return ops.sum(x.abs(), axis=axis, keepdims=keepdim)
-    if p == float("inf"):
-        return ops.amax(x.abs(), axis=axis, keepdims=keepdim)
-    if p == float("-inf"):
-        return ops.amin(x.abs(), axis=axis, keepdims=keepdim)
-    if p == 0:
-        return ops.norm0(x, axis=axis, keepdims=keepdim)
-    return ops.sum(x.abs() ** p, axis=axis, keepdims=keepdim) ** (1 / p)
-
-
-def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
-    """The indices that sort along `dim`."""
-    if not input.ndim:
-        return _zero_index(input)
-    if define.recording:
-        define.lift(input)
-    axis = _checked_dim(dim, input.ndim)
-    return wrap(define.namespace_of(input._array).argsort(input._array, axis=axis, descending=descending))
-
-
-def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
-    """(values in order, their indices) along `dim`."""
-    indices = argsort(input, dim, descending)
-    if not input.ndim:
-        return return_types.sort(input.clone(), indices)
-    return return_types.sort(index_ops.gather(input, indices, axis=_checked_dim(dim, input.ndim)), indices)
-
-
-def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
-    """The k largest (or smallest) values along `dim`, and their indices."""
-    axis = _checked_dim(dim, input.ndim)
-    if not 0 <= k <= (input.shape[axis] if input.ndim else 1):
-        raise RuntimeError("selected index k out of range")
-    values, indices = sort(input, dim, descending=largest)
-    return return_types.topk(values.narrow(axis, 0, k), indices.narrow(axis, 0, k)) if input.ndim else return_types.topk(values, indices)
+    return _normalized(ops.log_softmax, input, dim, dtype)

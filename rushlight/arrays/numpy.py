@@ -8,10 +8,15 @@ turns them back into arrays. Floating-point warnings are switched off around eve
 
 from __future__ import annotations
 
+import builtins
+import math
+import operator
+import functools
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from numpy.lib.stride_tricks import as_strided
 
 abs = np.abs
 acos = np.arccos
@@ -105,9 +110,20 @@ def _reduce_short_rows(reduce: Any, x: ndarray, keepdims: bool) -> ndarray:
 
 
 def sum(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:
+    """Integers and truth values are added up in int64, as in PyTorch."""
+    if axis is None and x.size <= FEW and x.dtype.char in "fd" and not keepdims and x.flags.c_contiguous:
+        return np.dot(x.reshape(-1), _ones(x.size, x.dtype))  # a quarter of the time of a reduction of few numbers
     if _has_short_rows(x, axis):
         return _reduce_short_rows(_sum, x, keepdims)
-    return _sum(x, axis, None, None, keepdims)
+    return _sum(x, axis, np.int64 if x.dtype.kind in "iub" else None, None, keepdims)
+
+
+FEW = 1024
+
+
+@functools.lru_cache(maxsize=256)
+def _ones(size: int, dtype: np.dtype) -> ndarray:
+    return np.ones(size, dtype)
 
 
 def prod(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:
@@ -168,7 +184,9 @@ def cumulative_sum(x: ndarray, axis: int) -> ndarray:
 
 def astype(x: ndarray, dtype: np.dtype) -> ndarray:
     """A copy in another dtype; of complex numbers that become real, the real part."""
-    return (x.real if x.dtype.kind == "c" and np.dtype(dtype).kind not in "cb" else x).astype(dtype)
+    if x.dtype.kind == "W":  # complex32
+        x = x.astype(np.complex64)  # whose real part NumPy knows
+    return (x.real if x.dtype.kind == "c" and np.dtype(dtype).kind not in "cbW" else x).astype(dtype)
 
 
 def conj(x: ndarray) -> ndarray:
@@ -193,8 +211,20 @@ def complex(real: ndarray, imag: ndarray) -> ndarray:
     return out
 
 
+def view_as_real(x: ndarray) -> ndarray:
+    """Each complex number as its two parts, in a last dimension: a view."""
+    return as_strided(x.real, (*x.shape, 2), (*x.strides, x.itemsize // 2))
+
+
+def view_as_complex(x: ndarray) -> ndarray:
+    """The pairs of the last dimension as complex numbers: a view, if they are neighbours in memory."""
+    if x.strides[-1] != x.itemsize:
+        x = np.ascontiguousarray(x)
+    return x.view(np.result_type(x, np.complex64))[..., 0]
+
+
 def full(shape: tuple[int, ...], value: Any, dtype: np.dtype) -> ndarray:
-    if value == 0:
+    if value.__class__ is int and value == 0 or value.__class__ is float and str(value) == "0.0":  # and not -0.0
         return np.zeros(shape, dtype)  # calloc: pages are not touched until they are used
     return np.full(shape, value, dtype)
 
@@ -220,7 +250,8 @@ def argsort(x: ndarray, axis: int, descending: bool = False, stable: bool = True
 
 
 def sort(x: ndarray, axis: int, descending: bool = False, stable: bool = True) -> ndarray:
-    return np.take_along_axis(x, argsort(x, axis, descending, stable), axis)
+    ordered = np.sort(x, axis)  # equal values cannot be told apart
+    return np.flip(ordered, axis) if descending else ordered
 
 
 def erf(x: ndarray) -> ndarray:
@@ -231,6 +262,24 @@ def erf(x: ndarray) -> ndarray:
 
 def slice(x: ndarray, index: Any) -> ndarray:
     return x[index]
+
+
+def affine_view(x: ndarray, shape: tuple[int, ...], start: tuple[int, ...], steps: tuple) -> ndarray:
+    """out[i, j, ...] = x[start + i * steps[0] + j * steps[1] + ...], a view; the caller keeps it within x."""
+    corner = x[(*[builtins.slice(first, None) for first in start], Ellipsis)]
+    strides = [builtins.sum(map(operator.mul, step, x.strides)) for step in steps]
+    return np.lib.stride_tricks.as_strided(corner, shape, strides, writeable=x.flags.writeable)
+
+
+def affine_positions(
+    x_shape: tuple[int, ...], shape: tuple[int, ...], start: tuple[int, ...], steps: tuple
+) -> ndarray:
+    """Where each element of an `affine_view` is in x, laid out as one vector."""
+    return affine_view(np.arange(math.prod(x_shape)).reshape(x_shape), shape, start, steps).reshape(-1)
+
+
+def contiguous(x: ndarray) -> ndarray:
+    return np.array(x, order="C", copy=True)
 
 
 def slice_assign(x: ndarray, value: ndarray, index: Any) -> ndarray:
@@ -255,6 +304,16 @@ def index_put(x: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, accumu
         np.add.at(out, index_with(spec, arrays), values)
     else:
         out[index_with(spec, arrays)] = values
+    return out
+
+
+_REDUCING = {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
+
+
+def index_reduce(x: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, reduce: str) -> ndarray:
+    """A copy of x whose indexed elements are multiplied by `values`, or become the greater or the lesser of the two."""
+    out = x.copy()
+    _REDUCING[reduce].at(out, index_with(spec, arrays), values)
     return out
 
 

@@ -31,22 +31,39 @@ EXTENSIONS = {
     "erf": "the normal distribution's integral has no closed form in the standard's functions",
     "fmod": "the remainder with the dividend's sign",
     "slice": "basic indexing by a tuple, a view where the kind of array has views",
+    "affine_view": "diagonals and sliding windows, views that no slicing gives",
+    "contiguous": "a copy whose elements lie in order, whatever the order of the array's own",
     "slice_assign": "a copy of an array with a basic-indexed region replaced; the derivative of `slice`",
     "index_get": "advanced indexing by integer or boolean arrays",
     "index_put": "a copy of an array with advanced-indexed elements replaced or added to",
+    "index_reduce": "`index_put` that multiplies, or keeps the greatest or the least",
     "assign": "writes values into an array's own memory: all that happens in place goes through it",
+    "view_as_real": "the memory of complex numbers as pairs of real ones",
+    "view_as_complex": "and the way back",
     "draw": "random numbers, by a generator and the name of one of its methods",
 }
 
 # What only a library of numerical routines computes: the compiler leaves these to NumPy. Each is a function on arrays
 # in the named file of this folder; the symbolic kind finds shapes by running it once (`symbolic._host`).
 HOST: dict[str, tuple[str, ...]] = {
-    "special": (),  # elementwise, most by SciPy
-    "lapack": (),
-    "fourier": (),
-    "windows": (),  # what slides over an array: convolution, pooling
-    "sorting": (),
-}
+    "special": (  # elementwise, most by SciPy
+        "airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "copysign", "digamma", "erfc", "erfcx", "erfinv",
+        "frexp", "gcd", "hypot", "i0", "i0e", "i1", "i1e", "igamma", "igammac", "isin", "lcm", "lgamma", "log_ndtr",
+        "modified_bessel_k0", "modified_bessel_k1", "ndtr", "ndtri", "nextafter", "orthogonal_polynomial", "polygamma",
+        "scaled_modified_bessel_k0", "scaled_modified_bessel_k1", "signbit", "spherical_bessel_j0", "zeta",
+    ),
+    "lapack": (
+        "adjugate", "cholesky", "cholesky_solve", "det", "eig", "eigh", "geqrf", "inv", "ldl_factor", "ldl_solve", "lu_factor", "matrix_exp",
+        "permutation_matrix", "qr", "slogdet", "solve", "solve_triangular", "svd",
+    ),  # fmt: skip
+    "fourier": ("fft", "frames", "irfft", "overlap_add", "rfft"),
+    "windows": ("convolve", "convolve_transposed", "convolve_weight", "fold", "unfold"),  # what slides over an array
+    "pooling": ("max_windows", "put_at", "resample"),  # what makes an array shorter or longer along its axes
+    "sorting": (
+        "cumulative_argmax", "cumulative_argmin", "cumulative_logsumexp", "cumulative_prod", "index_of_rank", "mode_index",
+        "searchsorted", "top_indices",
+    ),
+}  # fmt: skip
 HOST_NAMES = tuple(name for names in HOST.values() for name in names)
 
 ELEMENTWISE = (*UNARY, *BINARY, "erf", "fmod", "where")

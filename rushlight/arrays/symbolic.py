@@ -143,14 +143,21 @@ def node_of(x: Any, dtype: np.dtype | None = None) -> Node:
 
 
 def _view(x: SymbolicArray, op: str, attrs: dict[str, Any], shape: tuple[int, ...]) -> SymbolicArray:
-    return SymbolicArray(x.storage, (*x.steps, (op, attrs, shape)), shape, x.dtype)
+    return SymbolicArray(x.storage, (*x.steps, (op, attrs, shape)), shape, _seen_as(op, x.dtype))
 
 
 def _apply(steps: tuple, node: Node) -> Node:
     for op, attrs, shape in steps:
-        dtype = _real_dtype(node.dtype) if op in ("real", "imag") else node.dtype
+        dtype = _seen_as(op, node.dtype)
         node = Node(op, (node,), attrs, shape, dtype)
     return node
+
+
+def _seen_as(op: str, dtype: np.dtype) -> np.dtype:
+    """The dtype of a view."""
+    if op == "view_as_complex":
+        return np.result_type(dtype, np.complex64)
+    return _real_dtype(dtype) if op in ("real", "imag", "view_as_real") else dtype
 
 
 def _put_back(root: Node, steps: tuple, value: Node) -> Node:
@@ -170,6 +177,11 @@ def _put_back(root: Node, steps: tuple, value: Node) -> Node:
             value = Node("complex", (value, _apply((("imag", {}, parent.shape),), parent)), {}, parent.shape, parent.dtype)
         elif op == "imag":
             value = Node("complex", (_apply((("real", {}, parent.shape),), parent), value), {}, parent.shape, parent.dtype)
+        elif op in ("view_as_real", "view_as_complex"):
+            back = "view_as_complex" if op == "view_as_real" else "view_as_real"
+            value = _apply(((back, {}, parent.shape),), value)
+        elif op == "affine_view":
+            value = _put_back_affine(parent, value, attrs)
         elif op == "slice":
             value = Node("slice_assign", (parent, value), attrs, parent.shape, parent.dtype)
         else:
@@ -180,10 +192,19 @@ def _put_back(root: Node, steps: tuple, value: Node) -> Node:
     return value
 
 
+def _put_back_affine(parent: Node, value: Node, attrs: dict[str, Any]) -> Node:
+    """The parent of an `affine_view` with the elements that the view shows replaced."""
+    at = numpy_arrays.affine_positions(parent.shape, **attrs)
+    flat = index_put(reshape(symbolic(parent), (-1,)), reshape(symbolic(value), (-1,)), at, spec=(("array", 0),), accumulate=False)  # fmt: skip
+    return reshape(flat, parent.shape).node
+
+
 def assign(target: SymbolicArray, value: Any) -> None:
     node = cast(node_of(value), target.dtype)
     if node.shape != target.shape:
         node = broadcast_node(node, target.shape)
+    if target.storage.value.op == "meta":
+        return
     target.storage.write(_put_back(target.storage.value, target.steps, node))
 
 
@@ -274,15 +295,19 @@ def conj(x: Any) -> SymbolicArray:
 
 
 def real(x: SymbolicArray) -> SymbolicArray:
-    return _part(x, "real") if x.dtype.kind == "c" else x
+    return _view(x, "real", {}, x.shape) if x.dtype.kind == "c" else x
 
 
 def imag(x: SymbolicArray) -> SymbolicArray:
-    return _part(x, "imag") if x.dtype.kind == "c" else full(x.shape, 0, x.dtype)
+    return _view(x, "imag", {}, x.shape) if x.dtype.kind == "c" else full(x.shape, 0, x.dtype)
 
 
-def _part(x: SymbolicArray, op: str) -> SymbolicArray:
-    return SymbolicArray(x.storage, (*x.steps, (op, {}, x.shape)), x.shape, _real_dtype(x.dtype))
+def view_as_real(x: SymbolicArray) -> SymbolicArray:
+    return _view(x, "view_as_real", {}, (*x.shape, 2))
+
+
+def view_as_complex(x: SymbolicArray) -> SymbolicArray:
+    return _view(x, "view_as_complex", {}, x.shape[:-1])
 
 
 def complex(real: Any, imag: Any) -> SymbolicArray:
@@ -375,6 +400,14 @@ def slice(x: SymbolicArray, index: Any) -> SymbolicArray:
     if sliced != x.shape or builtins.any(step != 1 for _, _, step in bounds):
         x = _view(x, "slice", {"index": bounds}, sliced)
     return x if result == x.shape else reshape(x, result)
+
+
+def affine_view(x: SymbolicArray, shape: tuple[int, ...], start: tuple[int, ...], steps: tuple) -> SymbolicArray:
+    return _view(x, "affine_view", {"shape": shape, "start": start, "steps": steps}, shape)
+
+
+def contiguous(x: SymbolicArray) -> SymbolicArray:
+    return copy(x)
 
 
 def slice_assign(x: Any, value: Any, index: Any) -> SymbolicArray:
@@ -498,6 +531,12 @@ def index_put(x: Any, values: Any, *arrays: Any, spec: tuple, accumulate: bool) 
     return symbolic(Node("index_put", nodes, {"spec": spec, "accumulate": accumulate}, a.shape, a.dtype))
 
 
+def index_reduce(x: Any, values: Any, *arrays: Any, spec: tuple, reduce: str) -> SymbolicArray:
+    a = node_of(x)
+    nodes = (a, cast(node_of(values), a.dtype), *(node_of(array) for array in arrays))
+    return symbolic(Node("index_reduce", nodes, {"spec": spec, "reduce": reduce}, a.shape, a.dtype))
+
+
 def indexed_shape(shape: tuple[int, ...], index_shapes: tuple, spec: tuple) -> tuple[int, ...]:
     """The shape of advanced indexing: of an array that takes no memory."""
     zero = np.zeros((), np.int64)
@@ -530,7 +569,8 @@ def _host(name: str) -> Any:
     """
 
     def call(*arrays: Any, **attrs: Any) -> Any:
-        nodes = tuple([node_of(x) for x in arrays])
+        dtype = next((x.dtype for x in arrays if hasattr(x, "dtype")), None)
+        nodes = tuple([node_of(x, None if hasattr(x, "dtype") else dtype) for x in arrays])  # a number has no dtype
         found = getattr(numpy_arrays, name)(*[_example(node) for node in nodes], **attrs)
         if not isinstance(found, tuple):
             found = np.asarray(found)

@@ -284,7 +284,7 @@ def _as_tensors(node: Node, saved: tuple) -> tuple:
 
 def _with_history(array: Any, edge: Any) -> Tensor:
     tensor = wrap(array)
-    if edge is not None and not isinstance(edge, Tensor):
+    if edge is not None and not isinstance(edge, Tensor) and array.dtype.kind not in "biu":
         tensor._node, tensor._output = edge if isinstance(edge, tuple) else (edge, 0)
         tensor._needs_grad = True
     return tensor

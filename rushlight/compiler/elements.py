@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight.arrays.protocol import HOST_NAMES
 from rushlight.arrays.symbolic import Node
 from rushlight.compiler import blas
 from rushlight.compiler.module import Code
@@ -71,7 +72,7 @@ def is_dtype(dtype: np.dtype) -> bool:
 
 def is_generated(node: Node) -> bool:
     """Whether there is code for a node, judged by its op and dtypes."""
-    if not all(is_dtype(x.dtype) for x in (node, *node.inputs)):
+    if node.op in HOST_NAMES or not all(is_dtype(x.dtype) for x in (node, *node.inputs)):
         return False
     if node.op == "matmul":
         return node.dtype.char in "fd" and blas.gemm_symbol(node.dtype) is not None
@@ -99,6 +100,8 @@ def literal(value: Any, dtype: np.dtype, width: int = 1) -> str:
         text = "0x" + struct.pack(">d", number).hex().upper()
     elif dtype.kind == "b":
         text = "true" if value else "false"
+    elif dtype.kind == "c":  # only moved, never computed with: an integer of its size
+        text = str(int.from_bytes(np.asarray(value).astype(dtype).tobytes(), "little", signed=True))
     else:
         text = str(int(value))
     return text if width == 1 else f"splat ({llvm_type(dtype)} {text})"
@@ -453,7 +456,7 @@ def _is_float(node: Node) -> bool:
 GENERATED: dict[str, Callable[[Node], bool]] = dict.fromkeys([*LIBM, "sqrt", "divide", "reciprocal"], _is_float)
 GENERATED["fmod"] = lambda node: node.dtype.kind in "fiu"
 GENERATED["negative"] = lambda node: node.dtype.kind in "fiu"
-for _op in ("draw", "sort", "argsort", "cumulative_sum", "argmax", "argmin", "meta"):
+for _op in ("affine_view", "index_reduce", "draw", "sort", "argsort", "cumulative_sum", "argmax", "argmin", "meta"):
     GENERATED[_op] = lambda node: False
 for _op in ("max", "min"):
     GENERATED[_op] = lambda node: 0 not in node.inputs[0].shape

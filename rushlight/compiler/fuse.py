@@ -130,6 +130,7 @@ class _Fuser:
         self.readers: dict[int, list[Unit]] = {}
         self.kinds: dict[int, str] = {}
         self.order_after: dict[int, list[Node]] = {}
+        self.last_draw: set[Unit] = set()
         self.position: dict[int, int] = {}
         self.apart: set[int] = set()  # copies to a target that must not run with what they copy
 
@@ -518,7 +519,10 @@ class _Fuser:
         return unit
 
     def _place_host(self, node: Node) -> None:
-        self._place_alone(node, "host", node.inputs)
+        unit = self._place_alone(node, "host", node.inputs)
+        if node.op == "draw":  # random numbers come in the order in which they were asked for
+            unit.deps |= self.last_draw
+            self.last_draw = {unit}
 
     def _place_matmul(self, node: Node) -> None:
         self._place_alone(node, "matmul", [self._strided(x) for x in node.inputs])

@@ -142,7 +142,7 @@ def eye_(tensor: Tensor) -> Tensor:
     """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
-    from rushlight.ops.create import eye
+    from rushlight.api.ranges import eye
 
     with no_grad():
         return tensor.copy_(eye(*tensor.shape))

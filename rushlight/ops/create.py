@@ -1,4 +1,4 @@
-"""New tensors: from data, filled, ranges, and random ones in PyTorch's numbers."""
+"""New tensors: from data, filled, uninitialised."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from rushlight import devices, dtypes, random as random_numbers
+from rushlight import devices, dtypes
 from rushlight.arrays import symbolic as symbolic_arrays
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.ops import define
 from rushlight.ops.define import cast, creation_namespace
-from rushlight.tensor import Tensor, wrap
+from rushlight.tensor import Size, Tensor, wrap
 
 
 def _finish(array: Any, requires_grad: bool) -> Tensor:
     result = wrap(array)
     if requires_grad:
+        if not (result.is_floating_point() or result.is_complex()):
+            raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
         result.requires_grad = True
     return result
 
@@ -68,6 +70,40 @@ def _float_dtype(dtype: Any) -> np.dtype:
     return dtypes.get_default_dtype().numpy if dtype is None else dtypes.as_numpy(dtype)
 
 
+_C_NAMES = {
+    "float64": "double",
+    "float32": "float",
+    "float16": "c10::Half",
+    "bfloat16": "c10::BFloat16",
+    "int32": "int",
+}
+
+
+def number_in(value: Any, dtype: np.dtype) -> np.ndarray:
+    """A Python number as a 0-dimensional array; negative numbers wrap around in unsigned dtypes.
+
+    Raises:
+        RuntimeError: the dtype has no such number.
+    """
+    fits = True
+    if dtype.kind == "b" or dtype.kind == "c" or not isinstance(value, (int, float, complex)):
+        return np.asarray(value).astype(dtype)
+    if isinstance(value, complex):
+        fits, value = value.imag == 0, value.real
+    if dtype.kind in "iu":
+        limits, fits = np.iinfo(dtype), fits and math.isfinite(value)
+        fits = fits and (-limits.max if dtype.kind == "u" else limits.min) <= int(value) <= limits.max
+        array = np.asarray(int(value) if fits else 0).astype(dtype)
+    else:
+        with np.errstate(over="ignore"):
+            array = np.asarray(value, np.float64).astype(dtype)
+        fits = fits and (bool(np.isfinite(array)) or not math.isfinite(value))
+    if not fits:
+        name = _C_NAMES.get(dtype.name, f"{dtype.name}_t")
+        raise RuntimeError(f"value cannot be converted to type {name} without overflow")
+    return array
+
+
 # ---------------------------------------------------------------- from data
 
 
@@ -89,6 +125,8 @@ def _array_of(data: Any) -> np.ndarray:
         array = np.array(data)
     except ValueError:
         raise _ragged(data) from None
+    if array.dtype == np.uint64 and not isinstance(data, (np.ndarray, np.generic)) and type(_first(data)) is int:
+        raise ValueError("Overflow when unpacking long long")
     if array.dtype.kind not in "OUSmMT":
         return array
     first = _first(data)
@@ -96,6 +134,8 @@ def _array_of(data: Any) -> np.ndarray:
         if first is data:
             raise TypeError("new(): invalid data type 'str'")
         raise ValueError("too many dimensions 'str'")
+    if type(first) is int:
+        raise ValueError("Overflow when unpacking long long")
     if isinstance(data, np.ndarray):
         dtypes.from_numpy(array.dtype)  # raises
     raise RuntimeError(f"Could not infer dtype of {type(first).__name__}")
@@ -105,7 +145,8 @@ def _ragged(data: Any, dim: int = 0) -> Exception:
     """What is wrong with nested lists of unequal lengths."""
     lengths = [len(x) if isinstance(x, (list, tuple)) else None for x in data]
     if None in lengths:
-        return TypeError("not a sequence")
+        first = "not a sequence" if lengths[0] is not None else "'list' object cannot be interpreted as an integer"
+        return TypeError(first)
     for n in lengths:
         if n != lengths[0]:
             return ValueError(f"expected sequence of length {lengths[0]} at dim {dim + 1} (got {n})")
@@ -124,8 +165,21 @@ def _holds_tensors(data: Any) -> bool:
 
 def _without_tensors(data: Any) -> Any:
     if isinstance(data, Tensor):
-        return data._data("tensor()").tolist() if data.ndim else data.item()
+        if data.numel() != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return data.item()
     return [_without_tensors(x) for x in data] if isinstance(data, (list, tuple)) else data
+
+
+def _check_fits(array: np.ndarray, dtype: np.dtype) -> None:
+    """Raises PyTorch's errors for Python numbers that a dtype does not have."""
+    if array.dtype.kind == "c" and dtype.kind in "iuf":
+        raise TypeError("must be real number, not complex")
+    if dtype.kind in "iu" and array.size and array.dtype.kind in "iuf":
+        limits, low, high = np.iinfo(dtype), array.min(), array.max()
+        least = -limits.max if dtype.kind == "u" else limits.min
+        if not (least <= low and high <= limits.max):  # which is so for nan
+            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
 
 
 def tensor(
@@ -156,6 +210,8 @@ def tensor(
     else:
         numpy_dtype = dtypes.as_numpy(dtype)
         array = _array_of(_without_tensors(data) if isinstance(data, (list, tuple)) and _holds_tensors(data) else data)
+        if not isinstance(data, (np.ndarray, np.generic)):
+            _check_fits(array, numpy_dtype)
         array = array.astype(numpy_dtype, copy=False)
     dtypes.from_numpy(array.dtype)
     if not array.dtype.isnative:
@@ -174,9 +230,6 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return tensor(data, dtype=dtype, device=device)
 
 
-asarray = as_tensor
-
-
 def from_numpy(ndarray: np.ndarray) -> Tensor:
     """A tensor on the memory of a NumPy array: writes to either are seen by both.
 
@@ -189,45 +242,81 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
     return wrap(ndarray if type(ndarray) is np.ndarray else np.asarray(ndarray))
 
 
-def legacy_tensor(*args: Any, **kwargs: Any) -> Tensor:
-    """`Tensor(...)`: from a sequence of data, or uninitialised from sizes; always of the default dtype."""
-    dtype = dtypes.get_default_dtype()
-    if len(args) == 1 and not isinstance(args[0], int):
-        return tensor(args[0], dtype=dtype)
-    return empty(*args, dtype=dtype) if args else empty(0, dtype=dtype)
+def legacy_tensor(*args: Any, dtype: dtypes.dtype | None = None, device: Any = None) -> Tensor:
+    """`Tensor(...)`, `FloatTensor(...)`: of a sequence of data, or of sizes with values that are not set.
+
+    Raises:
+        TypeError: a number that is no size, or a tensor of another dtype than that of `FloatTensor` and its like.
+    """
+    wanted = dtype or dtypes.get_default_dtype()
+    if len(args) != 1 or isinstance(args[0], (int, np.integer, Size)):
+        return empty(*(args or (0,)), dtype=wanted, device=device)
+    data = args[0]
+    if isinstance(data, Tensor):
+        if dtype is not None and data.dtype is not dtype:
+            raise TypeError(f"expected a tensor of {dtype} (got {data.dtype})")
+        return data.detach()
+    if not hasattr(data, "__len__"):
+        raise TypeError(f"new(): data must be a sequence (got {type(data).__name__})")
+    return tensor(data, dtype=wanted, device=device)
 
 
 # ---------------------------------------------------------------- filled
 
 
-def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def full(
+    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None,
+    pin_memory: bool = False,
+) -> Tensor:  # fmt: skip
     """A tensor of one value; its dtype is that of the value unless given."""
+    if isinstance(fill_value, Tensor):
+        dtype, fill_value = dtype or fill_value.dtype, fill_value.item()
     if dtype is None:
         kind = dtypes.bool if isinstance(fill_value, bool) else dtypes.int64 if isinstance(fill_value, int) else None
         dtype = kind or (dtypes.get_default_dtype().to_complex() if isinstance(fill_value, complex) else None)
-    if isinstance(fill_value, Tensor):
-        fill_value = fill_value.item()
-    array = _namespace(device).full(shape_of((size,)), fill_value, _float_dtype(dtype))
-    return _finish(array, requires_grad)
+    numpy_dtype = _float_dtype(dtype)
+    value = number_in(fill_value, numpy_dtype) if type(fill_value) in (bool, int, float, complex) else fill_value
+    return _finish(_namespace(device).full(shape_of((size,)), value, numpy_dtype), requires_grad)
 
 
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any) -> Tensor:
+def _size(name: str, size: tuple[Any, ...], named: Any) -> tuple[int, ...]:
+    """The shape given to `zeros` and its like, one by one, as a sequence, or by the keyword.
+
+    Raises:
+        TypeError: none, or something that is no int.
+    """
+    size = size if named is None else (named,)
+    if not size:
+        raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
+    first = size[0]
+    if isinstance(first, (bool, float, str)):
+        raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints, not {type(first).__name__}")
+    return shape_of(size)
+
+
+def zeros(
+    *shape: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None,
+    pin_memory: bool = False,
+) -> Tensor:  # fmt: skip
     """Zeros of a shape."""
-    size = (_["size"],) if "size" in _ else size
-    return _finish(_namespace(device).full(shape_of(size), 0, _float_dtype(dtype)), requires_grad)
+    return _finish(_namespace(device).full(_size("zeros", shape, size), 0, _float_dtype(dtype)), requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any) -> Tensor:
+def ones(
+    *shape: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None,
+    pin_memory: bool = False,
+) -> Tensor:  # fmt: skip
     """Ones of a shape."""
-    size = (_["size"],) if "size" in _ else size
-    return _finish(_namespace(device).full(shape_of(size), 1, _float_dtype(dtype)), requires_grad)
+    return _finish(_namespace(device).full(_size("ones", shape, size), 1, _float_dtype(dtype)), requires_grad)
 
 
-def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any) -> Tensor:
+def empty(
+    *shape: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None,
+    pin_memory: bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """A tensor whose values are not set."""
-    size = (_["size"],) if "size" in _ else size
-    xp, shape, numpy_dtype = _namespace(device), shape_of(size), _float_dtype(dtype)
-    array = np.empty(shape, numpy_dtype) if xp is define.numpy_arrays else xp.full(shape, 0, numpy_dtype)
+    xp, wanted, numpy_dtype = _namespace(device), _size("empty", shape, size), _float_dtype(dtype)
+    array = np.empty(wanted, numpy_dtype) if xp is define.numpy_arrays else xp.full(wanted, 0, numpy_dtype)
     return _finish(array, requires_grad)
 
 
@@ -240,156 +329,53 @@ def _like(x: Tensor, dtype: Any, device: Any) -> tuple[Any, tuple[int, ...], np.
     return xp, array.shape, array.dtype if dtype is None else dtypes.as_numpy(dtype)
 
 
+def _full_like(input: Tensor, value: Any, dtype: Any, device: Any, memory_format: Any) -> Any:
+    """An array of one value in the shape, and the order in memory, of another tensor; None for values that are not set."""
+    xp, shape, numpy_dtype = _like(input, dtype, device)
+    order = {"channels_last": (0, 2, 3, 1), "channels_last_3d": (0, 2, 3, 4, 1)}.get(getattr(memory_format, "name", ""))
+    if xp is not define.numpy_arrays or input._array.__class__ is not np.ndarray:
+        return xp.full(shape, 0 if value is None else value, numpy_dtype)
+    if order is not None and len(order) == len(shape):
+        back = np.argsort(order)
+        template = np.empty([shape[axis] for axis in order], numpy_dtype).transpose(back)
+    elif input._array.flags.c_contiguous or getattr(memory_format, "name", "") == "contiguous_format":
+        return np.empty(shape, numpy_dtype) if value is None else xp.full(shape, value, numpy_dtype)
+    else:
+        template = np.empty_like(input._array, numpy_dtype)
+    if value is not None:
+        template[...] = value
+    return template
+
+
 def zeros_like(
-    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any
-) -> Tensor:
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None,
+    pin_memory: bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """Zeros of another tensor's shape, dtype and device."""
-    xp, shape, numpy_dtype = _like(input, dtype, device)
-    return _finish(xp.full(shape, 0, numpy_dtype), requires_grad)
+    return _finish(_full_like(input, 0, dtype, device, memory_format), requires_grad)
 
 
-def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any) -> Tensor:
+def ones_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None,
+    pin_memory: bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """Ones of another tensor's shape, dtype and device."""
-    xp, shape, numpy_dtype = _like(input, dtype, device)
-    return _finish(xp.full(shape, 1, numpy_dtype), requires_grad)
+    return _finish(_full_like(input, 1, dtype, device, memory_format), requires_grad)
 
 
 def full_like(
-    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any
-) -> Tensor:
+    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    layout: Any = None, pin_memory: bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """One value in another tensor's shape, dtype and device."""
-    xp, shape, numpy_dtype = _like(input, dtype, device)
-    return _finish(xp.full(shape, fill_value, numpy_dtype), requires_grad)
+    numpy_dtype = _like(input, dtype, device)[2]
+    value = number_in(fill_value, numpy_dtype) if type(fill_value) in (bool, int, float, complex) else fill_value
+    return _finish(_full_like(input, value, dtype, device, memory_format), requires_grad)
 
 
 def empty_like(
-    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any
-) -> Tensor:
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None,
+    pin_memory: bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """A tensor of another's shape, dtype and device whose values are not set."""
-    xp, shape, numpy_dtype = _like(input, dtype, device)
-    array = np.empty(shape, numpy_dtype) if xp is define.numpy_arrays else xp.full(shape, 0, numpy_dtype)
-    return _finish(array, requires_grad)
-
-
-def arange(
-    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """start, start + step, ... below `end`. Integers give int64, floats the default dtype.
-
-    Raises:
-        RuntimeError: step is zero, or leads away from `end`.
-    """
-    start, end = (0, start) if end is None else (start, end)
-    start, end, step = (x.item() if isinstance(x, Tensor) else x for x in (start, end, step))
-    if step == 0:
-        raise RuntimeError("step must be nonzero")
-    if not (math.isfinite(start) and math.isfinite(end)):
-        raise RuntimeError(f"unsupported range: {start} -> {end}")
-    if (end - start) * step < 0:
-        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
-    if dtype is not None and dtypes.as_numpy(dtype).kind in "iu":
-        start, end, step = int(start), int(end), int(step)
-    if dtype is None:
-        dtype = dtypes.int64 if all(isinstance(x, int) for x in (start, end, step)) else dtypes.get_default_dtype()
-    return _finish(_namespace(device).arange(start, end, step, dtypes.as_numpy(dtype)), requires_grad)
-
-
-def linspace(
-    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """`steps` equally spaced values from `start` to `end`, both included."""
-    start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
-    if steps < 0:
-        raise RuntimeError("number of steps must be non-negative")
-    array = np.linspace(start, end, steps).astype(_float_dtype(dtype), copy=False)
-    return _finish(array, requires_grad)
-
-
-def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """The identity matrix of shape (n, m)."""
-    if n < 0 or (m is not None and m < 0):
-        raise RuntimeError(f"n must be greater or equal to 0, got {n}")
-    return _finish(np.eye(n, m, dtype=_float_dtype(dtype)), requires_grad)
-
-
-# ---------------------------------------------------------------- random
-
-
-def _draw(device: Any, generator: Any, method: str, *args: Any) -> Any:
-    return _namespace(device).draw(generator or random_numbers.default_generator, method, *args)
-
-
-def rand(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any) -> Tensor:  # fmt: skip
-    """Uniform on [0, 1)."""
-    size = (_["size"],) if "size" in _ else size
-    array = _draw(device, generator, "uniform", shape_of(size), 0.0, 1.0, _float_dtype(dtype))
-    return _finish(array, requires_grad)
-
-
-def randn(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any) -> Tensor:  # fmt: skip
-    """From the standard normal distribution."""
-    size = (_["size"],) if "size" in _ else size
-    array = _draw(device, generator, "normal", shape_of(size), 0.0, 1.0, _float_dtype(dtype))
-    return _finish(array, requires_grad)
-
-
-def randint(*args: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, **kwargs: Any) -> Tensor:  # fmt: skip
-    """`randint(low=0, high, size)`: integers from `low` to `high - 1`.
-
-    Raises:
-        RuntimeError: `high` is not above `low`.
-    """
-    args = (*args, *(kwargs[name] for name in ("low", "high", "size") if name in kwargs))
-    low, high, size = (0, *args) if len(args) == 2 else args
-    if low >= high:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    numpy_dtype = np.dtype(np.int64) if dtype is None else dtypes.as_numpy(dtype)
-    xp = _namespace(device)
-    draw = _IntegersIn(generator or random_numbers.default_generator)
-    return _finish(xp.draw(draw, "randint", shape_of((size,)), low, high, numpy_dtype), requires_grad)
-
-
-class _IntegersIn:
-    """`draw` has the shape first and the dtype last: this puts a generator's arguments in that order."""
-
-    def __init__(self, generator: Any):
-        self.generator = generator
-
-    def randint(self, shape: tuple[int, ...], low: int, high: int, dtype: np.dtype) -> np.ndarray:
-        return self.generator.randint(low, high, shape, dtype)
-
-    def permutation(self, shape: tuple[int], dtype: np.dtype) -> np.ndarray:
-        return self.generator.permutation(shape[0], dtype)
-
-    def bernoulli(self, shape: tuple[int, ...], probability: float, dtype: np.dtype) -> np.ndarray:
-        return self.generator.bernoulli(probability, shape, dtype)
-
-
-def randperm(
-    n: int, *, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """A random order of the integers from 0 to n - 1."""
-    numpy_dtype = np.dtype(np.int64) if dtype is None else dtypes.as_numpy(dtype)
-    draw = _IntegersIn(generator or random_numbers.default_generator)
-    return _finish(_namespace(device).draw(draw, "permutation", (n,), numpy_dtype), requires_grad)
-
-
-def rand_like(input: Tensor, *, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
-    """Uniform on [0, 1), in another tensor's shape and dtype."""
-    xp, shape, numpy_dtype = _like(input, dtype, device)
-    draw = generator or random_numbers.default_generator
-    return _finish(xp.draw(draw, "uniform", shape, 0.0, 1.0, numpy_dtype), requires_grad)
-
-
-def randn_like(input: Tensor, *, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
-    """From the standard normal distribution, in another tensor's shape and dtype."""
-    xp, shape, numpy_dtype = _like(input, dtype, device)
-    draw = generator or random_numbers.default_generator
-    return _finish(xp.draw(draw, "normal", shape, 0.0, 1.0, numpy_dtype), requires_grad)
-
-
-def bernoulli_mask(like: Tensor, probability: float, generator: Any = None) -> Tensor:
-    """1 with the probability, else 0, in another tensor's shape and dtype: dropout's mask."""
-    xp, shape, numpy_dtype = _like(like, None, None)
-    draw = _IntegersIn(generator or random_numbers.default_generator)
-    return wrap(xp.draw(draw, "bernoulli", shape, probability, numpy_dtype))
+    return _finish(_full_like(input, None, dtype, device, memory_format), requires_grad)

@@ -154,7 +154,8 @@ class Op:
         promote_from: the first operand that takes part in promotion.
         wide: half precision is computed in float32 and rounded once, as PyTorch does; not so for what only moves values.
         refuses: dtypes that PyTorch has no such operation for: "b" for a boolean result, "B" for any boolean operand.
-        fuse: a composition worth compiling into one pass, forward and derivatives (`ops.fused`).
+        fuse: a composition worth compiling into one pass, forward and derivatives (`ops.fused`); "large": only for large
+            arrays, and only forward.
         wirtinger: not holomorphic: its formulas are right for complex numbers as they stand.
         outputs: the names of the results, where `forward` returns a tuple of several.
         grad_name: the name of its nodes, as PyTorch's: "Mul" gives "MulBackward0".
@@ -163,7 +164,7 @@ class Op:
     def __init__(
         self, forward: Callable[..., Any], elementwise: bool = False, floats: bool = False, view: bool = False,
         waist: str | None = None, grad_name: str | None = None, name: str | None = None, promote_from: int = 0,
-        wide: bool = True, refuses: str = "", fuse: bool = False, wirtinger: bool = False,
+        wide: bool = True, refuses: str = "", fuse: bool | str = False, wirtinger: bool = False,
         outputs: tuple[str, ...] = ("out",),
     ):  # fmt: skip
         self.name, self.fuse = name or forward.__name__.rstrip("_"), fuse
@@ -181,7 +182,8 @@ class Op:
         grad_name = grad_name or "".join(part.capitalize() for part in self.name.split("_"))
         self.node_class = type(f"{grad_name}Backward0", (Node,), {"__slots__": (), "op": self})
         self.direct = _direct_function(forward, self)
-        self.forward = Fused(forward) if fuse else forward
+        self.function = forward
+        self.forward = Fused(forward, LARGE if fuse == "large" else 0) if fuse else forward
         self.large = Large(forward, self.direct is not None) if self.elementwise else None
         self.__doc__ = forward.__doc__
         self.call = self._caller()

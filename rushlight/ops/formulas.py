@@ -27,7 +27,7 @@ class Formula:
     NONE, ALL, ONE, ANY = range(4)
 
     def __init__(self, function: Callable[..., Any], op: Op):
-        self.function, self.op = Fused(function) if op.fuse else function, op
+        self.function, self.op = Fused(function) if op.fuse is True else function, op
         self.large = Large(function, op.direct is not None) if op.elementwise else None
         self.names = list(parameters_of(function)[0][2:])
         self.saved = [n for n in self.names if n in op.outputs or n in op.inputs or n == op.variadic]

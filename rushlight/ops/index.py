@@ -1,4 +1,4 @@
-"""Indexing by arrays: reading (`x[i, j]`, gather, embedding) and its derivative, writing and adding.
+"""Indexing by arrays: reading (`x[i, j]`, gather) and its derivative, writing and adding.
 
 An index is given as `spec`, a tuple of slices, None and placeholders ("array", i), and the index arrays as inputs.
 """
@@ -57,23 +57,6 @@ def _gather_gradient(xp: Any, grad: Any, index: Any, x_shape: tuple[int, ...], a
 gather.derivative(x=_gather_gradient)
 
 
-@op(grad_name="Embedding")
-def embedding(xp, weight, indices, *, padding_idx=-1):
-    """Rows of the table `weight`, one for each index; the row `padding_idx` gets no gradient."""
-    return xp.take(weight, indices, axis=0)
-
-
-def _embedding_gradient(xp: Any, grad: Any, indices: Any, weight_shape: Any, padding_idx: int) -> Any:
-    if padding_idx >= 0:
-        is_padding = xp.equal(indices, padding_idx)
-        grad = xp.where(xp.reshape(is_padding, (*indices.shape, 1)), 0.0, grad)
-    zeros = xp.full(weight_shape, 0, grad.dtype)
-    return xp.index_put(zeros, grad, indices, spec=(("array", 0),), accumulate=True)
-
-
-embedding.derivative(weight=_embedding_gradient)
-
-
 @op(waist="take", grad_name="IndexSelect", wide=False)
 def take(xp, x, indices, *, axis):
     """x at the indices along an axis."""
@@ -107,24 +90,3 @@ def _index_put_gradients(
 
 index_get.op.derivative_of_all(_index_get_gradients)
 index_put.op.derivative_of_all(_index_put_gradients)
-
-
-@op(grad_name="NllLoss")
-def nll_rows(xp, log_probabilities, target):
-    """-log_probabilities[i, target[i]] for each row i."""
-    return -xp.index_get(log_probabilities, _range(xp, target), target, spec=(("array", 0), ("array", 1)))
-
-
-def _range(xp: Any, target: Any) -> Any:
-    import numpy as np
-
-    return np.arange(target.shape[0])
-
-
-def _nll_rows_gradient(xp: Any, grad: Any, target: Any, log_probabilities_shape: Any) -> Any:
-    zeros = xp.full(log_probabilities_shape, 0, grad.dtype)
-    spec = (("array", 0), ("array", 1))
-    return xp.index_put(zeros, -grad, _range(xp, target), target, spec=spec, accumulate=False)
-
-
-nll_rows.derivative(log_probabilities=_nll_rows_gradient)

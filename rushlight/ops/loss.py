@@ -1,4 +1,4 @@
-"""Elementwise losses and normalisation, the cores of what `nn.functional` offers."""
+"""Elementwise losses and the cross entropy, the cores of what `nn.functional` offers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.ops.define import op, sum_to_shape
+from rushlight.ops.activation import stepwise
+from rushlight.ops.define import op
 
 
 @op(elementwise=True, grad_name="MseLoss")
@@ -63,41 +64,16 @@ logistic_error.derivative(
 )
 
 
-@op(grad_name="NativeLayerNorm", fuse=True)
-def layer_norm(xp, x, weight, bias, *, num_axes, eps):
-    """(x - mean) / sqrt(var + eps) * weight + bias over the last `num_axes` axes (Ba et al., 2016)."""
-    normal, _ = _normalized(xp, x, num_axes, eps)
-    return normal * weight + bias
+@op(elementwise=True, grad_name="BinaryCrossEntropy")
+def binary_cross_entropy_of(xp: Any, x: Any, target: Any) -> Any:
+    """-(t log x + (1 - t) log(1 - x)), with logarithms not below -100."""
+    log_x, log_other = xp.maximum(xp.log(x), -100.0), xp.maximum(xp.log1p(-x), -100.0)
+    return (target - 1) * log_other - target * log_x
 
 
-def _normalized(xp: Any, x: Any, num_axes: int, eps: float) -> tuple[Any, Any]:
-    axes = tuple(range(len(x.shape) - num_axes, len(x.shape)))
-    count = 1
-    for a in axes:
-        count *= x.shape[a]
-    centred = x - xp.sum(x, axis=axes, keepdims=True) / count
-    rate = 1 / xp.sqrt(xp.sum(centred * centred, axis=axes, keepdims=True) / count + eps)
-    return centred * rate, rate
-
-
-def _layer_norm_input_gradient(xp: Any, grad: Any, x: Any, weight: Any, num_axes: int, eps: float) -> Any:
-    normal, rate = _normalized(xp, x, num_axes, eps)
-    axes = tuple(range(len(x.shape) - num_axes, len(x.shape)))
-    count = 1
-    for a in axes:
-        count *= x.shape[a]
-    g = grad * weight
-    mean = xp.sum(g, axis=axes, keepdims=True) / count
-    along = xp.sum(g * normal, axis=axes, keepdims=True) / count
-    return (g - mean - normal * along) * rate
-
-
-layer_norm.derivative(
-    x=_layer_norm_input_gradient,
-    weight=lambda xp, grad, x, weight_shape, num_axes, eps: sum_to_shape(
-        xp, grad * _normalized(xp, x, num_axes, eps)[0], weight_shape
-    ),
-    bias=lambda xp, grad, bias_shape: sum_to_shape(xp, grad, bias_shape),
+binary_cross_entropy_of.derivative(
+    x=lambda xp, grad, x, target: grad * (x - target) / xp.maximum((1 - x) * x, 1e-12),
+    target=lambda xp, grad, x: grad * (xp.log1p(-x) - xp.log(x)),
 )
 
 
@@ -130,3 +106,18 @@ def _cross_entropy_gradient(xp: Any, grad: Any, x: Any, target: Any) -> Any:
 
 
 cross_entropy_mean.derivative(x=_cross_entropy_gradient)
+
+
+@op(grad_name="NllLoss")
+def nll_rows(xp, log_probabilities, target):
+    """-log_probabilities[i, target[i]] for each row i."""
+    return -xp.index_get(log_probabilities, _rows(target), target, spec=(("array", 0), ("array", 1)))
+
+
+def _nll_rows_gradient(xp: Any, grad: Any, log_probabilities: Any, target: Any) -> Any:
+    zeros = xp.full(log_probabilities.shape, 0, grad.dtype)
+    picked = xp.index_put(zeros, -grad, _rows(target), target, spec=(("array", 0), ("array", 1)), accumulate=False)
+    return stepwise(xp, picked, log_probabilities)
+
+
+nll_rows.derivative(log_probabilities=_nll_rows_gradient)

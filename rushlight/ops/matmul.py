@@ -7,7 +7,7 @@ from typing import Any
 from rushlight.ops.define import op, sum_to_shape
 
 
-def adjoint(xp: Any, x: Any) -> Any:
+def transposed(xp: Any, x: Any) -> Any:
     """The last two axes swapped."""
     n = len(x.shape)
     return xp.permute_dims(x, (*range(n - 2), n - 1, n - 2))
@@ -26,13 +26,13 @@ def _as_matrices(xp: Any, grad: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
 def _left_gradient(xp: Any, grad: Any, a: Any, b: Any) -> Any:
     shape = a.shape
     grad, _, b = _as_matrices(xp, grad, a, b)
-    return _in_shape(xp, xp.matmul(grad, adjoint(xp, b)), shape if len(shape) > 1 else (1, shape[0]), shape)
+    return _in_shape(xp, xp.matmul(grad, transposed(xp, b)), shape if len(shape) > 1 else (1, shape[0]), shape)
 
 
 def _right_gradient(xp: Any, grad: Any, a: Any, b: Any) -> Any:
     shape = b.shape
     grad, a, _ = _as_matrices(xp, grad, a, b)
-    return _in_shape(xp, xp.matmul(adjoint(xp, a), grad), shape if len(shape) > 1 else (shape[0], 1), shape)
+    return _in_shape(xp, xp.matmul(transposed(xp, a), grad), shape if len(shape) > 1 else (shape[0], 1), shape)
 
 
 def _in_shape(xp: Any, grad: Any, matrices: tuple[int, ...], shape: tuple[int, ...]) -> Any:

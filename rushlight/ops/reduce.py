@@ -9,7 +9,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from rushlight.ops.define import op
+from rushlight.ops.scan import products_before, reverse
 
 
 def kept_shape(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
@@ -39,18 +42,31 @@ def count(shape: tuple[int, ...], axis: Any) -> int:
     )
 
 
-@op(waist="sum")
+ROW = 1024
+
+
+@op(waist="sum", fuse="large")
 def sum(xp, x, *, axis=None, keepdims=False):
+    if axis is None and x.__class__ is not np.ndarray and x.size > 2 * ROW:
+        return _sum_in_rows(xp, x, keepdims)
     return xp.sum(x, axis=axis, keepdims=keepdims)
+
+
+def _sum_in_rows(xp: Any, x: Any, keepdims: bool) -> Any:
+    """The sum of sums of rows: compiled code adds up one after the other, and errors grow with the number of terms."""
+    flat, whole = xp.reshape(x, (-1,)), x.size - x.size % ROW
+    rows = xp.reshape(xp.slice(flat, (slice(0, whole),)), (-1, ROW))
+    total = xp.sum(xp.sum(rows, axis=1), axis=0) + xp.sum(xp.slice(flat, (slice(whole, x.size),)), axis=0)
+    return xp.reshape(total, (1,) * x.ndim) if keepdims else total
 
 
 sum.derivative(x=lambda xp, grad, x_shape, axis: spread(xp, grad, x_shape, axis))
 
 
-@op
+@op(fuse="large")
 def mean(xp, x, *, axis=None, keepdims=False):
     number = count(x.shape, axis)
-    return xp.sum(x, axis=axis, keepdims=keepdims) / (number or math.nan)
+    return sum.op.function(xp, x, axis=axis, keepdims=keepdims) / (number or math.nan)
 
 
 mean.derivative(x=lambda xp, grad, x_shape, axis: spread(xp, grad / max_int(count(x_shape, axis), 1), x_shape, axis))
@@ -66,16 +82,19 @@ def prod(xp, x, *, axis=None, keepdims=False):
 
 
 def _prod_gradient(xp: Any, grad: Any, x: Any, axis: Any) -> Any:
-    """For each element the product of the others: right also where some are 0."""
-    grad, zero = kept(xp, grad, x.shape, axis), xp.equal(x, 0)
-    zeros = xp.sum(xp.astype(zero, grad.dtype), axis=axis, keepdims=True)
-    product = xp.prod(xp.where(zero, 1.0, x), axis=axis, keepdims=True)  # of those that are not 0
-    others = xp.where(
-        zero,
-        xp.where(xp.equal(zeros, 1), product, 0.0),
-        xp.where(xp.equal(zeros, 0), product / xp.where(zero, 1.0, x), 0.0),
-    )
-    return grad * others
+    """For each element the product of those before it and of those behind it: right also where some are 0."""
+    if x.ndim == 0:
+        return grad
+    axes = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    order = (*[i for i in range(x.ndim) if i not in axes], *axes)
+    shape = tuple([x.shape[i] for i in order])
+    rows = xp.reshape(xp.permute_dims(x, order), (*shape[: x.ndim - len(axes)], count(x.shape, axes)))
+    last = rows.ndim - 1
+    if not rows.shape[last]:
+        return kept(xp, grad, x.shape, axis) * x
+    behind = reverse(xp, products_before(xp, reverse(xp, rows, last), last), last)
+    others = xp.reshape(products_before(xp, rows, last) * behind, shape)
+    return kept(xp, grad, x.shape, axis) * xp.permute_dims(others, tuple(sorted(range(x.ndim), key=order.__getitem__)))
 
 
 prod.derivative(x=_prod_gradient)
@@ -83,12 +102,16 @@ prod.derivative(x=_prod_gradient)
 
 def _shared_among_ties(xp: Any, grad: Any, x: Any, out: Any, axis: Any) -> Any:
     """The gradient of an extreme, in equal parts where it is reached more than once."""
-    best = xp.equal(x, kept(xp, out, x.shape, axis))
-    share = xp.astype(best, grad.dtype)
-    return kept(xp, grad, x.shape, axis) * (share / xp.sum(share, axis=axis, keepdims=True))
+    return _shared(xp, kept(xp, grad, x.shape, axis), xp.equal(x, kept(xp, out, x.shape, axis)), axis)
 
 
-@op(waist="max")
+def _shared(xp: Any, grad: Any, is_chosen: Any, axis: Any) -> Any:
+    """The gradient in equal parts for the chosen elements."""
+    share = xp.astype(is_chosen, grad.dtype)
+    return grad * (share / xp.sum(share, axis=axis, keepdims=True))
+
+
+@op(waist="max", fuse="large")
 def amax(xp, x, *, axis=None, keepdims=False):
     return xp.max(x, axis=axis, keepdims=keepdims)
 
@@ -96,7 +119,7 @@ def amax(xp, x, *, axis=None, keepdims=False):
 amax.derivative(x=lambda xp, grad, x, out, axis: _shared_among_ties(xp, grad, x, out, axis))
 
 
-@op(waist="min")
+@op(waist="min", fuse="large")
 def amin(xp, x, *, axis=None, keepdims=False):
     return xp.min(x, axis=axis, keepdims=keepdims)
 
@@ -124,32 +147,78 @@ def argmin(xp, x, *, axis=None, keepdims=False):
     return xp.argmin(x, axis=axis, keepdims=keepdims)
 
 
-@op(fuse=True)
-def var(xp, x, *, axis=None, correction=1, keepdims=False):
-    """The mean squared deviation, with `count - correction` for the mean's denominator."""
-    number = count(x.shape, axis)
-    deviation = x - xp.sum(x, axis=axis, keepdims=True) / max_int(number, 1)
-    return xp.sum(deviation * deviation, axis=axis, keepdims=keepdims) / _degrees(number, correction)
+@op
+def median(xp, x, *, skips_nan=False):
+    """The lower one of the middle elements of a vector. NaN if one is, unless these are left out."""
+    ordered, is_nan = xp.sort(x, axis=0), xp.isnan(x)
+    number = xp.sum(xp.astype(xp.logical_not(is_nan), np.dtype(np.int64)), axis=0, keepdims=True)
+    middle = xp.maximum((number - 1) // 2, 0) if skips_nan else xp.where(number == x.shape[0], (number - 1) // 2, -1)
+    return xp.reshape(xp.take_along_axis(ordered, middle, axis=0), ())
+
+
+median.derivative(
+    x=lambda xp, grad, x, out: _shared(
+        xp, grad, xp.logical_or(xp.equal(x, out), xp.logical_and(xp.isnan(x), xp.isnan(out))), 0
+    )
+)
+
+
+def _deviation(xp: Any, x: Any, axis: Any) -> Any:
+    """The distance from the mean."""
+    return x - xp.sum(x, axis=axis, keepdims=True) / max_int(count(x.shape, axis), 1)
 
 
 def _degrees(number: int, correction: float) -> float:
     return max_int(number - correction, 0) or math.nan
 
 
+def _variance(xp: Any, x: Any, axis: Any, correction: float, keepdims: bool) -> Any:
+    deviation = _deviation(xp, x, axis)
+    if x.dtype.kind == "c":
+        real, imag = xp.real(deviation), xp.imag(deviation)
+        squares = real * real + imag * imag
+    else:
+        squares = deviation * deviation
+    return xp.sum(squares, axis=axis, keepdims=keepdims) / _degrees(count(x.shape, axis), correction)
+
+
+@op(fuse=True, wirtinger=True)
+def var(xp, x, *, axis=None, correction=1, keepdims=False):
+    """The mean squared deviation, with `count - correction` for the mean's denominator."""
+    return _variance(xp, x, axis, correction, keepdims)
+
+
 def _var_gradient(xp: Any, grad: Any, x: Any, axis: Any, correction: float) -> Any:
-    number = count(x.shape, axis)
-    deviation = x - xp.sum(x, axis=axis, keepdims=True) / max_int(number, 1)
-    return kept(xp, grad, x.shape, axis) * (deviation * (2 / _degrees(number, correction)))
+    factor = 2 / _degrees(count(x.shape, axis), correction)
+    return kept(xp, grad, x.shape, axis) * (_deviation(xp, x, axis) * factor)
 
 
 var.derivative(x=_var_gradient)
 
 
+@op(fuse=True, wirtinger=True)
+def std(xp, x, *, axis=None, correction=1, keepdims=False):
+    """The square root of the variance."""
+    return xp.sqrt(_variance(xp, x, axis, correction, keepdims))
+
+
+def _std_gradient(xp: Any, grad: Any, x: Any, out: Any, axis: Any, correction: float) -> Any:
+    """Where all elements are equal there is a kink: 0, as in PyTorch."""
+    grad = xp.where(xp.equal(out, 0), 0.0, grad / (out * _degrees(count(x.shape, axis), correction)))
+    return kept(xp, grad, x.shape, axis) * _deviation(xp, x, axis)
+
+
+std.derivative(x=_std_gradient)
+
+
 @op(fuse=True)
 def logsumexp(xp, x, *, axis=None, keepdims=False):
-    """log(sum(exp(x))), with the largest element taken out first so that nothing overflows."""
+    """log(sum(exp(x))), with the largest element (by its real part) taken out first so that nothing overflows."""
+    top = xp.real(x)
     top = (
-        xp.max(x, axis=axis, keepdims=True) if count(x.shape, axis) else xp.full(kept_shape(x.shape, axis), 0, x.dtype)
+        xp.max(top, axis=axis, keepdims=True)
+        if count(x.shape, axis)
+        else xp.full(kept_shape(x.shape, axis), 0, top.dtype)
     )
     top = xp.where(xp.isinf(top), 0.0, top)
     total = xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
@@ -186,38 +255,3 @@ def log_softmax(xp, x, *, axis):
 
 
 log_softmax.derivative(x=lambda xp, grad, out, axis: grad - xp.exp(out) * xp.sum(grad, axis=axis, keepdims=True))
-
-
-def reverse(xp: Any, x: Any, axis: int) -> Any:
-    return xp.slice(x, (slice(None),) * axis + (slice(None, None, -1),))
-
-
-@op(waist="cumulative_sum", grad_name="Cumsum")
-def cumsum(xp, x, *, axis):
-    return xp.cumulative_sum(x, axis=axis)
-
-
-cumsum.derivative(x=lambda xp, grad, axis: reverse(xp, xp.cumulative_sum(reverse(xp, grad, axis), axis=axis), axis))
-
-
-@op(grad_name="LinalgVectorNorm")
-def norm2(xp, x, *, axis=None, keepdims=False):
-    """The Euclidean norm."""
-    return xp.sqrt(xp.sum(x * x, axis=axis, keepdims=keepdims))
-
-
-def _norm2_gradient(xp: Any, grad: Any, x: Any, out: Any, axis: Any) -> Any:
-    length = kept(xp, out, x.shape, axis)
-    return kept(xp, grad, x.shape, axis) * xp.where(xp.equal(length, 0), 0.0, x / length)
-
-
-norm2.derivative(x=_norm2_gradient)
-
-
-@op(grad_name="LinalgVectorNorm")
-def norm0(xp, x, *, axis=None, keepdims=False):
-    """How many elements are not zero: constant wherever it has a derivative."""
-    return xp.sum(xp.astype(xp.not_equal(x, 0), x.dtype), axis=axis, keepdims=keepdims)
-
-
-norm0.derivative(x=lambda xp, grad: None)

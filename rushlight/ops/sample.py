@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rushlight.ops.define import op
 
 
-def _zero(xp: Any, grad: Any) -> Any:
-    return xp.full(grad.shape, 0, grad.dtype)
+@op(wide=False, wirtinger=True)
+def sampled(xp, drawn, *parameters):
+    """What was drawn with these parameters."""
+    return drawn
 
 
-@op(elementwise=True)
-def normal(xp, noise, mean, std):
-    """Draws from the standard normal distribution, scaled and shifted."""
-    return noise * std + mean
-
-
-normal.derivative(mean=_zero, std=_zero)
-
-
-@op(elementwise=True)
-def bernoulli(xp, uniform, probability):
-    """1 where a uniform draw is below the probability, else 0."""
-    return xp.astype(xp.less(uniform, probability), probability.dtype)
-
-
-bernoulli.derivative(probability=_zero)
+sampled.derivative(
+    parameters=lambda xp, grad, drawn_dtype, parameters_shape, parameters_dtype: [
+        None,
+        *[xp.full(shape, 0, dtype) for shape, dtype in zip(parameters_shape, parameters_dtype, strict=True)],
+    ]
+)

@@ -5,10 +5,12 @@ Arguments are normal here: full shapes, non-negative axes. PyTorch's spellings a
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from rushlight.arrays.numpy import affine_positions
 from rushlight.arrays.symbolic import normalize_index
 from rushlight.ops.define import op, sum_to_shape
 
@@ -42,6 +44,15 @@ permute.derivative(x=lambda xp, grad, axes: xp.permute_dims(grad, tuple(int(i) f
 @op(view=True, grad_name="Transpose")
 def transpose(xp, x, *, axis0, axis1):
     return xp.permute_dims(x, swapped(x.ndim, axis0, axis1))
+
+
+@op(view=True, grad_name="T")
+def t(xp, x):
+    """The transpose of a matrix; a vector as it is."""
+    return xp.permute_dims(x, tuple(reversed(range(x.ndim))))
+
+
+t.derivative(x=lambda xp, grad: xp.permute_dims(grad, tuple(reversed(range(len(grad.shape))))))
 
 
 def swapped(ndim: int, axis0: int, axis1: int) -> tuple[int, ...]:
@@ -105,6 +116,85 @@ def _at(axis: int, position: int) -> tuple:
 select.derivative(x=lambda xp, grad, x_shape, axis, position: embed(xp, grad, x_shape, _at(axis, position)))
 
 
+# ---------------------------------------------------------------- views that no slicing gives
+
+
+@op(view=True, waist="affine_view", grad_name="AsStrided")
+def affine_view(xp, x, *, shape, start, steps):
+    """out[i, j, ...] = x[start + i * steps[0] + j * steps[1] + ...]."""
+    return xp.affine_view(x, shape=shape, start=start, steps=steps)
+
+
+def _spread(xp: Any, grad: Any, x_shape: tuple[int, ...], view: dict[str, Any], overlaps: bool) -> Any:
+    """Zeros of a shape with `grad` added where an affine view shows them: the derivative of the view."""
+    zeros, at = xp.full((math.prod(x_shape),), 0, grad.dtype), affine_positions(x_shape, **view)
+    flat = xp.index_put(zeros, xp.reshape(grad, (at.size,)), at, spec=(("array", 0),), accumulate=overlaps)
+    return xp.reshape(flat, x_shape)
+
+
+affine_view.derivative(
+    x=lambda xp, grad, x_shape, shape, start, steps: _spread(
+        xp, grad, x_shape, {"shape": shape, "start": start, "steps": steps}, True
+    )
+)
+
+
+def _unit(ndim: int, *axes: int, step: int = 1) -> tuple[int, ...]:
+    """A step along one axis, or along several at once."""
+    return tuple([step if i in axes else 0 for i in range(ndim)])
+
+
+def _diagonal_view(shape: tuple[int, ...], offset: int, axis0: int, axis1: int) -> dict[str, Any]:
+    ndim, rows, columns = len(shape), shape[axis0] - max(-offset, 0), shape[axis1] - max(offset, 0)
+    kept = [i for i in range(ndim) if i not in (axis0, axis1)]
+    return {
+        "shape": (*[shape[i] for i in kept], max(0, min(rows, columns))),
+        "start": tuple([max(-offset, 0) if i == axis0 else max(offset, 0) if i == axis1 else 0 for i in range(ndim)]),
+        "steps": (*[_unit(ndim, i) for i in kept], _unit(ndim, axis0, axis1)),
+    }
+
+
+@op(view=True, grad_name="Diagonal")
+def diagonal(xp, x, *, offset, axis0, axis1):
+    """The elements at (i, i + offset) of two axes, along a new last axis."""
+    return xp.affine_view(x, **_diagonal_view(x.shape, offset, axis0, axis1))
+
+
+diagonal.derivative(
+    x=lambda xp, grad, x_shape, offset, axis0, axis1: _spread(
+        xp, grad, x_shape, _diagonal_view(x_shape, offset, axis0, axis1), False
+    )
+)
+
+
+def _windows_view(shape: tuple[int, ...], axis: int, size: int, step: int) -> dict[str, Any]:
+    ndim = len(shape)
+    if not ndim:
+        return {"shape": (size,), "start": (), "steps": ((),)}
+    count = (shape[axis] - size) // step + 1
+    return {
+        "shape": (*shape[:axis], count, *shape[axis + 1 :], size),
+        "start": (0,) * ndim,
+        "steps": (*[_unit(ndim, i, step=step if i == axis else 1) for i in range(ndim)], _unit(ndim, axis)),
+    }
+
+
+@op(view=True, grad_name="Unfold")
+def unfold(xp, x, *, axis, size, step):
+    """Windows of `size` elements along an axis, every `step` elements; their elements are a new last axis."""
+    return xp.affine_view(x, **_windows_view(x.shape, axis, size, step))
+
+
+unfold.derivative(
+    x=lambda xp, grad, x_shape, axis, size, step: _spread(
+        xp, grad, x_shape, _windows_view(x_shape, axis, size, step), step < size
+    )
+)
+
+
+# ---------------------------------------------------------------- rearrangements
+
+
 @op(waist="slice_assign", grad_name="SliceScatter", wide=False)
 def slice_scatter(xp, x, value, *, index):
     """A copy of x with the region of a basic index replaced."""
@@ -125,6 +215,15 @@ def clone(xp, x):
 
 
 clone.derivative(x=lambda xp, grad: grad)
+
+
+@op(waist="contiguous", grad_name="Clone", wide=False)
+def contiguous(xp, x):
+    """A copy whose elements lie in order."""
+    return xp.contiguous(x)
+
+
+contiguous.derivative(x=lambda xp, grad: grad)
 
 
 @op(view=True, grad_name="Alias")
@@ -176,27 +275,28 @@ stack.derivative(
 )
 
 
-@op(grad_name="Triu", wide=False)
-def triangle(xp, x, *, diagonal, upper):
+def _triangle(xp: Any, x: Any, diagonal: int, upper: bool) -> Any:
     """The upper or lower triangle of the last two axes; zeros elsewhere."""
-    return xp.where(_triangle_mask(x.shape[-2:], diagonal, upper), x, xp.full((), 0, x.dtype))
+    mask = np.tri(*x.shape[-2:], diagonal - 1 if upper else diagonal, dtype=bool)
+    return xp.where(~mask if upper else mask, x, xp.full((), 0, x.dtype))
 
 
-def _triangle_mask(shape: tuple[int, ...], diagonal: int, upper: bool) -> np.ndarray:
-    mask = np.tri(*shape, diagonal - 1 if upper else diagonal, dtype=bool)
-    return ~mask if upper else mask
+@op(grad_name="Triu", wide=False)
+def triu(xp, x, *, diagonal):
+    """The upper triangle of the last two axes; zeros elsewhere."""
+    return _triangle(xp, x, diagonal, True)
 
 
-triangle.derivative(
-    x=lambda xp, grad, diagonal, upper: xp.where(
-        _mask_like(xp, grad, diagonal, upper), grad, xp.full((), 0, grad.dtype)
-    )
-)
+triu.derivative(x=lambda xp, grad, diagonal: _triangle(xp, grad, diagonal, True))
 
 
-def _mask_like(xp: Any, grad: Any, diagonal: int, upper: bool) -> Any:
-    mask = _triangle_mask(grad.shape[-2:], diagonal, upper)
-    return mask
+@op(grad_name="Tril", wide=False)
+def tril(xp, x, *, diagonal):
+    """The lower triangle of the last two axes; zeros elsewhere."""
+    return _triangle(xp, x, diagonal, False)
+
+
+tril.derivative(x=lambda xp, grad, diagonal: _triangle(xp, grad, diagonal, False))
 
 
 def indexed_shape(shape: tuple[int, ...], index: Any) -> tuple[int, ...]:

@@ -1,3 +1,3 @@
-"""Tools around training: data loading."""
+"""Tools around training: data loading, exchange with other libraries."""
 
-from rushlight.utils import data as data
+from rushlight.utils import data as data, dlpack as dlpack

@@ -45,11 +45,22 @@ CALLS: dict[str, list[tuple[Any, tuple]]] = {
     "real": [(lambda xp, x: xp.real(x), (C,)), (lambda xp, x: xp.real(x), (F,))],
     "imag": [(lambda xp, x: xp.imag(x), (C,)), (lambda xp, x: xp.imag(x), (F,))],
     "complex": [(lambda xp, x, y: xp.complex(x, y), (F, G))],
+    "view_as_real": [(lambda xp, x: xp.view_as_real(x), (C,))],
+    "view_as_complex": [(lambda xp, x: xp.view_as_complex(x), (np.stack([F, F], -1),))],
     "take": [(lambda xp, x, i: xp.take(x, i, axis=1), (F, np.array([0, 3, 3])))],
     "take_along_axis": [(lambda xp, x, i: xp.take_along_axis(x, i, axis=1), (F, np.array([[0], [1], [3]])))],
     "slice": [
         (lambda xp, x: xp.slice(x, (slice(None), slice(1, 3))), (F,)), (lambda xp, x: xp.slice(x, (1, Ellipsis)), (F,)),
         (lambda xp, x: xp.slice(x, (slice(None, None, -1),)), (F,)), (lambda xp, x: xp.slice(x, (None, Ellipsis, 0)), (F,)),
+    ],
+    "contiguous": [(lambda xp, x: xp.contiguous(x), (F,)), (lambda xp, x: xp.contiguous(xp.permute_dims(x, (1, 0))), (F,))],
+    "affine_view": [
+        (lambda xp, x: xp.affine_view(x, shape=(2, 3), start=(0, 1), steps=((1, 0), (0, 1))), (F,)),
+        (lambda xp, x: xp.affine_view(x, shape=(3,), start=(0, 0), steps=((1, 1),)), (F,)),
+    ],
+    "index_reduce": [
+        (lambda xp, x, y, i, r=reduce: xp.index_reduce(x, y, i, spec=(("array", 0),), reduce=r), (F, -F[:2], np.array([2, 2])))
+        for reduce in ("prod", "amax", "amin")
     ],
     "slice_assign": [(lambda xp, x, y: xp.slice_assign(x, y, index=(slice(0, 1), slice(None))), (F, G))],
     "index_get": [(lambda xp, x, i: xp.index_get(x, i, spec=(("array", 0), slice(None))), (F, np.array([0, 2])))],
@@ -74,7 +85,7 @@ for _name in protocol.REDUCTIONS:
 
 NOT_OF_TENSORS = {
     "arange": "made by rushlight.arange", "draw": "made by rushlight.rand and its like",
-    "argsort": "its result has no derivative: api.reduce.argsort calls the array's", "sort": "gather after argsort",
+    "argsort": "its result has no derivative", "sort": "gather after argsort",
 }  # fmt: skip
 
 

@@ -132,10 +132,17 @@ def test_an_embedding_takes_a_table():
     assert nn.Embedding.from_pretrained(rushlight.from_numpy(table), freeze=False).weight.requires_grad
 
 
-@pytest.mark.parametrize("option", [{"max_norm": 1.0}, {"scale_grad_by_freq": True}, {"sparse": True}], ids=str)
-def test_what_an_embedding_lacks_is_said(option):
-    with pytest.raises(NotImplementedError, match=next(iter(option))):
-        nn.Embedding(3, 2, **option)
+@pytest.mark.parametrize("option", [{"max_norm": 1.0}, {"scale_grad_by_freq": True}, {"norm_type": 1.0, "max_norm": 2.0}], ids=str)
+def test_options_of_an_embedding(option):
+    table, indices = np.arange(6, dtype=np.float32).reshape(3, 2), np.array([2, 0, 2])
+    results = []
+    for t in (rushlight, torch):
+        module = t.nn.Embedding(3, 2, _weight=t.from_numpy(table.copy()), **option)
+        out = module(t.from_numpy(indices))
+        (out * out).sum().backward()
+        results.append((out.tolist(), module.weight.tolist(), module.weight.grad.tolist()))
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, 1e-6)
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,9 @@ def leaves(value: Any) -> list[Any]:
     return [value]
 
 
-TOLERANCES = {"float64": 1e-9, "float32": 2e-6, "float16": 4e-3, "bfloat16": 3e-2}
+TOLERANCES = {
+    "float64": 1e-9, "float32": 2e-6, "float16": 4e-3, "bfloat16": 3e-2, "complex128": 1e-9, "complex64": 2e-6,
+}  # fmt: skip
 
 
 def assert_same(expected: Any, got: Any, where: str, factor: float = 1.0) -> None:

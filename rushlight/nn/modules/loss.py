@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from rushlight.nn import losses
+from rushlight.nn import class_losses, losses
 from rushlight.nn.module import Module
+from rushlight.nn.reduction import chosen
 from rushlight.tensor import Tensor
 
 
@@ -12,7 +13,7 @@ class _Loss(Module):
 
     def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
         super().__init__()
-        self.reduction = losses._chosen(size_average, reduce, reduction)
+        self.reduction = chosen(size_average, reduce, reduction)
 
 
 class MSELoss(_Loss):
@@ -126,7 +127,7 @@ class NLLLoss(_WeightedLoss):
         self.ignore_index = ignore_index
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return losses.nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
+        return class_losses.nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
 
 
 class CrossEntropyLoss(_WeightedLoss):
@@ -149,7 +150,7 @@ class CrossEntropyLoss(_WeightedLoss):
         self.label_smoothing = label_smoothing
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return losses.cross_entropy(
+        return class_losses.cross_entropy(
             input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction,
             label_smoothing=self.label_smoothing,
         )  # fmt: skip

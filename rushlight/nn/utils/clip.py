@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 
-from rushlight.api.views import stack
+from rushlight.api.joining import stack
 from rushlight.autograd.modes import no_grad
 from rushlight.ops.create import tensor as new_tensor
 from rushlight.tensor import Tensor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rushlight.api.views import cat
+from rushlight.api.joining import cat
 from rushlight.tensor import Tensor
 
 

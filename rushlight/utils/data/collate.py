@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes
-from rushlight.api.views import stack
+from rushlight.api.joining import stack
 from rushlight.ops.create import as_tensor, tensor
 from rushlight.tensor import Tensor
 

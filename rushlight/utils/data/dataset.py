@@ -187,7 +187,7 @@ def random_split(
         raise ValueError("Sum of input lengths does not equal the length of the input dataset!")
     sizes = [int(length) for length in lengths]
     draw: Any = random_numbers.default_generator if generator is None else generator
-    order = draw.permutation(sum(sizes)).tolist()
+    order = draw.permutation((sum(sizes),)).tolist()
     stops = itertools.accumulate(sizes)
     return [Subset(dataset, order[stop - size : stop]) for stop, size in zip(stops, sizes, strict=True)]
 

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from rushlight import random as random_numbers
+from rushlight.api.sample import multinomial
 from rushlight.random import Generator
 
 T_co = TypeVar("T_co", covariant=True)
@@ -76,15 +77,15 @@ class RandomSampler(Sampler[int]):
         """The indices, by the draws that they come in."""
         count, generator = len(self.data_source), self.generator
         if generator is None:
-            generator = Generator(draw_seed(None))
+            generator = Generator().manual_seed(draw_seed(None))
         if self.replacement:
             for _ in range(self.num_samples // 32):
-                yield generator.randint(0, count, (32,))
-            yield generator.randint(0, count, (self.num_samples % 32,))
+                yield generator.randint((32,), 0, count)
+            yield generator.randint((self.num_samples % 32,), 0, count)
         else:
             for _ in range(self.num_samples // count):
-                yield generator.permutation(count)
-            yield generator.permutation(count)[: self.num_samples % count]  # drawn even where none is needed
+                yield generator.permutation((count,))
+            yield generator.permutation((count,))[: self.num_samples % count]  # drawn even where none is needed
 
     def order(self) -> np.ndarray:
         """All indices at once."""
@@ -116,7 +117,7 @@ class SubsetRandomSampler(Sampler[int]):
         self.generator = generator
 
     def __iter__(self) -> Iterator[int]:
-        for i in _drawing(self.generator).permutation(len(self.indices)).tolist():
+        for i in _drawing(self.generator).permutation((len(self.indices),)).tolist():
             yield self.indices[i]
 
     def __len__(self) -> int:
@@ -155,8 +156,8 @@ class WeightedRandomSampler(Sampler[int]):
         self.generator = generator
 
     def __iter__(self) -> Iterator[int]:
-        draw = _drawing(self.generator).multinomial
-        yield from draw(self.weights.numpy(), self.num_samples, self.replacement).tolist()
+        drawn = multinomial(self.weights, self.num_samples, self.replacement, generator=self.generator)
+        yield from drawn.tolist()
 
     def __len__(self) -> int:
         return self.num_samples

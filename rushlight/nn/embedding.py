@@ -1,0 +1,235 @@
+"""Tables looked up by index: what `rushlight.nn.functional` offers under the same names, and PyTorch's kernels behind it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rushlight import dtypes
+from rushlight.api.linalg_norm import vector_norm
+from rushlight.api.ranges import arange
+from rushlight.autograd.modes import no_grad
+from rushlight.ops import create, define, elementwise as ops
+from rushlight.ops.define import cast
+from rushlight.ops.embedding import embedding as embedding_op
+from rushlight.tensor import Tensor
+
+
+def embedding(
+    input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None,
+    norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False,
+) -> Tensor:  # fmt: skip
+    """Rows of the table `weight`, one for each index.
+
+    Args:
+        input: indices, int64 or int32.
+        padding_idx: a row that gets no gradient.
+        max_norm: rows that are looked up and longer, in the `norm_type`-norm, are first shortened to this in the table.
+        scale_grad_by_freq: whether a row's gradient is over the number of times it is in `input`.
+        sparse: changes nothing: gradients are dense, and the same numbers.
+
+    Raises:
+        IndexError: an index that is no row.
+    """
+    if padding_idx is None:
+        padding_idx = -1  # the operation's word for none
+    elif -weight.shape[0] <= padding_idx < weight.shape[0]:
+        padding_idx %= weight.shape[0]
+    else:
+        raise AssertionError("Padding_idx must be within num_embeddings")
+    if max_norm is not None:
+        embedding_renorm_(weight, input, max_norm, norm_type)
+    return lookup(weight, input, padding_idx, scale_grad_by_freq, sparse)
+
+
+def lookup(
+    weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False
+) -> Tensor:
+    """`torch.embedding`: `nn.functional.embedding` with the arguments of PyTorch's kernel."""
+    if weight.ndim != 2:
+        raise RuntimeError("'weight' must be 2-D")
+    check_indices("embedding", indices)
+    array = indices._array
+    if array.__class__ is np.ndarray and not define.recording and array.size and array.item(array.argmin()) < 0:
+        raise IndexError("index out of range in self")  # NumPy would count from the end
+    try:
+        return embedding_op(weight, indices, padding_idx=padding_idx, by_frequency=scale_grad_by_freq)
+    except IndexError:
+        raise IndexError("index out of range in self") from None
+
+
+def check_indices(name: str, indices: Tensor) -> None:
+    """Raises PyTorch's error for what is neither int64 nor int32."""
+    dtype = indices._array.dtype
+    if dtype.kind != "i" or dtype.itemsize < 4:
+        raise RuntimeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
+            f"torch.{dtypes.LEGACY_NAMES[indices.dtype.name]}Tensor instead (while checking arguments for {name})"
+        )
+
+
+def embedding_renorm_(self: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> Tensor:
+    """Shortens, in place, the table's rows at the indices that are longer than `max_norm`."""
+    with no_grad():
+        indices = indices.reshape(-1).to(dtypes.int64)
+        rows = self[indices]
+        norms = vector_norm(rows, norm_type, 1, True)
+        self[indices] = ops.where(norms > max_norm, rows * (max_norm / (norms + 1e-7)), rows)
+    return self
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """1 at each index, 0 elsewhere, along a new last dimension; as many classes as the largest index asks for.
+
+    Raises:
+        RuntimeError: not int64, a negative index, or one that is no class.
+    """
+    if tensor.dtype is not dtypes.int64:
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    values = tensor._array
+    if num_classes == -1:
+        if not values.size:
+            raise RuntimeError("Can not infer total number of classes from empty tensor.")
+        num_classes = int(tensor.max()) + 1
+    if not define.recording and type(values) is np.ndarray and values.size:
+        if values.min() < 0:
+            raise RuntimeError("Class values must be non-negative.")
+        if values.max() >= num_classes:
+            raise RuntimeError("Class values must be smaller than num_classes.")
+    return cast(ops.eq(tensor.unsqueeze(-1), arange(num_classes)), dtype=np.dtype(np.int64))
+
+
+# ---------------------------------------------------------------- bags
+
+
+def embedding_bag(
+    input: Tensor, weight: Tensor, offsets: Tensor | None = None, max_norm: float | None = None, norm_type: float = 2,
+    scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False, per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False, padding_idx: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The sums, means or maxima of bags of rows of the table `weight`.
+
+    Args:
+        input: indices; the rows of a matrix are bags, and a vector is cut into bags at `offsets`.
+        per_sample_weights: of the input's shape; factors of the rows (mode "sum").
+        include_last_offset: whether the last offset is the end of the last bag.
+        padding_idx: a row that counts for nothing.
+        max_norm, norm_type, scale_grad_by_freq: as for `embedding`.
+
+    Raises:
+        ValueError: arguments that do not fit together. RuntimeError: offsets or indices out of range.
+    """
+    if per_sample_weights is not None and input.shape != per_sample_weights.shape:
+        raise ValueError(
+            f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, "
+            f"then it must have the same shape as the input ({input.shape})"
+        )
+    if weight.ndim != 2:
+        raise ValueError(f"weight has to be a 2D Tensor, but got Tensor of dimension {weight.ndim}")
+    if input.ndim == 2:
+        if offsets is not None:
+            raise ValueError(
+                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length "
+                f"sequences. However, found offsets of type {type(offsets)}"
+            )
+        offsets, include_last_offset = arange(0, input.numel(), max(input.shape[1], 1)), False
+        input = input.reshape(-1)
+        per_sample_weights = None if per_sample_weights is None else per_sample_weights.reshape(-1)
+    elif input.ndim != 1:
+        raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
+    elif offsets is None:
+        raise ValueError("offsets has to be a 1D Tensor but got None")
+    elif offsets.ndim != 1:
+        raise ValueError("offsets has to be a 1D Tensor")
+    if mode not in _MODES:
+        raise ValueError("mode has to be one of sum, mean or max")
+    if mode == "max" and (scale_grad_by_freq or sparse):
+        what = "scaling the gradient by the frequency" if scale_grad_by_freq else "sparse weights"
+        raise ValueError(f"max mode does not support {what}")
+    if max_norm is not None:
+        embedding_renorm_(weight, input, max_norm, norm_type)
+    if per_sample_weights is not None and mode != "sum":
+        raise NotImplementedError(
+            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' "
+            f"(got mode='{mode}'). Please open a feature request on GitHub."
+        )
+    return bags(
+        weight, input, offsets, scale_grad_by_freq, _MODES.index(mode), sparse, per_sample_weights, include_last_offset,
+        padding_idx,
+    )[0]  # fmt: skip
+
+
+_MODES = ("sum", "mean", "max")
+
+
+def bags(
+    weight: Tensor, indices: Tensor, offsets: Tensor, scale_grad_by_freq: bool = False, mode: int = 0,
+    sparse: bool = False, per_sample_weights: Tensor | None = None, include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    """`torch.embedding_bag`: the bags; of each index its bag; the sizes of bags; for maxima the rows they are from."""
+    _check_bags(weight, indices, offsets, padding_idx)
+    count, num_bags = indices.numel(), offsets.numel() - include_last_offset
+    padding_idx = -1 if padding_idx is None else padding_idx % weight.shape[0]
+    starts = create.zeros(count + 1, dtype=dtypes.int64)
+    starts = starts.index_add(0, offsets.to(dtypes.int64), create.ones(offsets.numel(), dtype=dtypes.int64))
+    bag_of = starts.cumsum(0)[:-1] - 1
+    rows = lookup(weight, indices, padding_idx, scale_grad_by_freq, sparse)
+    counts = indices != padding_idx
+    sizes = create.zeros(num_bags, dtype=dtypes.int64).index_add(0, bag_of, counts.to(dtypes.int64))
+    if _MODES[mode] == "max":
+        out, picked = _maxima(rows, indices, bag_of, counts, num_bags)
+        return out, bag_of, sizes, picked
+    rows = rows.float() if weight.element_size() == 2 else rows  # half precision is rounded once, at the end
+    if per_sample_weights is not None:
+        rows = rows * per_sample_weights.unsqueeze(1)
+    rows = ops.where(counts.unsqueeze(1), rows, 0)
+    out = create.zeros((num_bags, weight.shape[1]), dtype=rows.dtype).index_add(0, bag_of, rows)
+    if _MODES[mode] == "mean":
+        out = out / sizes.clamp(min=1).to(out.dtype).unsqueeze(1)
+    return out.to(weight.dtype), bag_of, sizes, sizes
+
+
+def _maxima(rows: Tensor, indices: Tensor, bag_of: Tensor, counts: Tensor, num_bags: int) -> tuple[Tensor, Tensor]:
+    """The greatest elements of bags and the table's rows they are from; of equal ones the first."""
+    count, width = rows.shape
+    if not count:
+        return rows.new_zeros((num_bags, width)), indices.new_zeros((num_bags, width))
+    with no_grad():
+        candidates = ops.where(counts.unsqueeze(1), rows, -np.inf)
+        lowest = rows.new_full((num_bags, width), -np.inf)
+        greatest = lowest.index_reduce(0, bag_of, candidates, "amax")
+        place = arange(count).unsqueeze(1)
+        is_greatest = (candidates == greatest[bag_of]) & counts.unsqueeze(1)
+        none = create.full((num_bags, width), count)
+        first = none.index_reduce(0, bag_of, ops.where(is_greatest, place, count), "amin")
+        is_empty = first == count
+        first = ops.where(is_empty, 0, first)
+    picked = ops.where(is_empty, 0, indices.unsqueeze(1).expand(count, width).gather(0, first))
+    return ops.where(is_empty, 0, rows.gather(0, first)), picked
+
+
+def _check_bags(weight: Tensor, indices: Tensor, offsets: Tensor, padding_idx: int | None) -> None:
+    check_indices("embedding_bag", indices)
+    check_indices("embedding_bag", offsets)
+    num_rows = weight.shape[0]
+    if padding_idx is not None and not -num_rows <= padding_idx < num_rows:
+        raise RuntimeError(
+            f"padding_idx must be within the number of embeddings, -{num_rows} through {num_rows - 1}, but got {padding_idx}"
+        )
+    arrays = indices._array, offsets._array
+    if define.recording or not all(isinstance(a, np.ndarray) and a.size for a in arrays):
+        return
+    wrong = np.flatnonzero((arrays[0] < 0) | (arrays[0] >= num_rows))
+    if wrong.size:
+        raise RuntimeError(
+            f"Index {wrong[0]} of input takes value {arrays[0][wrong[0]]} which is not in the valid range [0, {num_rows})"
+        )
+    if arrays[1][0] != 0:
+        raise RuntimeError(
+            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, "
+            f"got {arrays[1][0]}"
+        )
+    if arrays[1][-1] > arrays[0].size:
+        raise RuntimeError(
+            f"offsets[-1] can not be greater than input's length {arrays[0].size} but got offsets[-1] of {arrays[1][-1]}"
+        )

@@ -1,0 +1,5 @@
+"""`rushlight.signal`: signal processing."""
+
+from rushlight.signal import windows
+
+__all__ = ["windows"]
