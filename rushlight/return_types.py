@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
+from operator import itemgetter
 from typing import Any
 
 
+class _Result(tuple):
+    """A tuple whose items have names: what `namedtuple` makes, whose 35 classes cost 5 ms at import."""
+
+    __slots__ = ()
+    _fields: tuple[str, ...]
+
+    def __new__(cls, *values: Any, **named: Any) -> Any:
+        if named:
+            values += tuple([named.pop(field) for field in cls._fields[len(values) :]])
+        if named or len(values) != len(cls._fields):
+            raise TypeError(f"{cls.__name__} takes {', '.join(cls._fields)}")
+        return tuple.__new__(cls, values)
+
+    def _asdict(self) -> dict[str, Any]:
+        return dict(zip(self._fields, self, strict=True))
+
+    def __repr__(self) -> str:
+        items = ",\n".join(f"{name}={value!r}" for name, value in self._asdict().items())
+        return f"torch.return_types.{type(self).__name__}(\n{items})"
+
+    def __reduce__(self) -> Any:
+        return type(self), tuple(self)
+
+
 def _named(name: str, fields: str) -> Any:
-    return namedtuple(name, fields, module="torch.return_types")  # type: ignore[misc]
+    names = tuple(fields.split())
+    items: dict[str, Any] = {field: property(itemgetter(i)) for i, field in enumerate(names)}
+    return type(name, (_Result,), {"__slots__": (), "_fields": names, "__module__": __name__, **items})
 
 
 aminmax = _named("aminmax", "min max")

@@ -125,6 +125,8 @@ def gradient(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order:
 
 def _slope(x: Tensor, axis: int, spacing: Any, edge_order: int) -> Tensor:
     last = x.shape[axis] - 1
+    if isinstance(spacing, Tensor):
+        x = x.to(dtypes.promote_types(x.dtype, spacing.dtype))  # before differences lose digits
 
     def part(start: int, count: int) -> Tensor:
         return narrow(x, axis, start, count)

@@ -25,6 +25,8 @@ def getitem(self: Tensor, index: Any) -> Tensor:
         try:
             if kind is int:
                 return views.select(self, axis=0, position=index)
+            if kind is slice and index.step is None:
+                return views.slice_(self, index=(index,))
             return views.slice_(self, index=_basic(index))
         except IndexError as error:
             raise _explained(error, self, index) from None

@@ -56,6 +56,11 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     if a.dtype is not b.dtype:
         _check_dtypes("matmul", input, other)
     m, n = a.ndim, b.ndim
+    if m == 2 == n and a.dtype.kind == "f":
+        try:
+            return ops.matmul(input, other)
+        except RuntimeError:
+            raise _mismatch(input, other) from None
     if m == 0 or n == 0:
         raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {m}D and {n}D")
     if a.shape[-1] != b.shape[-2 if n > 1 else 0]:

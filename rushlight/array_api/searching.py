@@ -90,7 +90,7 @@ class UniqueInverse(NamedTuple):
 
 def unique_all(x: Tensor, /) -> UniqueAll:
     """Each value once, in order, with its first index, the way back to x, and its count. No NaN equals another."""
-    _, first, inverse, counts = np.unique(x._data("unique"), True, True, True, equal_nan=False)
+    _, first, inverse, counts = np.unique(x._data("__array__()"), True, True, True, equal_nan=False)
     values = x.reshape(-1)[torch.from_numpy(first)]
     inverse = inverse.reshape(x._array.shape)
     return UniqueAll(values, *(torch.from_numpy(a.astype(np.int64)) for a in (first, inverse, counts)))
@@ -113,4 +113,4 @@ def unique_values(x: Tensor, /) -> Tensor:
 def isin(x1: Tensor | Scalar, x2: Tensor | Scalar, /, *, invert: bool = False) -> Tensor:
     """For each element of x1, whether it is (with `invert`: is not) one of x2's."""
     x1, x2 = promoted(x1, x2)
-    return torch.from_numpy(np.asarray(np.isin(x1._data("isin"), x2._data("isin"), invert=invert)))
+    return torch.from_numpy(np.asarray(np.isin(x1._data("__array__()"), x2._data("__array__()"), invert=invert)))

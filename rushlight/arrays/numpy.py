@@ -11,7 +11,6 @@ from __future__ import annotations
 import builtins
 import math
 import operator
-import functools
 from typing import Any
 
 import numpy as np
@@ -111,19 +110,9 @@ def _reduce_short_rows(reduce: Any, x: ndarray, keepdims: bool) -> ndarray:
 
 def sum(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:
     """Integers and truth values are added up in int64, as in PyTorch."""
-    if axis is None and x.size <= FEW and x.dtype.char in "fd" and not keepdims and x.flags.c_contiguous:
-        return np.dot(x.reshape(-1), _ones(x.size, x.dtype))  # a quarter of the time of a reduction of few numbers
     if _has_short_rows(x, axis):
         return _reduce_short_rows(_sum, x, keepdims)
     return _sum(x, axis, np.int64 if x.dtype.kind in "iub" else None, None, keepdims)
-
-
-FEW = 1024
-
-
-@functools.lru_cache(maxsize=256)
-def _ones(size: int, dtype: np.dtype) -> ndarray:
-    return np.ones(size, dtype)
 
 
 def prod(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:

@@ -17,7 +17,8 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
+
+from typing import Any
 
 import numpy as np
 
@@ -63,10 +64,17 @@ def find_blas() -> Blas | None:
 # ---- NumPy's OpenBLAS
 
 
+def _libraries(package: Any, pattern: str) -> list[Any]:
+    """The files that a package brought with it."""
+    from pathlib import Path  # 5 ms at import
+
+    home = Path(package.__file__).parent
+    folders = [home.parent / f"{home.name}.libs", home / ".dylibs", home / ".libs"]
+    return [path for folder in folders for path in sorted(folder.glob(pattern))]
+
+
 def _from_numpy() -> Blas | None:
-    package = Path(np.__file__).parent
-    folders = [package.parent / "numpy.libs", package / ".dylibs", package / ".libs"]
-    for path in (path for folder in folders for path in sorted(folder.glob("*openblas64_*"))):
+    for path in _libraries(np, "*openblas64_*"):
         try:
             library = ctypes.CDLL(str(path))  # NumPy has loaded it: this is the same one
         except OSError:
@@ -192,9 +200,7 @@ def shim_text(letter: str, real: str, fortran: int) -> str:
 def _scipy_thread_functions() -> tuple[int, int]:
     import scipy
 
-    package = Path(scipy.__file__).parent
-    folders = [package.parent / "scipy.libs", package / ".dylibs", package / ".libs"]
-    for path in (path for folder in folders for path in sorted(folder.glob("*openblas*"))):
+    for path in _libraries(scipy, "*openblas*"):
         functions = _thread_functions(ctypes.CDLL(str(path)))
         if functions[1]:
             return functions

@@ -53,7 +53,7 @@ def promoted(tensors: Iterable[Tensor]) -> list[Tensor]:
 
 def floating(x: Tensor) -> Tensor:
     """Integers in the default dtype, for functions that compute with real numbers."""
-    return x if x._array.dtype.kind in "fcV" or x.is_floating_point() else x.to(dtypes.get_default_dtype())
+    return x if x.is_floating_point() or x.is_complex() else x.to(dtypes.get_default_dtype())
 
 
 def number_as_tensor(x: Any, others: Iterable[Any]) -> Any:
@@ -61,7 +61,8 @@ def number_as_tensor(x: Any, others: Iterable[Any]) -> Any:
     if x.__class__ not in NUMBERS:
         return x
     kinds: list[Any] = [(t.dtype, t.ndim) for t in others if isinstance(t, Tensor)]
-    return create.full((), x, dtype=dtypes.result_type_of_kinds(*kinds, x.__class__))
+    kinds.append(x.__class__)
+    return create.full((), x, dtype=dtypes.result_type_of_kinds(*kinds))
 
 
 # ---------------------------------------------------------------- results
@@ -88,7 +89,7 @@ def store(result: Any, out: Any, casting: Any = "same_kind", where: Any = True) 
             "a tensor that requires grad cannot be written into a NumPy array, which autograd does not follow: use "
             "tensor.detach()"
         )
-    np.copyto(out, result._data("out="), casting=casting, where=where if where is True else np.asarray(where))
+    np.copyto(out, result._data("__array__()"), casting=casting, where=where if where is True else np.asarray(where))
     return out
 
 
@@ -149,7 +150,7 @@ def _no_derivative(function: Any) -> TypeError:
 def _plain(x: Any, tensors: list[Tensor]) -> Any:
     if isinstance(x, Tensor):
         tensors.append(x)
-        return x._data("NumPy function")
+        return x._data("__array__()")
     if type(x) in (list, tuple):
         return type(x)([_plain(item, tensors) for item in x])
     return {key: _plain(item, tensors) for key, item in x.items()} if type(x) is dict else x

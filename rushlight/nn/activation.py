@@ -54,8 +54,10 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
             )
     if input.dtype is not weight.dtype:
         raise RuntimeError(f"prelu: Type promoting not supported. Got {input.dtype} and {weight.dtype}")
-    if weight.ndim and input.ndim != 1:
-        weight = weight.reshape((-1, *[1] * (input.ndim - 2)) if input.ndim else ())
+    if weight.numel() == 1:
+        weight = weight.reshape(())
+    elif input.ndim > 2:
+        weight = weight.reshape(-1, *[1] * (input.ndim - 2))
     return ops.prelu(input, weight)
 
 
@@ -73,14 +75,18 @@ def rrelu(
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
-    return ops.prelu(input, _slopes(input, lower, upper)) if not inplace else _prelu_(input, _slopes(input, lower, upper))
+    return (
+        ops.prelu(input, _slopes(input, lower, upper)) if not inplace else _prelu_(input, _slopes(input, lower, upper))
+    )
 
 
 def _slopes(input: Tensor, lower: float, upper: float) -> Tensor:
     """A drawn slope where the input is not positive, 1 elsewhere."""
     with no_grad():
         slopes, is_drawn = create.ones_like(input), input <= 0
-        drawn = draws.draw(create.creation_namespace(), None, "uniform", (int(is_drawn.sum()),), lower, upper, np.dtype(np.float64))
+        drawn = draws.draw(
+            create.creation_namespace(), None, "uniform", (int(is_drawn.sum()),), lower, upper, np.dtype(np.float64)
+        )
         slopes[is_drawn] = wrap(drawn).to(input.dtype)
     return slopes
 

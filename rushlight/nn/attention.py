@@ -54,7 +54,8 @@ def _masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     is_boolean = mask.dtype is dtypes.bool
     scores = where(mask, scores, -math.inf) if is_boolean else add(scores, mask)
     axis = scores.ndim - 1
-    has_any = (mask if is_boolean else ne(mask, -math.inf)).any(-1, keepdim=True)
+    allowed: Tensor = mask if is_boolean else ne(mask, -math.inf)
+    has_any = allowed.any(-1, keepdim=True)
     if isinstance(has_any._array, np.ndarray) and has_any._array.all():
         return softmax(scores, axis=axis)
     return where(has_any, softmax(where(has_any, scores, 0.0), axis=axis), 0.0)  # no NaN, in the gradient either
@@ -77,9 +78,7 @@ def _for_heads(x: Tensor, query: Tensor) -> Tensor:
 
 def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool) -> None:
     if not query.dtype == key.dtype == value.dtype:
-        names = ", ".join(
-            f"{name}.dtype: {x.dtype}" for name, x in (("query", query), ("key", key), ("value", value))
-        )
+        names = ", ".join(f"{name}.dtype: {x.dtype}" for name, x in (("query", query), ("key", key), ("value", value)))
         raise RuntimeError(f"Expected query, key, and value to have the same dtype, but got {names}")
     if min(query.ndim, key.ndim, value.ndim) < 2:
         raise RuntimeError(

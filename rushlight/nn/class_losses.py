@@ -7,7 +7,7 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.nn.reduction import chosen, reduced
 from rushlight.ops import define
-from rushlight.ops.elementwise import mul, where
+from rushlight.ops.elementwise import mul, ne, where
 from rushlight.ops.index import take
 from rushlight.ops.loss import cross_entropy_mean, nll_rows
 from rushlight.ops.reduce import log_softmax, sum as sum_of
@@ -126,7 +126,7 @@ def counted(target: Tensor, num_classes: int, ignore_index: int) -> tuple[Tensor
         values = target._array
         if values.size and (((values < 0) | (values >= num_classes)) & (values != ignore_index)).any():
             raise _out_of_bounds(target, num_classes, ignore_index)
-    counts = target != ignore_index
+    counts = ne(target, ignore_index)
     return where(counts, target, 0), counts
 
 
@@ -158,7 +158,7 @@ def _smoothed(
     classes, counts = counted(target.to(dtypes.int64).reshape(-1), num_classes, ignore_index)
     spread = where(counts, spread, 0.0)
     if reduction == "mean":
-        weights = counts if weight is None else mul(take(weight, classes, axis=0), counts)
+        weights: Tensor = counts if weight is None else mul(take(weight, classes, axis=0), counts)
         spread = sum_of(spread, axis=None) / sum_of(weights.to(rows.dtype), axis=None)
     else:
         spread = reduced(spread, reduction) if reduction != "none" else spread.reshape(loss.shape)

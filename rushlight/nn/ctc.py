@@ -63,10 +63,10 @@ def _lengths(name: str, lengths: Tensor | Sequence[int], batch: int) -> Tensor:
         lengths = create.tensor(list(lengths), dtype=dtypes.int64)
     elif lengths._array.dtype.kind not in "iu":
         raise RuntimeError(f"{name} must be integral")
-    lengths = lengths.reshape(-1)
-    if lengths.numel() != batch:
+    flat: Tensor = lengths.reshape(-1)
+    if flat.numel() != batch:
         raise RuntimeError(f"{name} must be of size batch_size")
-    return cast(lengths, dtype=_INT64)
+    return cast(flat, dtype=_INT64)
 
 
 def _check_at_most(lengths: Tensor, most: int, complaint: str) -> None:

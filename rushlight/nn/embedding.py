@@ -174,7 +174,7 @@ def bags(
     starts = starts.index_add(0, offsets.to(dtypes.int64), create.ones(offsets.numel(), dtype=dtypes.int64))
     bag_of = starts.cumsum(0)[:-1] - 1
     rows = lookup(weight, indices, padding_idx, scale_grad_by_freq, sparse)
-    counts = indices != padding_idx
+    counts = ops.ne(indices, padding_idx)
     sizes = create.zeros(num_bags, dtype=dtypes.int64).index_add(0, bag_of, counts.to(dtypes.int64))
     if _MODES[mode] == "max":
         out, picked = _maxima(rows, indices, bag_of, counts, num_bags)

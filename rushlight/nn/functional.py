@@ -40,6 +40,21 @@ from rushlight.nn.activation import (
     threshold as threshold,
     threshold_ as threshold_,
 )
+from rushlight.nn.adaptive_pooling import (
+    adaptive_avg_pool1d as adaptive_avg_pool1d,
+    adaptive_avg_pool2d as adaptive_avg_pool2d,
+    adaptive_avg_pool3d as adaptive_avg_pool3d,
+    adaptive_max_pool1d as adaptive_max_pool1d,
+    adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices,
+    adaptive_max_pool2d as adaptive_max_pool2d,
+    adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices,
+    adaptive_max_pool3d as adaptive_max_pool3d,
+    adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices,
+    fractional_max_pool2d as fractional_max_pool2d,
+    fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
+    fractional_max_pool3d as fractional_max_pool3d,
+    fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
+)
 from rushlight.nn.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from rushlight.nn.class_losses import (
     cross_entropy as cross_entropy,
@@ -80,6 +95,7 @@ from rushlight.nn.folding import (
     pixel_unshuffle as pixel_unshuffle,
     unfold as unfold,
 )
+from rushlight.nn.grid_sampling import affine_grid as affine_grid, grid_sample as grid_sample
 from rushlight.nn.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
 from rushlight.nn.losses import (
     binary_cross_entropy as binary_cross_entropy,
@@ -114,22 +130,6 @@ from rushlight.nn.normalization import (
     rms_norm as rms_norm,
 )
 from rushlight.nn.padding import pad as pad
-from rushlight.nn.adaptive_pooling import (
-    adaptive_avg_pool1d as adaptive_avg_pool1d,
-    adaptive_avg_pool2d as adaptive_avg_pool2d,
-    adaptive_avg_pool3d as adaptive_avg_pool3d,
-    adaptive_max_pool1d as adaptive_max_pool1d,
-    adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices,
-    adaptive_max_pool2d as adaptive_max_pool2d,
-    adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices,
-    adaptive_max_pool3d as adaptive_max_pool3d,
-    adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices,
-    fractional_max_pool2d as fractional_max_pool2d,
-    fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices,
-    fractional_max_pool3d as fractional_max_pool3d,
-    fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices,
-)
-from rushlight.nn.grid_sampling import affine_grid as affine_grid, grid_sample as grid_sample
 from rushlight.nn.pooling import (
     avg_pool1d as avg_pool1d,
     avg_pool2d as avg_pool2d,

@@ -42,7 +42,9 @@ class LinearCrossEntropyOptions:
     def __post_init__(self) -> None:
         if self.acc_policy not in ("auto", "accurate", "balanced", "compact"):
             raise ValueError(f"invalid acc_policy: {self.acc_policy!r}")
-        if self.chunking_method is not None and not re.fullmatch("auto|aspect_ratio(:0*[1-9][0-9]*)?", self.chunking_method):
+        if self.chunking_method is not None and not re.fullmatch(
+            "auto|aspect_ratio(:0*[1-9][0-9]*)?", self.chunking_method
+        ):
             raise ValueError(f"invalid chunking_method: {self.chunking_method!r}")
         size = self.batch_chunk_size
         if size is not None and not (isinstance(size, int) and size > 0):

@@ -11,7 +11,7 @@ from rushlight import dtypes
 from rushlight.nn.distance import pairwise_distance
 from rushlight.nn.reduction import check_reduction, chosen, reduced
 from rushlight.ops import define
-from rushlight.ops.elementwise import add, clamp_numbers, div, logical_not, minimum, mul, neg, sqrt, sub, where
+from rushlight.ops.elementwise import add, clamp_numbers, div, eq, logical_not, minimum, mul, ne, neg, sqrt, sub, where
 from rushlight.ops.index import gather, take
 from rushlight.tensor import Tensor
 
@@ -49,8 +49,8 @@ def hinge_embedding_loss(
     """The distance `input` where the target is 1, max(0, margin - input) where it is -1."""
     reduction = check_reduction(chosen(size_average, reduce, reduction))
     limit = input.new_full((), margin)  # in the input's dtype: PyTorch rounds it too
-    apart = where(target != 1, _positive_part(sub(limit, input)), 0)
-    return reduced(add(apart, where(target != -1, input, 0)), reduction)
+    apart = where(ne(target, 1), _positive_part(sub(limit, input)), 0)
+    return reduced(add(apart, where(ne(target, -1), input, 0)), reduction)
 
 
 def cosine_embedding_loss(
@@ -77,7 +77,7 @@ def cosine_embedding_loss(
     lengths = mul(add(mul(input1, input1).sum(-1), tiny), add(mul(input2, input2).sum(-1), tiny))
     cosine = div(mul(input1, input2).sum(-1), sqrt(lengths))
     alike, apart = sub(1, cosine), _positive_part(sub(cosine, margin))
-    return reduced(add(where(target == 1, alike, 0), where(target == -1, apart, 0)), reduction)
+    return reduced(add(where(eq(target, 1), alike, 0), where(eq(target, -1), apart, 0)), reduction)
 
 
 # ---------------------------------------------------------------- of triplets

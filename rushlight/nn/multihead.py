@@ -7,6 +7,7 @@ into one that is added to the scores; attend; map the result.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 from rushlight import dtypes
@@ -54,6 +55,11 @@ def multi_head_attention_forward(
     _check_sizes(query, key, value, embed_dim_to_check, num_heads, use_separate_proj_weight)
     if is_causal and attn_mask is None:
         raise AssertionError("Need attn_mask if specifying the is_causal hint.")
+    if key_padding_mask is not None and attn_mask is not None and key_padding_mask.dtype is not attn_mask.dtype:
+        warnings.warn(
+            "Support for mismatched key_padding_mask and attn_mask is deprecated. Use same type for both instead.",
+            stacklevel=2,
+        )
     is_hint_enough = is_causal and key_padding_mask is None and not need_weights
     padding = _additive("key_padding_mask", key_padding_mask, query.dtype)
     mask = None if is_hint_enough else _additive("attn_mask", attn_mask, query.dtype)
@@ -67,18 +73,22 @@ def multi_head_attention_forward(
     length, batch, embedding = q.shape
     _check_mask(mask, batch * num_heads, length, k.shape[0])
     k, v = _head_parts("k", k, num_heads, static_k), _head_parts("v", v, num_heads, static_v)  # (N num_heads, S, head)
-    k, v, more = _with_more_keys(k, v, bias_k, bias_v, batch, static_k is not None or static_v is not None, add_zero_attn)
+    k, v, more = _with_more_keys(
+        k, v, bias_k, bias_v, batch, static_k is not None or static_v is not None, add_zero_attn
+    )
     mask = _one_mask(mask, padding, more, batch, num_heads, k.shape[1])
 
     q = _head_parts("q", q, num_heads, None)
     attend = _attention_and_weights if need_weights else _attention
+    shares: Tensor | None
     attended, shares = attend(q, k, v, mask, dropout_p, is_hint_enough, batch)
     out = linear(attended.transpose(0, 1).reshape(length * batch, embedding), out_proj_weight, out_proj_bias)
     out = out.reshape(length, batch, out.shape[1])
     if shares is not None:  # (N, num_heads, L, S)
         shares = shares.mean(1) if average_attn_weights else shares
-        shares = shares if is_batched else shares.squeeze(0)
-    return (out if is_batched else out.squeeze(1)), shares
+    if is_batched:
+        return out, shares
+    return out.squeeze(1), None if shares is None else shares.squeeze(0)
 
 
 # ---------------------------------------------------------------- the steps
@@ -105,9 +115,7 @@ def _head_parts(name: str, x: Tensor, num_heads: int, static: Tensor | None) -> 
     if static is not None:
         for axis, wanted in ((0, batch * num_heads), (2, embedding // num_heads)):
             if static.shape[axis] != wanted:
-                raise AssertionError(
-                    f"expecting static_{name}.size({axis}) of {wanted}, but got {static.shape[axis]}"
-                )
+                raise AssertionError(f"expecting static_{name}.size({axis}) of {wanted}, but got {static.shape[axis]}")
         return static
     return x.reshape(time, batch * num_heads, embedding // num_heads).transpose(0, 1)
 
@@ -118,7 +126,9 @@ def _with_more_keys(
     """Keys and values behind which stand learned ones and zeros, if asked for; and how many were added."""
     more_k, more_v = [], []
     if (bias_k is None) != (bias_v is None):
-        raise AssertionError("bias_k is set but bias_v is None" if bias_v is None else "bias_v is set but bias_k is None")
+        raise AssertionError(
+            "bias_k is set but bias_v is None" if bias_v is None else "bias_v is set but bias_k is None"
+        )
     if bias_k is not None and bias_v is not None:
         if is_static:
             raise AssertionError("bias cannot be added to static key.")
@@ -143,7 +153,9 @@ def _one_mask(
         return mask
     padding = pad(padding, (0, more)) if more else padding
     if padding.shape != (batch, num_keys):
-        raise AssertionError(f"Expected key_padded_mask.shape to be {(batch, num_keys)}, but got {tuple(padding.shape)}")
+        raise AssertionError(
+            f"Expected key_padded_mask.shape to be {(batch, num_keys)}, but got {tuple(padding.shape)}"
+        )
     padding = padding.reshape(batch, 1, 1, num_keys).expand(-1, num_heads, -1, -1).reshape(-1, 1, num_keys)
     return padding if mask is None else add(mask, padding)
 
@@ -224,8 +236,6 @@ def _check_sizes(
     if embed_dim % num_heads:
         raise AssertionError(f"embed_dim {embed_dim} not divisible by num_heads {num_heads}")
     if are_maps_separate and key.shape[:-1] != value.shape[:-1]:
-        raise AssertionError(
-            f"key's sequence and batch dims {key.shape[:-1]} do not match value's {value.shape[:-1]}"
-        )
+        raise AssertionError(f"key's sequence and batch dims {key.shape[:-1]} do not match value's {value.shape[:-1]}")
     if not are_maps_separate and key.shape != value.shape:
         raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")

@@ -130,8 +130,9 @@ def group_norm(
 
 
 def native_group_norm(
-    input: Tensor, weight: Tensor | None, bias: Tensor | None, N: int, C: int, HxW: int, group: int, eps: float
-) -> Norm:
+    input: Tensor, weight: Tensor | None, bias: Tensor | None,
+    N: int, C: int, HxW: int, group: int, eps: float,  # noqa: N803  (PyTorch's names)
+) -> Norm:  # fmt: skip
     """`group_norm` of N samples of C channels of HxW values, with each group's mean and 1 / sqrt(variance + eps)."""
     scale, shift = (None if t is None else t.reshape(1, group, C // group, 1) for t in (weight, bias))
     out, mean, rate = _normalized(input.reshape(N, group, C // group, HxW), scale, shift, (2, 3), eps)
@@ -217,6 +218,8 @@ def _normalized_by(input: Tensor, weight: Any, bias: Any, mean: Any, variance: A
 def _check_channels(input: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, training: bool) -> None:
     if not input.is_floating_point():
         raise NotImplementedError(f"\"batch_norm\" not implemented for '{dtypes.LEGACY_NAMES[input.dtype.name]}'")
+    if input.ndim < 2 and input.numel():
+        raise IndexError(f"Dimension out of range (expected to be in range of [-1, 0], but got {input.ndim})")
     channels = input.shape[1] if input.ndim > 1 else 0
     for name, tensor in (("running_mean", mean), ("running_var", variance), ("weight", weight), ("bias", bias)):
         if tensor is None and name.startswith("running") and not training:
@@ -245,7 +248,12 @@ def instance_norm(
     if not use_input_stats:
         return native_batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps)[0]
     batch, channels, *space = input.shape
-    for name, tensor in (("weight", weight), ("bias", bias), ("running_mean", running_mean), ("running_var", running_var)):
+    for name, tensor in (
+        ("weight", weight),
+        ("bias", bias),
+        ("running_mean", running_mean),
+        ("running_var", running_var),
+    ):
         if tensor is not None and tensor.numel() != channels:
             raise RuntimeError(f"{name} should contain {batch * channels} elements not {batch * tensor.numel()}")
     scale, shift = (None if t is None else _per_channel(t, input.ndim) for t in (weight, bias))
@@ -269,7 +277,9 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
         ValueError: fewer than three dimensions.
     """
     if input.ndim < 3:
-        raise ValueError(f"Expected 3D or higher dimensionality                          input (got {input.ndim} dimensions)")
+        raise ValueError(
+            f"Expected 3D or higher dimensionality                          input (got {input.ndim} dimensions)"
+        )
     if input.numel() == 0:
         return input
     around = (0, 0) * (input.ndim - 2) + (size // 2, (size - 1) // 2)

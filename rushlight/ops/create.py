@@ -141,6 +141,14 @@ def _array_of(data: Any) -> np.ndarray:
     raise RuntimeError(f"Could not infer dtype of {type(first).__name__}")
 
 
+def _large_integers(data: Any, dtype: np.dtype) -> np.ndarray | None:
+    """Python integers as uint64: of some beyond int64 among smaller ones NumPy by itself makes floats."""
+    try:
+        return np.array(data, dtype) if type(_first(data)) is int else None
+    except (OverflowError, TypeError, ValueError):
+        return None
+
+
 def _ragged(data: Any, dim: int = 0) -> Exception:
     """What is wrong with nested lists of unequal lengths."""
     lengths = [len(x) if isinstance(x, (list, tuple)) else None for x in data]
@@ -209,7 +217,9 @@ def tensor(
         array = _infer(data)
     else:
         numpy_dtype = dtypes.as_numpy(dtype)
-        array = _array_of(_without_tensors(data) if isinstance(data, (list, tuple)) and _holds_tensors(data) else data)
+        data = _without_tensors(data) if isinstance(data, (list, tuple)) and _holds_tensors(data) else data
+        array = _large_integers(data, numpy_dtype) if numpy_dtype == np.uint64 else None
+        array = _array_of(data) if array is None else array
         if not isinstance(data, (np.ndarray, np.generic)):
             _check_fits(array, numpy_dtype)
         array = array.astype(numpy_dtype, copy=False)

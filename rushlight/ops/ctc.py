@@ -20,7 +20,9 @@ _INFINITY = math.inf
 def _with_blanks(xp: Any, labels: Any, blank: int) -> Any:
     """l': (N, 2 S + 1) from labels (N, S)."""
     batch, length = labels.shape
-    pairs = xp.concat((xp.full((batch, length, 1), blank, labels.dtype), xp.reshape(labels, (batch, length, 1))), axis=2)
+    pairs = xp.concat(
+        (xp.full((batch, length, 1), blank, labels.dtype), xp.reshape(labels, (batch, length, 1))), axis=2
+    )
     return xp.concat((xp.reshape(pairs, (batch, 2 * length)), xp.full((batch, 1), blank, labels.dtype)), axis=1)
 
 
@@ -51,7 +53,10 @@ def _skips(xp: Any, places: Any) -> Any:
     width = places.shape[1]
     if width < 3:
         return np.full((1, width), -_INFINITY)
-    before, after = xp.slice(places, (slice(None), slice(0, width - 2))), xp.slice(places, (slice(None), slice(2, width)))
+    before, after = (
+        xp.slice(places, (slice(None), slice(0, width - 2))),
+        xp.slice(places, (slice(None), slice(2, width))),
+    )
     is_label = np.arange(2, width) % 2 == 1
     allowed = xp.logical_and(xp.not_equal(before, after), is_label)
     first = xp.full((places.shape[0], 2), -_INFINITY, np.dtype(np.float64))
@@ -65,7 +70,9 @@ def _at(xp: Any, x: Any, time: int) -> Any:
 def _alphas(xp: Any, emitted: Any, skips: Any, input_lengths: Any) -> list[Any]:
     """For each time the likelihood of all beginnings that end at each place; from a sample's last time on the same."""
     steps, batch, width = emitted.shape
-    alpha = xp.concat((xp.full((batch, 1), 0, emitted.dtype), xp.full((batch, width - 1), -_INFINITY, emitted.dtype)), axis=1)
+    alpha = xp.concat(
+        (xp.full((batch, 1), 0, emitted.dtype), xp.full((batch, width - 1), -_INFINITY, emitted.dtype)), axis=1
+    )
     alphas = [alpha]  # the start: before a blank that comes first
     for time in range(steps):
         arrived = _log_sum(xp, alpha, _moved(xp, alpha, 1), _moved(xp, alpha, 2) + skips) + _at(xp, emitted, time)
@@ -91,7 +98,7 @@ def _log_likelihood(xp: Any, alpha: Any, target_lengths: Any) -> Any:
 
 def _emitted(xp: Any, log_probs: Any, places: Any) -> Any:
     """log_probs[t, n, l'[n, s]], (T, N, 2 S + 1)."""
-    steps, batch, _ = log_probs.shape
+    steps = log_probs.shape[0]
     index = xp.broadcast_to(xp.reshape(places, (1, *places.shape)), (steps, *places.shape))
     return xp.take_along_axis(log_probs, index, axis=2)
 
@@ -107,7 +114,14 @@ def ctc(xp, log_probs, labels, input_lengths, target_lengths, *, blank, zero_inf
 
 
 def _ctc_gradient(
-    xp: Any, grad: Any, log_probs: Any, labels: Any, input_lengths: Any, target_lengths: Any, blank: int, zero_infinity: bool
+    xp: Any,
+    grad: Any,
+    log_probs: Any,
+    labels: Any,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int,
+    zero_infinity: bool,
 ) -> Any:
     """The paper's equation 16, by logits: softmax less what part of the paths is at each class at each time.
 

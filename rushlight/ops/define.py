@@ -43,7 +43,7 @@ from rushlight.autograd.history import cell_of, edge_of, note_view
 from rushlight.autograd.modes import modes
 from rushlight.autograd.node import Node, next_serial
 from rushlight.ops.formulas import Formula, parameters_of
-from rushlight.ops.fused import Fused
+from rushlight.ops.fused import LONG_PATIENCE, PATIENCE, Fused
 from rushlight.ops.large import LARGE, Large
 from rushlight.ops.precision import FLOAT32, HALF, NUMBERS, Conjugated, InFloat32, half_among, narrowed, widened
 from rushlight.tensor import Tensor, wrap
@@ -154,8 +154,8 @@ class Op:
         promote_from: the first operand that takes part in promotion.
         wide: half precision is computed in float32 and rounded once, as PyTorch does; not so for what only moves values.
         refuses: dtypes that PyTorch has no such operation for: "b" for a boolean result, "B" for any boolean operand.
-        fuse: a composition worth compiling into one pass, forward and derivatives (`ops.fused`); "large": only for large
-            arrays, and only forward.
+        fuse: a composition worth compiling into one pass, forward and derivatives (`ops.fused`); "simple": one step of
+            NumPy, worth it on large arrays or after very many calls, and only forward.
         wirtinger: not holomorphic: its formulas are right for complex numbers as they stand.
         outputs: the names of the results, where `forward` returns a tuple of several.
         grad_name: the name of its nodes, as PyTorch's: "Mul" gives "MulBackward0".
@@ -183,7 +183,7 @@ class Op:
         self.node_class = type(f"{grad_name}Backward0", (Node,), {"__slots__": (), "op": self})
         self.direct = _direct_function(forward, self)
         self.function = forward
-        self.forward = Fused(forward, LARGE if fuse == "large" else 0) if fuse else forward
+        self.forward = Fused(forward, LONG_PATIENCE if fuse == "simple" else PATIENCE) if fuse else forward
         self.large = Large(forward, self.direct is not None) if self.elementwise else None
         self.__doc__ = forward.__doc__
         self.call = self._caller()
@@ -209,7 +209,10 @@ class Op:
                 node.__class__ = self.complex_node_class
 
     def _caller(self) -> Callable[..., Any]:
-        if len(self.inputs) == 1 and not self.variadic and len(self.outputs) == 1:
+        plain = not (self.variadic or self.attributes or self.view) and len(self.outputs) == 1
+        if plain and len(self.inputs) == 2 and not self.elementwise:
+            caller = _pair(self)
+        elif len(self.inputs) == 1 and not self.variadic and len(self.outputs) == 1:
             caller = _unary_with_attributes(self) if self.attributes or self.view else _unary(self)
         elif self.elementwise and len(self.inputs) == 2 and not self.attributes:
             caller = _binary(self)
@@ -562,6 +565,21 @@ def _binary(op: Op) -> Any:
     compute, general = op.direct or (lambda x, y: op.forward(numpy_arrays, x, y)), op.general
     slow, record = op.slow, _binary_recorder(op)
 
+    def of_number(x: Any, y: Any) -> Any:
+        """A Python number and a tensor, in this order; anything else takes the long path."""
+        kind, b = x.__class__, getattr(y, "_array", None)
+        if (kind is not float and kind is not int) or b.__class__ is not ndarray or recording or b.dtype.char not in "fd":
+            return general((x, y))
+        token = _set_quiet(_quiet_value)
+        try:
+            out = compute(x, b) if b.size < LARGE else op.on_large((x, b))
+        finally:
+            _reset_quiet(token)
+        result = _wrapped(out)
+        if y._needs_grad and modes.grad and op.differentiable:
+            op.record(result, (x, y), (x, b), None)
+        return result
+
     def call(x: Any, y: Any) -> Any:
         try:
             a = x._array
@@ -584,7 +602,7 @@ def _binary(op: Op) -> Any:
                     return general((x, y))
                 y_needs_grad = y._needs_grad
         except AttributeError:
-            return general((x, y))
+            return of_number(x, y)
         token = _set_quiet(_quiet_value)
         try:
             out = compute(a, b) if a.size < LARGE else op.on_large((a, b))
@@ -635,6 +653,44 @@ def _binary_recorder(op: Op) -> Callable[..., None]:
         result._needs_grad = True
 
     return record
+
+
+def _pair(op: Op) -> Any:
+    """For two tensors of one dtype that are not elements of each other: a matrix product."""
+    compute, general = op.direct or (lambda x, y: op.forward(numpy_arrays, x, y)), op.general
+    slow, record = op.slow, op.record
+
+    def call(x: Any, y: Any) -> Any:
+        try:
+            a, b = x._array, y._array
+        except AttributeError:
+            return _or_type_error(general((x, y)), op, (x, y))
+        dtype = a.dtype
+        if (
+            recording
+            or a.__class__ is not ndarray
+            or b.__class__ is not ndarray
+            or (dtype is not FLOAT32 and dtype.char in slow)
+            or (b.dtype is not dtype and b.dtype.char in slow)
+        ):
+            return general((x, y))
+        token = _set_quiet(_quiet_value)
+        try:
+            out = compute(a, b)
+        except (ValueError, TypeError) as error:
+            raise op.explained(error, (a, b)) from None
+        finally:
+            _reset_quiet(token)
+        if out.__class__ is not ndarray:
+            out = np.asarray(out)
+        result = _new(Tensor)
+        result._array, result._needs_grad, result._output = out, False, 0
+        result._node = result._grad = result._cell = result._view = result._hooks = None
+        if (x._needs_grad or y._needs_grad) and modes.grad and op.differentiable:
+            record(result, (x, y), (a, b), None)
+        return result
+
+    return call
 
 
 def _nary(op: Op) -> Any:

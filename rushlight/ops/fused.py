@@ -19,6 +19,7 @@ from rushlight.arrays.symbolic import Node, SymbolicArray, symbolic
 
 LARGE = 100_000  # elements: compiled at the second call
 PATIENCE = 20  # calls with small arrays before compiling, which takes some 50 ms
+LONG_PATIENCE = 500  # of what NumPy does in one call: a program saves 2 us
 LIMIT = 64  # signatures for each function
 NO_ATTRIBUTES: dict[str, Any] = {}
 
@@ -26,9 +27,8 @@ NO_ATTRIBUTES: dict[str, Any] = {}
 class Fused:
     """`function(xp, *arrays, **attrs)` that gets quicker when it is called again and again."""
 
-    def __init__(self, function: Callable[..., Any], fewest: int = 0):
-        self.function = function
-        self.fewest = fewest  # elements: with fewer NumPy is quick enough, and compiling would not pay
+    def __init__(self, function: Callable[..., Any], patience: int = PATIENCE):
+        self.function, self.patience = function, patience
         self.calls: dict[tuple, int] = {}
         self.programs: dict[tuple, _Program | None] = {}  # None: cannot be compiled
         self.last: _Program | None = None  # the one that ran last, tried before anything is looked up
@@ -45,8 +45,6 @@ class Fused:
 
     def of_one(self, array: ndarray, attrs: dict[str, Any] = NO_ATTRIBUTES) -> Any:
         """The function of one NumPy array, with nothing in between if it is the call that ran last."""
-        if array.size < self.fewest:
-            return self.function(numpy_arrays, array, **attrs)
         last = self.last
         if last is not None and last.attrs == attrs:
             result = last.call(array)
@@ -73,9 +71,7 @@ class Fused:
     def _count(self, key: tuple, arrays: tuple, attrs: dict[str, Any]) -> None:
         calls = self.calls[key] = self.calls.get(key, 0) + 1
         size = max(a.size for a in arrays if a.__class__ is ndarray)
-        if size < self.fewest:
-            return
-        if calls > PATIENCE or calls > 1 and size >= LARGE:
+        if calls > self.patience or calls > 1 and size >= LARGE:
             if len(self.programs) >= LIMIT:
                 self.programs.clear()
             self.programs[key] = _compiled(self.function, arrays, attrs)

@@ -45,7 +45,7 @@ def count(shape: tuple[int, ...], axis: Any) -> int:
 ROW = 1024
 
 
-@op(waist="sum", fuse="large")
+@op(waist="sum", fuse="simple")
 def sum(xp, x, *, axis=None, keepdims=False):
     if axis is None and x.__class__ is not np.ndarray and x.size > 2 * ROW:
         return _sum_in_rows(xp, x, keepdims)
@@ -63,7 +63,7 @@ def _sum_in_rows(xp: Any, x: Any, keepdims: bool) -> Any:
 sum.derivative(x=lambda xp, grad, x_shape, axis: spread(xp, grad, x_shape, axis))
 
 
-@op(fuse="large")
+@op(fuse="simple")
 def mean(xp, x, *, axis=None, keepdims=False):
     number = count(x.shape, axis)
     return sum.op.function(xp, x, axis=axis, keepdims=keepdims) / (number or math.nan)
@@ -111,7 +111,7 @@ def _shared(xp: Any, grad: Any, is_chosen: Any, axis: Any) -> Any:
     return grad * (share / xp.sum(share, axis=axis, keepdims=True))
 
 
-@op(waist="max", fuse="large")
+@op(waist="max", fuse="simple")
 def amax(xp, x, *, axis=None, keepdims=False):
     return xp.max(x, axis=axis, keepdims=keepdims)
 
@@ -119,7 +119,7 @@ def amax(xp, x, *, axis=None, keepdims=False):
 amax.derivative(x=lambda xp, grad, x, out, axis: _shared_among_ties(xp, grad, x, out, axis))
 
 
-@op(waist="min", fuse="large")
+@op(waist="min", fuse="simple")
 def amin(xp, x, *, axis=None, keepdims=False):
     return xp.min(x, axis=axis, keepdims=keepdims)
 

@@ -343,7 +343,8 @@ def test_joining(data: Any) -> None:
     compare("can_cast", (x, y.dtype), {})
     compare("concat", ([x, y],), {"axis": None})
     compare("concat", ([x, x],), {"axis": 0})
-    compare("isin", (x, y.astype(x.dtype)), {})
+    if x.dtype == y.dtype:
+        compare("isin", (x, y), {})
     compare("where", (np.broadcast_to(x, np.broadcast_shapes(x.shape, y.shape)) != 0, x, y), {})
 
 
@@ -351,7 +352,9 @@ def test_joining(data: Any) -> None:
 @settings
 @hypothesis.given(data=st.data())
 def test_sets(name: str, data: Any) -> None:
-    compare(name, (drawn(data, ALL),), {})
+    x = drawn(data, ALL)
+    hypothesis.assume(name != "unique_inverse" or not np.isnan(x).any())  # several NaNs are in any order
+    compare(name, (x,), {})
 
 
 @settings

@@ -261,3 +261,67 @@ def test_pad_with_limits(pad, options):
 def test_softmax_guesses_the_dimension_with_a_warning():
     with pytest.warns(UserWarning, match="Implicit dimension choice for softmax has been deprecated"):
         assert ours.softmax(rushlight.zeros(2, 4)).tolist() == [[0.25] * 4] * 2
+
+
+# ---------------------------------------------------------------- what keeps state, and attention
+
+
+@pytest.mark.parametrize("name", ["batch_norm", "instance_norm"])
+def test_running_statistics(name):
+    x, mean, variance = floats(4, 3, 5), floats(3), probabilities(3)
+    results = []
+    for t, functional in ((rushlight, ours), (torch, theirs)):
+        kept = t.from_numpy(mean.copy()), t.from_numpy(variance.copy())
+        for _ in range(2):
+            getattr(functional, name)(t.from_numpy(x), *kept, None, None, True, 0.3)
+        results.append([a.numpy() for a in kept])
+    np.testing.assert_allclose(*results, 1e-5, 1e-6)
+
+
+MASKS = [
+    {},
+    {"need_weights": False},
+    {"attn_mask": np.triu(np.ones((4, 5), bool), 2)},
+    {"attn_mask": floats(4, 4, 5), "average_attn_weights": False},
+    {"key_padding_mask": np.array([[False] * 5, [False, True, False, False, True]])},
+    {"key_padding_mask": np.array([[False] * 5, [True] * 4 + [False]]), "attn_mask": floats(4, 5), "need_weights": False},
+]
+
+
+@pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")
+@pytest.mark.parametrize("options", MASKS, ids=lambda options: ", ".join(options))
+@pytest.mark.parametrize("more", [(None, None, False), (floats(1, 1, 6), floats(1, 1, 6), True)], ids=["", "more keys"])
+def test_multi_head_attention(more, options):
+    tensors = floats(4, 2, 6), floats(5, 2, 6), floats(5, 2, 6)
+    weights = floats(18, 6), floats(18), floats(6, 6), floats(6)
+    results = []
+    for t, functional in ((rushlight, ours), (torch, theirs)):
+
+        def make(a, t=t):
+            return t.from_numpy(a.copy()) if isinstance(a, np.ndarray) else a
+
+        q, k, v = (make(a).requires_grad_() for a in tensors)
+        w, b, out_w, out_b = map(make, weights)
+        bias_k, bias_v, adds_zeros = map(make, more)
+        chosen = {name: make(value) for name, value in options.items()}
+        out, shares = functional.multi_head_attention_forward(
+            q, k, v, 6, 2, w, b, bias_k, bias_v, adds_zeros, 0.0, out_w, out_b, **chosen
+        )
+        out.sum().backward()
+        results.append([out, shares, q.grad, k.grad, v.grad])
+    for mine, expected in zip(*results, strict=True):
+        assert (mine is None) == (expected is None)
+        if expected is not None:
+            np.testing.assert_allclose(mine.detach().numpy(), expected.detach().numpy(), 1e-4, 1e-4)
+
+
+def test_labels_one_after_the_other():
+    x, labels, lengths = floats(9, 3, 5), classes(4, 7) + 1, [3, 0, 4]
+    results = []
+    for t, functional in ((rushlight, ours), (torch, theirs)):
+        leaf = t.from_numpy(x).requires_grad_()
+        loss = functional.ctc_loss(leaf.log_softmax(-1), t.from_numpy(labels), [9, 4, 7], lengths)
+        loss.backward()
+        results.append([loss.detach().numpy(), leaf.grad.numpy()])
+    for mine, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, expected, 1e-5, 1e-6)

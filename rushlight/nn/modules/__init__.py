@@ -14,11 +14,29 @@ from rushlight.nn.modules.activation import (
     Softplus as Softplus,
     Tanh as Tanh,
 )
+from rushlight.nn.modules.attention import (
+    MultiheadAttention as MultiheadAttention,
+)
+from rushlight.nn.modules.batchnorm import (
+    BatchNorm1d as BatchNorm1d,
+    BatchNorm2d as BatchNorm2d,
+    BatchNorm3d as BatchNorm3d,
+    InstanceNorm1d as InstanceNorm1d,
+    InstanceNorm2d as InstanceNorm2d,
+    InstanceNorm3d as InstanceNorm3d,
+)
 from rushlight.nn.modules.container import ModuleDict as ModuleDict, ModuleList as ModuleList, Sequential as Sequential
 from rushlight.nn.modules.distance import CosineSimilarity as CosineSimilarity, PairwiseDistance as PairwiseDistance
-from rushlight.nn.modules.dropout import Dropout as Dropout
+from rushlight.nn.modules.dropout import (
+    AlphaDropout as AlphaDropout,
+    Dropout as Dropout,
+    Dropout1d as Dropout1d,
+    Dropout2d as Dropout2d,
+    Dropout3d as Dropout3d,
+    FeatureAlphaDropout as FeatureAlphaDropout,
+)
 from rushlight.nn.modules.flatten import Flatten as Flatten, Unflatten as Unflatten
-from rushlight.nn.modules.linear import Identity as Identity, Linear as Linear
+from rushlight.nn.modules.linear import Bilinear as Bilinear, Identity as Identity, Linear as Linear
 from rushlight.nn.modules.loss import (
     BCELoss as BCELoss,
     BCEWithLogitsLoss as BCEWithLogitsLoss,
@@ -29,10 +47,52 @@ from rushlight.nn.modules.loss import (
     MSELoss as MSELoss,
     NLLLoss as NLLLoss,
     SmoothL1Loss as SmoothL1Loss,
+    GaussianNLLLoss as GaussianNLLLoss,
+    LinearCrossEntropyLoss as LinearCrossEntropyLoss,
+    MultiLabelSoftMarginLoss as MultiLabelSoftMarginLoss,
+    PoissonNLLLoss as PoissonNLLLoss,
+    SoftMarginLoss as SoftMarginLoss,
 )
-from rushlight.nn.modules.normalization import LayerNorm as LayerNorm
+from rushlight.nn.modules.margin_loss import (
+    CosineEmbeddingLoss as CosineEmbeddingLoss,
+    CTCLoss as CTCLoss,
+    HingeEmbeddingLoss as HingeEmbeddingLoss,
+    MarginRankingLoss as MarginRankingLoss,
+    MultiLabelMarginLoss as MultiLabelMarginLoss,
+    MultiMarginLoss as MultiMarginLoss,
+    TripletMarginLoss as TripletMarginLoss,
+    TripletMarginWithDistanceLoss as TripletMarginWithDistanceLoss,
+)
+from rushlight.nn.modules.more_activations import (
+    CELU as CELU,
+    GLU as GLU,
+    Hardshrink as Hardshrink,
+    Hardsigmoid as Hardsigmoid,
+    Hardswish as Hardswish,
+    Hardtanh as Hardtanh,
+    Mish as Mish,
+    PReLU as PReLU,
+    ReLU6 as ReLU6,
+    RReLU as RReLU,
+    SELU as SELU,
+    Softmax2d as Softmax2d,
+    Softshrink as Softshrink,
+    Softsign as Softsign,
+    Tanhshrink as Tanhshrink,
+    Threshold as Threshold,
+)
+from rushlight.nn.modules.normalization import (
+    CrossMapLRN2d as CrossMapLRN2d,
+    GroupNorm as GroupNorm,
+    LayerNorm as LayerNorm,
+    LocalResponseNorm as LocalResponseNorm,
+    RMSNorm as RMSNorm,
+)
 from rushlight.nn.modules.parameters import ParameterDict as ParameterDict, ParameterList as ParameterList
-from rushlight.nn.modules.sparse import Embedding as Embedding
+from rushlight.nn.modules.sparse import (
+    Embedding as Embedding,
+    EmbeddingBag as EmbeddingBag,
+)
 from rushlight.nn.modules.conv import (
     Conv1d as Conv1d,
     Conv2d as Conv2d,
@@ -89,4 +149,11 @@ from rushlight.nn.modules.resampling import (
     Upsample as Upsample,
     UpsamplingBilinear2d as UpsamplingBilinear2d,
     UpsamplingNearest2d as UpsamplingNearest2d,
+)
+from rushlight.nn.modules.transformer import (
+    Transformer as Transformer,
+    TransformerDecoder as TransformerDecoder,
+    TransformerDecoderLayer as TransformerDecoderLayer,
+    TransformerEncoder as TransformerEncoder,
+    TransformerEncoderLayer as TransformerEncoderLayer,
 )
