@@ -83,7 +83,9 @@ def main() -> None:
     print(timer.table(["operation", "elements", "PyTorch, us", "rushlight, us", "ratio"], rows))
     for size in sizes:
         named = [r["ratio"] for r in results if r["size"] == size and r["operation"].split()[0] in COMPARED]
-        print(f"geometric mean of the ratios of {', '.join(COMPARED)} at {size:,}: {statistics.geometric_mean(named):.2f}")
+        print(
+            f"geometric mean of the ratios of {', '.join(COMPARED)} at {size:,}: {statistics.geometric_mean(named):.2f}"
+        )
     if options.json:
         options.json.write_text(json.dumps({"stamp": stamp, "toy": options.toy, "results": results}, indent=1))
 

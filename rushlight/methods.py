@@ -5,14 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from rushlight import dtypes
 from rushlight.api import (
-    comparison, complex, convert, copies, creation, cutting, elementwise, forms, fourier, gathering, histograms,
-    indexing, inplace, joining, linalg, linalg_classic, linalg_data, linalg_factor, linalg_least, linalg_norm,
-    linalg_products, linalg_solve, memory, numeric, query, ranges, rearranging, reduce, sample, scan, scattering,
-    sorting, special, spectral, statistics, transposes, views,
+    comparison,
+    complex,
+    convert,
+    copies,
+    creation,
+    cutting,
+    elementwise,
+    forms,
+    fourier,
+    gathering,
+    histograms,
+    indexing,
+    inplace,
+    joining,
+    linalg,
+    linalg_classic,
+    linalg_data,
+    linalg_factor,
+    linalg_least,
+    linalg_norm,
+    linalg_products,
+    linalg_solve,
+    memory,
+    numeric,
+    query,
+    ranges,
+    rearranging,
+    reduce,
+    sample,
+    scan,
+    scattering,
+    sorting,
+    special,
+    spectral,
+    statistics,
+    transposes,
+    views,
 )  # fmt: skip
 from rushlight.interop import protocols
 from rushlight.ops import complex as complex_ops, create, elementwise as ops
@@ -186,7 +217,9 @@ def _reflected(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
     def operator(self: Tensor, other: Any) -> Any:
         if commutes and not isinstance(self, Tensor):
-            raise TypeError(f"descriptor '{name}' for 'Tensor' objects doesn't apply to a '{type(self).__name__}' object")
+            raise TypeError(
+                f"descriptor '{name}' for 'Tensor' objects doesn't apply to a '{type(self).__name__}' object"
+            )
         return function(self, other) if commutes else function(other, self)
 
     operator.__name__ = operator.__qualname__ = name

@@ -141,12 +141,16 @@ def along(rng: np.random.Generator, x: np.ndarray) -> Step:
     if kind == 3 and size:
         index = rng.integers(0, size, rng.integers(1, 5))
         return Step(
-            f"index_select {axis}", lambda t: t.index_select(axis, rushlight.from_numpy(index)), lambda a: a.take(index, axis)
+            f"index_select {axis}",
+            lambda t: t.index_select(axis, rushlight.from_numpy(index)),
+            lambda a: a.take(index, axis),
         )
     if kind == 4 and size:
-        index = rng.integers(0, size, x.shape[: axis % x.ndim] + (3,) + x.shape[axis % x.ndim + 1 :])
+        index = rng.integers(0, size, (*x.shape[: axis % x.ndim], 3, *x.shape[axis % x.ndim + 1 :]))
         return Step(
-            f"gather {axis}", lambda t: t.gather(axis, rushlight.from_numpy(index)), lambda a: np.take_along_axis(a, index, axis)
+            f"gather {axis}",
+            lambda t: t.gather(axis, rushlight.from_numpy(index)),
+            lambda a: np.take_along_axis(a, index, axis),
         )
     return Step(f"cat {axis}", lambda t: rushlight.cat([t, t.flip(axis)], axis), lambda a: np.concatenate([a, np.flip(a, axis)], axis))  # fmt: skip
 
@@ -162,7 +166,9 @@ def rearrangement(rng: np.random.Generator, x: np.ndarray) -> Step:
         axis = int(rng.integers(-x.ndim - 1, x.ndim + 1))
         return Step(f"unsqueeze {axis}", lambda t: t.unsqueeze(axis), lambda a: np.expand_dims(a, axis))
     if kind == 3 and x.ndim:
-        index = tuple(slice(int(rng.integers(-2, 2)), None, int(rng.integers(1, 3))) for _ in range(rng.integers(1, x.ndim + 1)))
+        index = tuple(
+            slice(int(rng.integers(-2, 2)), None, int(rng.integers(1, 3))) for _ in range(rng.integers(1, x.ndim + 1))
+        )
         return Step(f"slice {index}", lambda t: t[index], lambda a: a[index])
     if kind == 4 and x.ndim and x.shape[0]:
         at = int(rng.integers(-x.shape[0], x.shape[0]))

@@ -269,7 +269,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     return ops.logsumexp(input, axis=axes_of(dim, input.ndim), keepdims=keepdim)
 
 
-def _normalized(operation: Callable[..., Tensor], input: Tensor, dim: int, dtype: Any) -> Tensor:
+def normalized(operation: Callable[..., Tensor], input: Tensor, dim: int, dtype: Any) -> Tensor:
     """The operation over an axis, for floating-point numbers."""
     if dtype is not None:
         input = input.to(dtype)
@@ -288,10 +288,10 @@ def _normalized(operation: Callable[..., Tensor], input: Tensor, dim: int, dtype
 @numpy_names
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """exp(input) over its sum along `dim`."""
-    return _normalized(ops.softmax, input, dim, dtype)
+    return normalized(ops.softmax, input, dim, dtype)
 
 
 @numpy_names
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """log(softmax(input)) along `dim`, computed so that nothing underflows."""
-    return _normalized(ops.log_softmax, input, dim, dtype)
+    return normalized(ops.log_softmax, input, dim, dtype)

@@ -260,9 +260,7 @@ def affine_view(x: ndarray, shape: tuple[int, ...], start: tuple[int, ...], step
     return np.lib.stride_tricks.as_strided(corner, shape, strides, writeable=x.flags.writeable)
 
 
-def affine_positions(
-    x_shape: tuple[int, ...], shape: tuple[int, ...], start: tuple[int, ...], steps: tuple
-) -> ndarray:
+def affine_positions(x_shape: tuple[int, ...], shape: tuple[int, ...], start: tuple[int, ...], steps: tuple) -> ndarray:
     """Where each element of an `affine_view` is in x, laid out as one vector."""
     return affine_view(np.arange(math.prod(x_shape)).reshape(x_shape), shape, start, steps).reshape(-1)
 

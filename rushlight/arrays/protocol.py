@@ -45,6 +45,7 @@ EXTENSIONS = {
 
 # What only a library of numerical routines computes: the compiler leaves these to NumPy. Each is a function on arrays
 # in the named file of this folder; the symbolic kind finds shapes by running it once (`symbolic._host`).
+# fmt: off
 HOST: dict[str, tuple[str, ...]] = {
     "special": (  # elementwise, most by SciPy
         "airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "copysign", "digamma", "erfc", "erfcx", "erfinv",
@@ -53,9 +54,9 @@ HOST: dict[str, tuple[str, ...]] = {
         "scaled_modified_bessel_k0", "scaled_modified_bessel_k1", "signbit", "spherical_bessel_j0", "zeta",
     ),
     "lapack": (
-        "adjugate", "cholesky", "cholesky_solve", "det", "eig", "eigh", "geqrf", "inv", "ldl_factor", "ldl_solve", "lu_factor", "matrix_exp",
-        "permutation_matrix", "qr", "slogdet", "solve", "solve_triangular", "svd",
-    ),  # fmt: skip
+        "adjugate", "cholesky", "cholesky_solve", "det", "eig", "eigh", "geqrf", "inv", "ldl_factor", "ldl_solve", "lu_factor",
+        "matrix_exp", "permutation_matrix", "qr", "slogdet", "solve", "solve_triangular", "svd",
+    ),
     "fourier": ("fft", "frames", "irfft", "overlap_add", "rfft"),
     "windows": ("convolve", "convolve_transposed", "convolve_weight", "fold", "unfold"),  # what slides over an array
     "pooling": ("max_windows", "put_at", "resample"),  # what makes an array shorter or longer along its axes
@@ -63,7 +64,8 @@ HOST: dict[str, tuple[str, ...]] = {
         "cumulative_argmax", "cumulative_argmin", "cumulative_logsumexp", "cumulative_prod", "index_of_rank", "mode_index",
         "searchsorted", "top_indices",
     ),
-}  # fmt: skip
+}
+# fmt: on
 HOST_NAMES = tuple(name for names in HOST.values() for name in names)
 
 ELEMENTWISE = (*UNARY, *BINARY, "erf", "fmod", "where")

@@ -174,9 +174,13 @@ def _put_back(root: Node, steps: tuple, value: Node) -> Node:
             axes = tuple(int(i) for i in np.argsort(attrs["axes"]))
             value = Node("permute_dims", (value,), {"axes": axes}, parent.shape, parent.dtype)
         elif op == "real":
-            value = Node("complex", (value, _apply((("imag", {}, parent.shape),), parent)), {}, parent.shape, parent.dtype)
+            value = Node(
+                "complex", (value, _apply((("imag", {}, parent.shape),), parent)), {}, parent.shape, parent.dtype
+            )
         elif op == "imag":
-            value = Node("complex", (_apply((("real", {}, parent.shape),), parent), value), {}, parent.shape, parent.dtype)
+            value = Node(
+                "complex", (_apply((("real", {}, parent.shape),), parent), value), {}, parent.shape, parent.dtype
+            )
         elif op in ("view_as_real", "view_as_complex"):
             back = "view_as_complex" if op == "view_as_real" else "view_as_real"
             value = _apply(((back, {}, parent.shape),), value)

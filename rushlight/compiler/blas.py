@@ -17,7 +17,6 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-
 from typing import Any
 
 import numpy as np

@@ -428,13 +428,13 @@ class Flat:
 
 def build_call(
     table_address: int, flag_address: int, job: bytes, direct: int, arguments: Sequence[Argument],
-    results: Sequence[Argument], flat: Flat | None = None,
-) -> tuple[Any, Any]:  # fmt: skip
-    """(the builtin function, what has to live as long)."""
+    results: Sequence[Argument], owner: Any, flat: Flat | None = None,
+) -> Any:  # fmt: skip
+    """The builtin function. It keeps `owner` alive, whose memory and code the addresses are of."""
     from rushlight.compiler.workers import builtin_function
 
     numbers: list[int] = []
-    kept: list[Any] = [job]
+    kept: list[Any] = [job, owner]
     for item in (*arguments, *results):
         shape = item.shape or ()
         sizes = (ctypes.c_int64 * max(len(shape), 1))(*shape)
@@ -446,4 +446,4 @@ def build_call(
     counts = len(arguments), len(results)
     header = (table_address, direct, job_address, 0, flag_address, id(np.ndarray), *counts, *cut)
     record = struct.pack(f"=12q{len(numbers)}q", *header, *numbers)
-    return builtin_function("call_builtin", METH_FASTCALL, record), kept
+    return builtin_function("call_builtin", METH_FASTCALL, record, kept)

@@ -56,7 +56,8 @@ class FlatProgram:
         model = next(i for i, node in enumerate(graph.inputs) if node.shape)
         cut = calls.Flat(BLOCK, max(1, round(CHUNK / microseconds(nest))), length_slot, model)
         places = ctypes.addressof(self._table), ctypes.addressof(self._flag)
-        self.call, self._kept = calls.build_call(*places, job.record, 0, arguments, [] if in_place else results, cut)
+        owner = self._table, self._flag, self._library
+        self.call = calls.build_call(*places, job.record, 0, arguments, [] if in_place else results, owner, cut)
 
 
 def build_flat(graph: Graph) -> FlatProgram | None:

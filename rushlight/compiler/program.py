@@ -271,7 +271,7 @@ class Program:
         return steps
 
     def make_call(self, arguments: Sequence[Any]) -> Any:
-        """(`call(*arguments)`, a builtin function that gives the outputs, what it needs alive); None if there can be none.
+        """`call(*arguments)`, a builtin function that gives the outputs and keeps this program alive; None if there can be none.
 
         Args:
             arguments: for each either the number of an input, as an int, or `calls.Argument` for what is no array.
@@ -291,7 +291,7 @@ class Program:
         assert self._library is not None
         direct = self._library.address(name) if alone else 0
         places = ctypes.addressof(self._table), ctypes.addressof(self._flag)
-        return calls.build_call(*places, self._job.record, direct, expected, results)
+        return calls.build_call(*places, self._job.record, direct, expected, results, self)
 
     def _host_step(self, host: Host) -> Callable[[], None]:
         def step() -> None:

@@ -227,8 +227,8 @@ def _definition(name: str, flags: int) -> int:
     return ctypes.addressof(definition)
 
 
-def builtin_function(name: str, flags: int, record: bytes) -> Callable[..., Any]:
-    """A function of the scheduler bound to a record, which it keeps alive, as a builtin function.
+def builtin_function(name: str, flags: int, record: bytes, owner: Any = None) -> Callable[..., Any]:
+    """A function of the scheduler bound to a record, as a builtin function. It keeps the record and `owner` alive.
 
     A run of nothing costs 0.11 us this way; calling an empty function through ctypes 0.24 us, with
     an argument 0.45.
@@ -238,8 +238,8 @@ def builtin_function(name: str, flags: int, record: bytes) -> Callable[..., Any]
             _set_pool(None)
     create = ctypes.pythonapi.PyCFunction_NewEx
     create.restype = ctypes.py_object
-    create.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
-    function: Callable[..., Any] = create(_definition(name, flags), record, None)
+    create.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.py_object]
+    function: Callable[..., Any] = create(_definition(name, flags), record, owner)
     return function
 
 

@@ -11,7 +11,7 @@ from rushlight import dtypes
 from rushlight.api import draws, reduce as reduce_api, sample
 from rushlight.api.elementwise import sigmoid as sigmoid, tanh
 from rushlight.autograd.modes import no_grad
-from rushlight.ops import activation as ops, create
+from rushlight.ops import activation as ops, create, reduce as reduce_ops
 from rushlight.ops.activation import logsigmoid as logsigmoid
 from rushlight.ops.arithmetic import abs as absolute, add, div, mul, sub
 from rushlight.ops.inplace import in_place
@@ -259,12 +259,15 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """exp(input) over its sum along `dim`."""
-    return reduce_api.softmax(input, _dim_or_guess("softmax", input, dim) if dim is None else dim, dtype)
+    return reduce_api.normalized(
+        reduce_ops.softmax, input, _dim_or_guess("softmax", input, dim) if dim is None else dim, dtype
+    )
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """log(softmax(input)) along `dim`."""
-    return reduce_api.log_softmax(input, _dim_or_guess("log_softmax", input, dim) if dim is None else dim, dtype)
+    dim = _dim_or_guess("log_softmax", input, dim) if dim is None else dim
+    return reduce_api.normalized(reduce_ops.log_softmax, input, dim, dtype)
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:

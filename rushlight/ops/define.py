@@ -322,18 +322,16 @@ class Op:
         """The gradients of a node's inputs, from that of its result (or a tuple, of several); None where none is needed."""
         if self.joint:
             return self.joint.call(node, saved, xp, grad)
+        if self.elementwise and grad.__class__ is ndarray and grad.size >= LARGE:
+            return self._differentiate_large(node, saved, grad)
         grads, shapes = [], node.shapes if self.elementwise else None
-        is_large = self.elementwise and grad.__class__ is ndarray and grad.size >= LARGE
         for i, edge in enumerate(node.edges):
             formula = self.formulas[i]
             if edge is None or formula is None:
                 grads.append(None)
                 continue
             takes = formula.takes  # the most frequent cases without another call
-            result = formula.on_large(node, saved, grad) if is_large else None
-            if result is not None:
-                pass
-            elif takes == 1:
+            if takes == 1:
                 result = formula.function(xp, grad, *saved)
             elif takes == 0:
                 result = formula.function(xp, grad)
@@ -341,6 +339,26 @@ class Op:
                 result = formula.call(node, saved, xp, grad)
             if shapes is not None and result is not None and result.shape != shapes[i][0]:
                 result = sum_to_shape(xp, result, shapes[i][0])
+            grads.append(result)
+        return grads
+
+    def _differentiate_large(self, node: Node, saved: tuple, grad: ndarray) -> list[Any]:
+        """The same in one pass on all cores, where that can be; and for a gradient that is one number everywhere."""
+        shape, is_constant = grad.shape, not any(grad.strides)
+        if is_constant:  # as the gradient of a sum is, spread out without memory
+            grad = grad[(*(0,) * grad.ndim, Ellipsis)]
+        grads = []
+        for i, (edge, formula) in enumerate(zip(node.edges, self.formulas, strict=True)):
+            if edge is None or formula is None:
+                grads.append(None)
+                continue
+            result = formula.on_large(node, saved, grad)
+            if result is None:
+                result = formula.call(node, saved, numpy_arrays, grad)
+            if is_constant and result is not None and result.shape != shape:
+                result = numpy_arrays.broadcast_to(np.asarray(result), shape)
+            if node.shapes is not None and result is not None and result.shape != node.shapes[i][0]:
+                result = sum_to_shape(numpy_arrays, result, node.shapes[i][0])
             grads.append(result)
         return grads
 
@@ -568,7 +586,12 @@ def _binary(op: Op) -> Any:
     def of_number(x: Any, y: Any) -> Any:
         """A Python number and a tensor, in this order; anything else takes the long path."""
         kind, b = x.__class__, getattr(y, "_array", None)
-        if (kind is not float and kind is not int) or b.__class__ is not ndarray or recording or b.dtype.char not in "fd":
+        if (
+            (kind is not float and kind is not int)
+            or b.__class__ is not ndarray
+            or recording
+            or b.dtype.char not in "fd"
+        ):
             return general((x, y))
         token = _set_quiet(_quiet_value)
         try:

@@ -125,8 +125,9 @@ class _Program:
         self.several = several
         self.lock = threading.Lock()
         numbers = iter(range(len(graph.inputs)))
-        built = self.program.make_call([next(numbers) if a.__class__ is ndarray else Argument(None, a) for a in arrays])
-        self.call, self.kept = built or (None, None)
+        self.call = self.program.make_call(
+            [next(numbers) if a.__class__ is ndarray else Argument(None, a) for a in arrays]
+        )
 
     def run(self, arrays: tuple) -> Any:
         """The results; None if the arguments are not those it was made for, or another thread runs it."""

@@ -158,8 +158,10 @@ def check_castable(source: dtypes.dtype, target: dtypes.dtype) -> None:
 
 def _overlaps_itself(array: ndarray) -> bool:
     """Whether an array repeats elements of its memory, as expanded ones do."""
-    return 0 in array.strides and array.size > 0 and any(
-        n > 1 and stride == 0 for n, stride in zip(array.shape, array.strides, strict=True)
+    return (
+        0 in array.strides
+        and array.size > 0
+        and any(n > 1 and stride == 0 for n, stride in zip(array.shape, array.strides, strict=True))
     )
 
 

@@ -1,7 +1,6 @@
-"""The operations built so far pass PyTorch's own database: values, views, in place, gradients.
+"""Every operator of PyTorch's database: values, views, methods, in-place forms, aliases, gradients twice, seeds, errors.
 
-`python tests/conformance/ops.py` runs the whole database (see README.md); this runs the entries named in passing.txt, a
-dozen samples each. An entry that comes to pass is added there, and stays.
+`python tests/conformance/ops.py --help` tells what the program does that this runs whole, on every sample of six dtypes.
 """
 
 from __future__ import annotations
@@ -12,39 +11,35 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+# What does not agree, by kind of check: {operator: reason}. docs/status.md has the same list.
+ROUNDED_ON_THE_WAY = "bfloat16: PyTorch's sums are bfloat16 on the way, ours float32 and rounded once"
+KNOWN: dict[str, dict[str, str]] = {
+    "matrix_exp": dict.fromkeys(("forward", "method", "alias"), "bfloat16: PyTorch gives NaN, ours is finite"),
+    "nn.functional.conv_transpose2d": dict.fromkeys(("forward", "alias"), ROUNDED_ON_THE_WAY),
+    "nn.functional.conv_transpose3d": dict.fromkeys(("forward", "alias"), ROUNDED_ON_THE_WAY),
+    "as_strided_scatter": dict.fromkeys(
+        ("gradient", "gradgrad"), "PyTorch's gradient is that of the elements written over; it fails its own gradcheck"
+    ),
+    "cov": {"gradgrad": "PyTorch's is float32 noise where the true value is 0"},
+    "svd_lowrank": {"seeded": "the signs of singular vectors are LAPACK's choice"},
+    "pca_lowrank": {"seeded": "the signs of singular vectors are LAPACK's choice"},
+}
 
-PASSING = (Path(__file__).parent / "passing.txt").read_text().split()
-COMPLEX_IS_NOT_BUILT = {  # only their forward values for complex64 fail: the waist has no real, imag and conj yet
-    "H", "mH", "logsumexp", "norm", "norm.fro", "nn.functional.normalize", "std", "std.unbiased", "std_mean",
-    "std_mean.unbiased", "var", "var.unbiased", "var_mean", "var_mean.unbiased",
-}  # fmt: skip
-KINDS = ("forward", "views", "method", "in-place", "gradient", "in-place grad")
 
-
-@pytest.mark.parametrize(
-    ("names", "dtypes"),
-    [
-        (PASSING, "float32,float64,int64,bool"),
-        ([name for name in PASSING if name not in COMPLEX_IS_NOT_BUILT], "complex64"),
-    ],
-    ids=["real", "complex"],
-)
-def test_operations_conform(names: list[str], dtypes: str, tmp_path: Path) -> None:
+def test_operators_conform(tmp_path: Path) -> None:
     here, report = Path(__file__).parent, tmp_path / "report.json"
-    pattern = "^(" + "|".join(name.replace(".", r"\.") for name in names) + ")$"
     command = [
-        sys.executable, str(here / "ops.py"), "--only", pattern, "--dtypes", dtypes, "--max-samples", "12", "--json",
-        str(report), "--jobs", "2",
+        sys.executable, str(here / "ops.py"), "--dtypes", "float32,float64,int64,bool,complex64,bfloat16", "--gradgrad",
+        "--seeded", "--errors", "--seconds-per-op", "300", "--jobs", "2", "--json", str(report),
     ]  # fmt: skip
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(here.parents[1])}
     subprocess.run(command, check=True, env=environment, cwd=here.parents[1], capture_output=True)
-    records = {record["name"]: record for record in json.loads(report.read_text())["records"]}
+    records = {record["name"]: record["kinds"] for record in json.loads(report.read_text())["records"]}
+    assert len(records) > 600
     failures = [
-        f"{name} [{kind}] {records[name]['kinds'][kind]['first']}"
-        for name in names
-        for kind in KINDS
-        if kind in records[name]["kinds"] and records[name]["kinds"][kind]["failed"]
+        f"{name} [{kind}] {counts['first']}"
+        for name, kinds in records.items()
+        for kind, counts in kinds.items()
+        if counts["failed"] and kind not in KNOWN.get(name, {})
     ]
-    assert set(names) <= set(records)
     assert not failures, "\n".join(failures)

@@ -132,7 +132,9 @@ def test_an_embedding_takes_a_table():
     assert nn.Embedding.from_pretrained(rushlight.from_numpy(table), freeze=False).weight.requires_grad
 
 
-@pytest.mark.parametrize("option", [{"max_norm": 1.0}, {"scale_grad_by_freq": True}, {"norm_type": 1.0, "max_norm": 2.0}], ids=str)
+@pytest.mark.parametrize(
+    "option", [{"max_norm": 1.0}, {"scale_grad_by_freq": True}, {"norm_type": 1.0, "max_norm": 2.0}], ids=str
+)
 def test_options_of_an_embedding(option):
     table, indices = np.arange(6, dtype=np.float32).reshape(3, 2), np.array([2, 0, 2])
     results = []

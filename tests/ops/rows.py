@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from table import BINARY, EVERY, FLOATS, INTEGERS, SIGNED, UNARY, A, S, indices, row
+from table import BINARY, FLOATS, INTEGERS, SIGNED, UNARY, A, S, indices, row
 
 # ---------------------------------------------------------------- elementwise: two operands
 
