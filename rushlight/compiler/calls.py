@@ -38,10 +38,11 @@ RECORD = {
     "COUNT": 48,  # arguments
     "OUTPUTS": 56,  # results to make
     "BLOCK": 64,  # elements in a block of a flat program, else 0
-    "PER": 72,  # blocks in a chunk
-    "LENGTH_SLOT": 80,  # the table's slot for the number of elements; the next one is for PER
-    "MODEL": 88,  # which argument has the shape that -1 stands for
-    "ENTRIES": 96,
+    "MOST": 72,  # blocks in a chunk, where there are many
+    "LEAST": 80,  # and where there are few: below that a chunk is not worth a turn
+    "LENGTH_SLOT": 88,  # the table's slot for the number of elements; the next one is for the blocks in a chunk
+    "MODEL": 96,  # which argument has the shape that -1 stands for
+    "ENTRIES": 104,
 }
 # In an entry, first for each argument, then for each result: the table slot (-1: no array), the dtype object (or what
 # the argument has to equal), the number of dimensions (-1: the model's shape), the address of the sizes.
@@ -133,10 +134,12 @@ no:
 define internal i1 @stretch(ptr %record, ptr %table, ptr %job, i64 %nd, ptr %dims) {
 entry:
   %block_at = getelementptr i8, ptr %record, i64 $BLOCK
-  %per_at = getelementptr i8, ptr %record, i64 $PER
+  %most_at = getelementptr i8, ptr %record, i64 $MOST
+  %least_at = getelementptr i8, ptr %record, i64 $LEAST
   %slot_at = getelementptr i8, ptr %record, i64 $LENGTH_SLOT
   %block = load i64, ptr %block_at
-  %per = load i64, ptr %per_at
+  %most = load i64, ptr %most_at
+  %least = load i64, ptr %least_at
   %slot = load i64, ptr %slot_at
   br label %loop
 loop:
@@ -153,7 +156,19 @@ size:
 known:
   %enough = icmp sge i64 %length, %block
   br i1 %enough, label %cut, label %no
-cut:
+cut:                                              ; into an even number of chunks, as two cores share best
+  %blocks_less_one = udiv i64 %length, %block
+  %blocks = add i64 %blocks_less_one, 1
+  %two_most = mul i64 %most, 2
+  %pairs_above = add i64 %blocks, %two_most
+  %pairs_rounded = sub i64 %pairs_above, 1
+  %pairs = udiv i64 %pairs_rounded, %two_most
+  %parts = mul i64 %pairs, 2
+  %parts_above = add i64 %blocks, %parts
+  %parts_rounded = sub i64 %parts_above, 1
+  %even = udiv i64 %parts_rounded, %parts
+  %is_short = icmp ult i64 %even, %least
+  %per = select i1 %is_short, i64 %least, i64 %even
   %length_at = getelementptr i64, ptr %table, i64 %slot
   %table_per_at = getelementptr i64, ptr %length_at, i64 1
   store i64 %length, ptr %length_at
@@ -421,7 +436,8 @@ class Flat:
     """How a flat program is cut: elements in a block, blocks in a chunk, the table's slot for the length, the model."""
 
     block: int
-    blocks_per_chunk: int
+    most: int
+    least: int
     length_slot: int
     model: int
 
@@ -442,8 +458,8 @@ def build_call(
         slot = -1 if item.slot is None else item.slot
         numbers += [slot, id(item.value), -1 if item.shape is None else len(shape), ctypes.addressof(sizes)]
     job_address = ctypes.cast(ctypes.c_char_p(job), ctypes.c_void_p).value or 0
-    cut = (flat.block, flat.blocks_per_chunk, flat.length_slot, flat.model) if flat else (0, 1, 0, -1)
+    cut = (flat.block, flat.most, flat.least, flat.length_slot, flat.model) if flat else (0, 1, 1, 0, -1)
     counts = len(arguments), len(results)
     header = (table_address, direct, job_address, 0, flag_address, id(np.ndarray), *counts, *cut)
-    record = struct.pack(f"=12q{len(numbers)}q", *header, *numbers)
+    record = struct.pack(f"=13q{len(numbers)}q", *header, *numbers)
     return builtin_function("call_builtin", METH_FASTCALL, record, kept)

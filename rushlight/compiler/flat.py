@@ -21,7 +21,9 @@ from rushlight.compiler.simplify import simplify
 
 BLOCK = 4096  # elements: a multiple of every vector's width
 LINE = 64  # bytes of a cache line
-CHUNK = 8.0  # microseconds: less is not worth a turn at the scheduler's ticket
+# Microseconds: a long array is cut into chunks of CHUNK, since two cores that take turns in small steps get in each
+# other's way (in steps of 8 us a tenth slower, and less even); less than SHORT is not worth a turn.
+CHUNK, SHORT = 30.0, 6.0
 
 
 class FlatProgram:
@@ -54,7 +56,9 @@ class FlatProgram:
         arguments = [item(node, buffer) for node, buffer in zip(graph.inputs, plan.inputs, strict=True)]
         results = [item(node, buffer) for node, buffer in zip(graph.outputs, plan.outputs, strict=True)]
         model = next(i for i, node in enumerate(graph.inputs) if node.shape)
-        cut = calls.Flat(BLOCK, max(1, round(CHUNK / microseconds(nest))), length_slot, model)
+        cut = calls.Flat(
+            BLOCK, *[max(1, round(time / microseconds(nest))) for time in (CHUNK, SHORT)], length_slot, model
+        )
         places = ctypes.addressof(self._table), ctypes.addressof(self._flag)
         owner = self._table, self._flag, self._library
         self.call = calls.build_call(*places, job.record, 0, arguments, [] if in_place else results, owner, cut)

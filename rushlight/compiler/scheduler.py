@@ -43,6 +43,8 @@ POOL = {
     "END": 2 * LINE + 8,
     "STARTED": 2 * LINE + 16,  # when the job did, in ticks
     "RUNNING": 3 * LINE,  # 1 until the job's last phase is complete
+    "STARVED": 3 * LINE + 8,  # ticks that short jobs lately ran while helpers slept
+    "ENDED": 3 * LINE + 16,  # when the last job did
     "BUSY": 4 * LINE,  # 1 while a caller owns the pool
     "SLEEPERS": 5 * LINE,
     "STOP": 6 * LINE,
@@ -257,8 +259,8 @@ no:
 }
 
 $PLACEMENT
-; Wake one sleeper if there are more chunks than workers awake and the job is not a short one:
-; waking costs the waker 5 to 10 us. One only: the woken one wakes the next.
+; Wake one sleeper if there are more chunks than workers awake and the job is not a short one, or short ones
+; follow each other closely: waking costs the waker 5 to 10 us. One only: the woken one wakes the next.
 define internal void @wake_one(ptr %pool, i64 %chunks) {
 entry:
   %sleepers_at = getelementptr i8, ptr %pool, i64 $SLEEPERS
@@ -277,7 +279,10 @@ time:
   %started = load atomic i64, ptr %started_at monotonic, align 8
   %patience = load i64, ptr %patience_at
   %now = $CLOCK
-  %elapsed = sub i64 %now, %started
+  %starved_at = getelementptr i8, ptr %pool, i64 $STARVED
+  %starved = load atomic i64, ptr %starved_at monotonic, align 8
+  %alone = sub i64 %now, %started
+  %elapsed = add i64 %alone, %starved
   %due = icmp sge i64 %elapsed, %patience
   br i1 %due, label %scan, label %done
 scan:
@@ -402,6 +407,17 @@ entry:
   %now = $CLOCK
   store atomic i64 %now, ptr %started_at monotonic, align 8
   store atomic i64 1, ptr %running_at monotonic, align 8
+  %starved_at = getelementptr i8, ptr %pool, i64 $STARVED
+  %ended_at = getelementptr i8, ptr %pool, i64 $ENDED
+  %patience_at = getelementptr i8, ptr %pool, i64 $PATIENCE
+  %ended = load i64, ptr %ended_at
+  %patience_now = load i64, ptr %patience_at
+  %gap = sub i64 %now, %ended
+  %longest = mul i64 %patience_now, 10          ; after that a woken helper would sleep again
+  %is_old = icmp sgt i64 %gap, %longest
+  %starved_before = load atomic i64, ptr %starved_at monotonic, align 8
+  %starved_now = select i1 %is_old, i64 0, i64 %starved_before
+  store atomic i64 %starved_now, ptr %starved_at monotonic, align 8
   call void @keep_apart(ptr %pool)
   call void @advance(ptr %pool)
   br label %loop
@@ -430,6 +446,15 @@ asleep:             ; gives this core to a helper that was preempted with a chun
   call void @sleep(ptr %pool, i64 0)
   br label %loop
 done:
+  %end_time = $CLOCK
+  %took_time = sub i64 %end_time, %now
+  %sleepers_at = getelementptr i8, ptr %pool, i64 $SLEEPERS
+  %sleepers = load atomic i64, ptr %sleepers_at monotonic, align 8
+  %nobody = icmp eq i64 %sleepers, 0
+  %more_starved = add i64 %starved_now, %took_time
+  %starved_then = select i1 %nobody, i64 0, i64 %more_starved
+  store atomic i64 %starved_then, ptr %starved_at monotonic, align 8
+  store i64 %end_time, ptr %ended_at
   store atomic i64 0, ptr %busy_at release, align 8
   ret void
 }
