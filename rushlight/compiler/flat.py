@@ -7,6 +7,8 @@ without gaps are rows of blocks. So one program, compiled once, serves every len
 from __future__ import annotations
 
 import ctypes
+import functools
+import platform
 
 from rushlight.compiler import calls, workers
 from rushlight.compiler.fuse import fuse
@@ -68,6 +70,7 @@ def build_flat(graph: Graph) -> FlatProgram | None:
     """A program for arrays of any length; None if the graph is not one elementwise nest."""
     if not calls.layout_holds():
         return None
+    _keep_freed_memory()
     plan = Plan(fuse(simplify(graph)))
     plan.lower()
     work = [work for _, work in plan.work]
@@ -78,6 +81,22 @@ def build_flat(graph: Graph) -> FlatProgram | None:
     if not flat or plan.constants or any(node.shape != (BLOCK,) for node in graph.outputs):
         return None
     return FlatProgram(graph, nest, plan, graph.targets != [None] * len(graph.outputs))
+
+
+@functools.cache
+def _keep_freed_memory() -> None:
+    """Sets glibc's malloc to where it gets by itself once a program has freed 32 MB in one piece.
+
+    Until then it may give the memory of each large result back to the system, and take it again, zeroed page by page, for
+    the next: adding 100,000 floats takes 60 us instead of 25 while that lasts.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)
+        libc.mallopt(M_TRIM_THRESHOLD, 64 << 20)
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
 class _FlatAddresses(Addresses):
