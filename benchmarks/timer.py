@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 BLOCK = 0.2  # seconds of one block
-SETTLE = 0.1  # seconds before a block: the threads of the one before spin for up to 30 ms, on the core that the next wants
+SETTLE = (
+    0.1  # seconds before a block: the threads of the one before spin for up to 30 ms, on the core that the next wants
+)
 
 
 @dataclass(frozen=True, slots=True)

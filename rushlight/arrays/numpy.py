@@ -11,11 +11,14 @@ from __future__ import annotations
 import builtins
 import math
 import operator
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 from numpy.lib.stride_tricks import as_strided
+
+from rushlight.arrays.protocol import HOST
 
 abs = np.abs
 acos = np.arccos
@@ -315,15 +318,20 @@ def draw(generator: Any, method: str, *args: Any) -> ndarray:
 # ---------------------------------------------------------------- numerical routines
 
 
-def _add_host_functions() -> None:
-    from importlib import import_module
+def _loaded_later(file: str, name: str) -> Any:
+    """A function of a file that is imported at its first call: with SciPy's parts of it these take longer than all else."""
 
-    from rushlight.arrays.protocol import HOST
+    def call(*arrays: Any, **attrs: Any) -> Any:
+        nonlocal function
+        if function is None:
+            function = getattr(import_module(f"rushlight.arrays.{file}"), name)
+        return function(*arrays, **attrs)
 
-    for file, names in HOST.items():
-        module = import_module(f"rushlight.arrays.{file}")
-        for name in names:
-            globals()[name] = getattr(module, name)
+    function = None
+    call.__name__ = name
+    return call
 
 
-_add_host_functions()
+for _file, _names in HOST.items():
+    for _name in _names:
+        globals()[_name] = _loaded_later(_file, _name)

@@ -58,9 +58,8 @@ class FlatProgram:
         arguments = [item(node, buffer) for node, buffer in zip(graph.inputs, plan.inputs, strict=True)]
         results = [item(node, buffer) for node, buffer in zip(graph.outputs, plan.outputs, strict=True)]
         model = next(i for i, node in enumerate(graph.inputs) if node.shape)
-        cut = calls.Flat(
-            BLOCK, *[max(1, round(time / microseconds(nest))) for time in (CHUNK, SHORT)], length_slot, model
-        )
+        most, least = (max(1, round(time / microseconds(nest))) for time in (CHUNK, SHORT))
+        cut = calls.Flat(BLOCK, most, least, length_slot, model)
         places = ctypes.addressof(self._table), ctypes.addressof(self._flag)
         owner = self._table, self._flag, self._library
         self.call = calls.build_call(*places, job.record, 0, arguments, [] if in_place else results, owner, cut)

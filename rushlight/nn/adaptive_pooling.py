@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rushlight.api.draws import rand
-from rushlight.arrays.taps import Adaptive, Fractional, Rule
 from rushlight.nn.pooling import lengths_of, require_dtype, wrong_ndim
 from rushlight.ops import pool as ops
 from rushlight.tensor import Tensor
+
+if TYPE_CHECKING:
+    from rushlight.arrays.taps import Rule
 
 Lengths = int | Sequence[int]
 
@@ -79,6 +81,8 @@ def _adaptive_max(num_axes: int, input: Tensor, output_size: Any, return_indices
 
 def _shares(name: str, num_axes: int, input: Tensor, output_size: Any) -> tuple[Rule, ...]:
     """The windows, after PyTorch's checks."""
+    from rushlight.arrays.taps import Adaptive  # not at the top: the classes there take 7 ms to make
+
     shape, is_max = input._array.shape, "max" in name
     counts = list(output_size) if isinstance(output_size, (list, tuple)) else [output_size] * num_axes
     if num_axes == 1:
@@ -170,6 +174,8 @@ def _fractional(
     for what, size, count, k in zip(("time", "height", "width")[-num_axes:], sizes, counts, kernel, strict=True):
         if count + k - 1 > size:
             raise RuntimeError(f"{name}(): pool {what} {k} too large relative to input {what} {size}")
+    from rushlight.arrays.taps import Fractional
+
     is_batch = len(shape) == num_axes + 2
     if samples is None:
         samples = rand(shape[0] if is_batch else 1, shape[-num_axes - 1], num_axes, dtype=input.dtype)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rushlight.arrays.taps import Padded
 from rushlight.ops import pool as ops
 from rushlight.ops.create import full
 from rushlight.ops.views import slice_, slice_scatter
 from rushlight.tensor import Tensor
+
+if TYPE_CHECKING:
+    from rushlight.arrays.taps import Padded
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
@@ -103,6 +105,8 @@ def _check_supported(input: Tensor, pairs: dict[int, tuple[int, int]], mode: str
 
 def _rule(mode: str, input: Tensor, axis: int, before: int, after: int) -> Padded:
     """How an axis is padded, after PyTorch's checks."""
+    from rushlight.arrays.taps import Padded  # not at the top: the classes there take 7 ms to make
+
     size = input.shape[axis]
     count = size + before + after
     if mode == "circular":

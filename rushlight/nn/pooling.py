@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rushlight import dtypes
 from rushlight.api.elementwise import div
-from rushlight.arrays.taps import Windows
 from rushlight.ops import elementwise, pool as ops
 from rushlight.tensor import Tensor, wrap
+
+if TYPE_CHECKING:
+    from rushlight.arrays.taps import Windows
 
 Lengths = int | Sequence[int]
 
@@ -202,6 +204,8 @@ def _windows(
     dilation: Lengths, ceil_mode: bool, divisor: str = "none",
 ) -> tuple[Windows, ...]:  # fmt: skip
     """A rule for each of the last axes."""
+    from rushlight.arrays.taps import Windows  # not at the top: the classes there take 7 ms to make
+
     kernel = lengths_of(name, "kernel_size", kernel_size, num_axes)
     omitted = stride is None or stride == [] or stride == ()
     strides = kernel if omitted else lengths_of(name, "stride", stride, num_axes)

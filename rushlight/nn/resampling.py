@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes
-from rushlight.arrays.taps import Interpolated
 from rushlight.nn.adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from rushlight.ops import pool
 from rushlight.tensor import Tensor
@@ -63,6 +62,8 @@ def interpolate(
     if mode == "area":
         return _AREA[num_axes](input, new)
     _check_sizes(input, new, mode)
+    from rushlight.arrays.taps import Interpolated  # not at the top: the classes there take 7 ms to make
+
     kind = "cubic" if mode == "bicubic" else "linear" if mode.endswith("linear") else mode
     rules = tuple([
         Interpolated(n, count, kind, 1 / factor if factor else None, bool(align_corners), antialias)
