@@ -85,6 +85,8 @@ CASES: list[Case] = [
     ("index of a scalar", lambda t, x: t.tensor(1.0)[0], "invalid index of a 0-dim tensor"),
     ("float index", lambda t, x: x[t.ones(2)], "tensors used as indices must be long, int, byte or bool tensors"),
     ("string index", lambda t, x: x["a"], ""),
+    ("more memory than there is", lambda t, x: t.empty(2**60), "can't allocate memory: you tried to allocate"),
+    ("a size beyond any memory", lambda t, x: t.zeros(2**40, 2**40), "Storage size calculation overflowed with sizes="),
     ("zero step", lambda t, x: x[::0], "slice step cannot be zero"),
     ("index array out of bounds", lambda t, x: x[t.tensor([3])], "index 3 is out of bounds for dimension 0 with size 2"),
     ("mask of another shape", lambda t, x: x[t.tensor([True])], "The shape of the mask [1] at index 0 does not match the shape of the indexed tensor [2, 3] at index 0"),

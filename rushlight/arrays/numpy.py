@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import math
 import operator
+import math
 from importlib import import_module
 from typing import Any
 
@@ -216,9 +217,26 @@ def view_as_complex(x: ndarray) -> ndarray:
 
 
 def full(shape: tuple[int, ...], value: Any, dtype: np.dtype) -> ndarray:
-    if value.__class__ is int and value == 0 or value.__class__ is float and str(value) == "0.0":  # and not -0.0
-        return np.zeros(shape, dtype)  # calloc: pages are not touched until they are used
-    return np.full(shape, value, dtype)
+    kind = value.__class__
+    try:
+        if kind is int and value == 0 or kind is float and value == 0.0 and math.copysign(1.0, value) > 0:
+            return np.zeros(shape, dtype)  # calloc: pages are not touched until they are used
+        return np.full(shape, value, dtype)
+    except (MemoryError, ValueError) as error:
+        raise cannot_allocate(shape, dtype, error) from None
+
+
+def cannot_allocate(shape: tuple[int, ...], dtype: np.dtype, error: Exception) -> Exception:
+    """PyTorch's error for more memory than there is."""
+    if isinstance(error, ValueError) and "too big" not in str(error):
+        return error
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size >= 2**63:
+        return RuntimeError(f"Storage size calculation overflowed with sizes={list(shape)}")
+    return RuntimeError(
+        f"DefaultCPUAllocator: can't allocate memory: you tried to allocate {size} bytes for shape {list(shape)}. "
+        "Error code 12 (Cannot allocate memory)"
+    )
 
 
 def arange(start: Any, stop: Any, step: Any, dtype: np.dtype) -> ndarray:

@@ -326,7 +326,12 @@ def empty(
 ) -> Tensor:  # fmt: skip
     """A tensor whose values are not set."""
     xp, wanted, numpy_dtype = _namespace(device), _size("empty", shape, size), _float_dtype(dtype)
-    array = np.empty(wanted, numpy_dtype) if xp is define.numpy_arrays else xp.full(wanted, 0, numpy_dtype)
+    if xp is not define.numpy_arrays:
+        return _finish(xp.full(wanted, 0, numpy_dtype), requires_grad)
+    try:
+        array = np.empty(wanted, numpy_dtype)
+    except (MemoryError, ValueError) as error:
+        raise define.numpy_arrays.cannot_allocate(wanted, numpy_dtype, error) from None
     return _finish(array, requires_grad)
 
 
