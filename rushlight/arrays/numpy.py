@@ -11,7 +11,6 @@ from __future__ import annotations
 import builtins
 import math
 import operator
-import math
 from importlib import import_module
 from typing import Any
 
