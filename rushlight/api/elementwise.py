@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes
+from rushlight.api.forms import in_place_form
 from rushlight.api.operands import (
     BOTH, FIRST, SECOND, invalid_combination, legacy_name, of_a_tensor, of_any, of_numbers, of_one, of_tensors, tensor_among,
 )  # fmt: skip
@@ -360,18 +361,7 @@ IN_PLACE |= {
 } | {"multiply_": mul_, "subtract_": sub_, "divide_": div_, "true_divide_": div_, "clip_": clamp_}  # fmt: skip
 
 
-def _as_written(name: str, function: Any) -> Any:
-    """The form that writes the function's result into the tensor."""
-
-    def in_place(self: Tensor) -> Tensor:
-        return write(self, function(self), name)
-
-    in_place.__name__ = in_place.__qualname__ = name
-    in_place.__doc__ = f"In-place form of `{name[:-1]}`."
-    return in_place
-
-
-IN_PLACE |= {f.__name__ + "_": _as_written(f.__name__ + "_", f) for f in (frac, rad2deg, deg2rad)}
+IN_PLACE |= {f.__name__ + "_": in_place_form(f) for f in (frac, rad2deg, deg2rad)}
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:

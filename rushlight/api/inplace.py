@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rushlight.api.cutting import as_strided
+from rushlight.api.forms import in_place_form
 from rushlight.api.memory import clone
 from rushlight.api.rearranging import tril, triu
 from rushlight.api.views import squeeze, t, transpose, unsqueeze
@@ -60,17 +61,6 @@ def zero_(self: Tensor) -> Tensor:
     return write(self, 0, "zero_")
 
 
-def _as_written(name: str, function: Any) -> Any:
-    """The form that writes the function's result, of the same shape, into the tensor."""
-
-    def in_place(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return write(self, function(self, *args, **kwargs), name)
-
-    in_place.__name__ = in_place.__qualname__ = name
-    in_place.__doc__ = f"In-place form of `{name[:-1]}`."
-    return in_place
-
-
 def _as_reshaped(name: str, function: Any) -> Any:
     """The form that makes the tensor itself the view that the function gives."""
 
@@ -90,7 +80,7 @@ def _as_reshaped(name: str, function: Any) -> Any:
     return in_place
 
 
-tril_, triu_ = _as_written("tril_", tril), _as_written("triu_", triu)
+tril_, triu_ = in_place_form(tril), in_place_form(triu)
 squeeze_, unsqueeze_ = _as_reshaped("squeeze_", squeeze), _as_reshaped("unsqueeze_", unsqueeze)
 transpose_, t_ = _as_reshaped("transpose_", transpose), _as_reshaped("t_", t)
 swapaxes_, swapdims_ = _as_reshaped("swapaxes_", transpose), _as_reshaped("swapdims_", transpose)

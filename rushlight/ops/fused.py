@@ -50,7 +50,7 @@ class Fused:
             result = last.call(array)
             if result.__class__ is ndarray:
                 return result
-        return self(numpy_arrays, array, **attrs)
+        return self._look_up((array,), attrs)
 
     def _look_up(self, arrays: tuple, attrs: dict[str, Any]) -> Any:
         try:
