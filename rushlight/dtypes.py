@@ -92,6 +92,17 @@ LEGACY_NAMES = {  # in the texts of PyTorch's errors
 _default = float32
 
 
+def legacy_name(of: Any) -> str:
+    """The name that PyTorch's errors use, such as "Float", of a dtype (ours or NumPy's) or of what has one."""
+    found = of if isinstance(of, (dtype, np.dtype, type)) else of.dtype
+    return LEGACY_NAMES[(found if type(found) is dtype else from_numpy(np.dtype(found))).name]
+
+
+def no_kernel(kernel: str, of: Any) -> NotImplementedError:
+    """PyTorch's error for a dtype that its kernel of this name does not have."""
+    return NotImplementedError(f"\"{kernel}\" not implemented for '{legacy_name(of)}'")
+
+
 def from_numpy(numpy_dtype: np.dtype) -> dtype:
     """The dtype of arrays of a NumPy dtype, of either byte order.
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes
-from rushlight.api.operands import invalid_combination, legacy_name, not_a_tensor
+from rushlight.api.operands import invalid_combination, not_a_tensor
+from rushlight.dtypes import legacy_name
 from rushlight.ops import create, elementwise as ops, logic
 from rushlight.ops.define import NUMBERS
 from rushlight.tensor import Tensor

@@ -63,7 +63,7 @@ def sgn(input: Tensor) -> Tensor:
 def _require_parts(name: str, first: str, a: Any, second: str, b: Any) -> None:
     if not isinstance(a, Tensor) or not isinstance(b, Tensor):
         raise not_a_tensor(name, **{first: a, second: b})
-    names = [dtypes.LEGACY_NAMES[x.dtype.name] for x in (a, b)]
+    names = [dtypes.legacy_name(x) for x in (a, b)]
     if not all(x.dtype in (dtypes.float16, dtypes.float32, dtypes.float64) for x in (a, b)):
         raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {' and '.join(names)}")
     if a.dtype is not b.dtype:
@@ -128,7 +128,7 @@ def view_as_complex(input: Tensor) -> Tensor:
     if input.dtype not in (dtypes.float32, dtypes.float64):
         raise RuntimeError(
             "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: "
-            + dtypes.LEGACY_NAMES[input.dtype.name]
+            + dtypes.legacy_name(input)
         )
     if input.ndim == 0:
         raise RuntimeError("Input tensor must have one or more dimensions")

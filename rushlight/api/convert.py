@@ -74,7 +74,7 @@ def type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         ValueError: no such name.
     """
     if dtype is None:
-        return f"torch.{dtypes.LEGACY_NAMES[self.dtype.name]}Tensor"
+        return f"torch.{dtypes.legacy_name(self)}Tensor"
     if isinstance(dtype, str):
         if dtype not in _OF_TYPE_NAME:
             raise ValueError(f"invalid type: '{dtype}'")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes, random as random_numbers
+from rushlight.dtypes import legacy_name
 from rushlight.ops import create
 from rushlight.ops.inplace import write
 from rushlight.tensor import Tensor, wrap
@@ -59,14 +60,10 @@ def _memory_order(array: Any) -> tuple[int, ...]:
     return tuple(sorted(range(array.ndim), key=lambda i: -abs(array.strides[i])))
 
 
-def kind_name(dtype: Any) -> str:
-    return dtypes.LEGACY_NAMES[dtypes.from_numpy(np.dtype(dtype)).name]
-
-
 def require_kind(dtype: Any, kinds: str, kernel: str) -> None:
     """Raises PyTorch's error for a dtype whose kind has no such kernel."""
     if np.dtype(dtype).kind not in kinds and np.dtype(dtype).name != "bfloat16":
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{kind_name(dtype)}'")
+        raise dtypes.no_kernel(kernel, dtype)
 
 
 def require_bounds_dtype(dtype: Any) -> None:
@@ -76,7 +73,7 @@ def require_bounds_dtype(dtype: Any) -> None:
 
 def require_continuous(name: str, dtype: Any) -> None:
     if np.dtype(dtype).kind != "f" and np.dtype(dtype).name != "bfloat16":
-        kind = random_numbers.C_NAMES[np.dtype(dtype).name] if name == "Cauchy" else kind_name(dtype)
+        kind = random_numbers.C_NAMES[np.dtype(dtype).name] if name == "Cauchy" else legacy_name(dtype)
         raise RuntimeError(
             f"{name} distribution is a continuous probability distribution. dtype must be a floating point but you "
             f"specified {kind}"
@@ -226,6 +223,6 @@ def _check_permutation(n: int, dtype: np.dtype) -> None:
         raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
     largest = {"float16": 2**11 + 1, "bfloat16": 2**8 + 1, "float32": 2**24 + 1, "float64": 2**53 + 1}.get(dtype.name)
     if largest is not None and n > largest:
-        raise RuntimeError(f"n cannot be greater than {largest} for {kind_name(dtype)} type.")
+        raise RuntimeError(f"n cannot be greater than {largest} for {legacy_name(dtype)} type.")
     if largest is None and n > np.iinfo(dtype).max:
         raise RuntimeError(f"value cannot be converted to type {dtype.name}_t without overflow")

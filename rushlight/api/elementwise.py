@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from rushlight.dtypes import legacy_name
 from rushlight import dtypes
 from rushlight.api.forms import in_place_form
 from rushlight.api.operands import (
-    BOTH, FIRST, SECOND, invalid_combination, legacy_name, of_a_tensor, of_any, of_numbers, of_one, of_tensors, tensor_among,
+    BOTH, FIRST, SECOND, invalid_combination, of_a_tensor, of_any, of_numbers, of_one, of_tensors, tensor_among,
 )  # fmt: skip
 from rushlight.ops import create, elementwise as ops
 from rushlight.ops.define import NUMBERS
@@ -226,7 +227,7 @@ def frac(input: Tensor) -> Tensor:
         NotImplementedError: the dtype is no floating-point one.
     """
     if not input.is_floating_point():
-        raise NotImplementedError(f"\"frac_cpu\" not implemented for '{legacy_name(input)}'")
+        raise dtypes.no_kernel("frac_cpu", input)
     return ops.sub(input, ops.trunc(input))
 
 

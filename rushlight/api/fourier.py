@@ -36,14 +36,14 @@ def _promoted(input: Tensor, name: str, is_complex: bool = False) -> Tensor:
         raise TypeError(f"fft_{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     dtype = input.dtype if input.dtype.kind in "fc" else dtypes.get_default_dtype()
     if dtype.itemsize == 2:
-        raise RuntimeError(f"Unsupported dtype {dtypes.LEGACY_NAMES[dtype.name]}")
+        raise RuntimeError(f"Unsupported dtype {dtypes.legacy_name(dtype)}")
     dtype = dtype.to_complex() if is_complex else dtype
     return input if dtype is input.dtype else cast(input, dtype=dtype.numpy)
 
 
 def _require_real(input: Tensor, message: str) -> None:
     if isinstance(input, Tensor) and input.dtype.is_complex:
-        raise RuntimeError(f"{message} {dtypes.LEGACY_NAMES[input.dtype.name]}")
+        raise RuntimeError(f"{message} {dtypes.legacy_name(input)}")
 
 
 def _norm(norm: str | None) -> str:
@@ -297,7 +297,7 @@ def _frequency_dtype(name: str, count: int, dtype: Any) -> dtypes.dtype:
         raise RuntimeError(f"Trying to create tensor with negative dimension {count}: [{count}]")
     found = dtypes.get_default_dtype() if dtype is None else dtypes.from_numpy(dtypes.as_numpy(dtype))
     if found.kind == "c":
-        raise NotImplementedError(f"\"arange_cpu\" not implemented for '{dtypes.LEGACY_NAMES[found.name]}'")
+        raise dtypes.no_kernel("arange_cpu", found)
     if found.kind != "f":
         raise RuntimeError(f"{name} requires a floating point or complex dtype")
     return found

@@ -83,7 +83,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
 
 def require_long(name: str, index: Tensor) -> None:
     if index._array.dtype != np.int64:
-        kind = dtypes.LEGACY_NAMES[index.dtype.name]
+        kind = dtypes.legacy_name(index)
         raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {kind}")
 
 
@@ -106,7 +106,7 @@ def outside(index: Tensor, low: int, high: int) -> int | None:
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """`gather` with broadcasting; without `dim`, in the flattened input. Indices wrap around."""
     if indices._array.dtype != np.int64:
-        kind = dtypes.LEGACY_NAMES[indices.dtype.name]
+        kind = dtypes.legacy_name(indices)
         raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {kind}")
     if dim is None:
         return take_along_dim(input.reshape(-1), indices.reshape(-1), 0)

@@ -89,7 +89,7 @@ def _edges(dimension: int, column: np.ndarray, bins: Any, low: float, high: floa
 
 
 def _c_name(array: np.ndarray) -> str:
-    return dtypes.LEGACY_NAMES[array.dtype.name].lower()
+    return dtypes.legacy_name(array).lower()
 
 
 def _histogram(points: np.ndarray, bins: Any, range: Any, weight: Tensor | None, density: bool) -> Any:
@@ -122,7 +122,7 @@ def _histogram(points: np.ndarray, bins: Any, range: Any, weight: Tensor | None,
 
 def _require_float_or_double(input: Tensor) -> None:
     if input.dtype not in (dtypes.float32, dtypes.float64):
-        raise NotImplementedError(f"\"histogramdd\" not implemented for '{dtypes.LEGACY_NAMES[input.dtype.name]}'")
+        raise dtypes.no_kernel("histogramdd", input)
 
 
 def histogram(

@@ -10,8 +10,9 @@ import numpy as np
 
 from rushlight import dtypes
 from rushlight.api.forms import in_place_form
-from rushlight.api.linalg_check import refuse_kernel, require_same_dtype, type_name
+from rushlight.api.linalg_check import refuse_kernel, require_same_dtype
 from rushlight.autograd.modes import modes
+from rushlight.dtypes import legacy_name
 from rushlight.ops import matmul as ops
 from rushlight.ops.inplace import check_writable
 from rushlight.tensor import Tensor
@@ -102,7 +103,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     _require_ndim("bmm", input, 3, "batch1")
     _require_ndim("bmm", mat2, 3, "batch2")
     if input.dtype is not mat2.dtype:
-        raise RuntimeError(f"expected scalar type {type_name(input)} but found {type_name(mat2)}")
+        raise RuntimeError(f"expected scalar type {legacy_name(input)} but found {legacy_name(mat2)}")
     if input.shape[0] != mat2.shape[0] or input.shape[2] != mat2.shape[1]:
         raise _mismatch(input, mat2)
     if input.dtype is dtypes.bool:
@@ -123,7 +124,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
         raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
     if input.dtype is not tensor.dtype:
         raise RuntimeError(
-            f"dot : expected both vectors to have same dtype, but found {type_name(input)} and {type_name(tensor)}"
+            f"dot : expected both vectors to have same dtype, but found {legacy_name(input)} and {legacy_name(tensor)}"
         )
     return matmul(input, tensor)
 
@@ -228,7 +229,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
 def _added(input: Tensor, product: Tensor, beta: Any, alpha: Any, other: str = "") -> Tensor:
     if other and input.dtype is not product.dtype:
         raise RuntimeError(
-            f"self and {other} must have the same dtype, but got {type_name(input)} and {type_name(product)}"
+            f"self and {other} must have the same dtype, but got {legacy_name(input)} and {legacy_name(product)}"
         )
     if product.dtype.kind in "iu":  # PyTorch's kernels take these numbers in the dtype of the product
         beta, alpha = int(beta), int(alpha)
@@ -273,7 +274,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     a, w = input._array, weight._array
     if a.dtype is not w.dtype and a.dtype != w.dtype:
         raise RuntimeError(
-            f"mat1 and mat2 must have the same dtype, but got {type_name(input)} and {type_name(weight)}"
+            f"mat1 and mat2 must have the same dtype, but got {legacy_name(input)} and {legacy_name(weight)}"
         )
     if w.ndim == 1 and a.ndim:
         return matmul(input, weight) if bias is None else matmul(input, weight) + bias

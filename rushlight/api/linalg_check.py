@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from rushlight import dtypes
 from rushlight.api.views import broadcast_shapes
+from rushlight.dtypes import legacy_name
 from rushlight.ops.define import _broadcast_complaint
 from rushlight.tensor import Tensor
-
-
-def type_name(x: Tensor) -> str:
-    """The name of a tensor's dtype in PyTorch's errors: "Float"."""
-    return dtypes.LEGACY_NAMES[x.dtype.name]
 
 
 def is_float(x: Tensor) -> bool:
@@ -21,11 +17,11 @@ def is_float(x: Tensor) -> bool:
 def require_float(name: str, x: Tensor, kernel: str = "") -> None:
     """Raises for integers and, LAPACK having none, half precision. `kernel`: what PyTorch says is not implemented for it."""
     if not is_float(x):
-        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {type_name(x)}")
+        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {legacy_name(x)}")
     if x.element_size() == 2:
         if kernel:
             refuse_kernel(kernel, x)
-        raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {type_name(x)}")
+        raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {legacy_name(x)}")
 
 
 def require_kernel(kernel: str, x: Tensor) -> None:
@@ -35,7 +31,7 @@ def require_kernel(kernel: str, x: Tensor) -> None:
 
 
 def refuse_kernel(kernel: str, x: Tensor) -> None:
-    raise NotImplementedError(f"\"{kernel}\" not implemented for '{type_name(x)}'")
+    raise dtypes.no_kernel(kernel, x)
 
 
 def require_matrix(name: str, x: Tensor, what: str = "A") -> None:
@@ -55,7 +51,7 @@ def require_same_dtype(name: str, a: Tensor, b: Tensor, names: tuple[str, str] =
     if a.dtype is not b.dtype:
         raise RuntimeError(
             f"{name}: Expected {names[0]} and {names[1]} to have the same dtype, but found {names[0]} of type "
-            f"{type_name(a)} and {names[1]} of type {type_name(b)} instead"
+            f"{legacy_name(a)} and {names[1]} of type {legacy_name(b)} instead"
         )
 
 

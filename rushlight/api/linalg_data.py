@@ -8,8 +8,8 @@ from typing import Any
 
 from rushlight import dtypes
 from rushlight.api.draws import randn
-from rushlight.api.linalg_check import type_name
 from rushlight.api.linalg_factor import qr, svd
+from rushlight.dtypes import legacy_name
 from rushlight.ops import create
 from rushlight.tensor import Tensor
 
@@ -53,7 +53,7 @@ def _observation_weights(count: int, fweights: Any, aweights: Any) -> Any:
         if is_integer != (name == "fweights"):
             kind = "integral" if name == "fweights" else "floating point"
             raise RuntimeError(
-                f"cov(): expected {name} to have {kind} dtype but got {name} with {type_name(weights)} dtype"
+                f"cov(): expected {name} to have {kind} dtype but got {name} with {legacy_name(weights)} dtype"
             )
         if weights.numel() != count:
             raise RuntimeError(

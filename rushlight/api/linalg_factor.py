@@ -13,10 +13,10 @@ from rushlight.api.linalg_check import (
     require_kernel,
     require_matrix,
     require_square,
-    type_name,
     with_common_batch,
 )  # fmt: skip
 from rushlight.api.ranges import eye
+from rushlight.dtypes import legacy_name
 from rushlight.ops import linalg as ops, linalg_spectral as spectral
 from rushlight.tensor import Tensor
 
@@ -194,8 +194,8 @@ def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpos
 def _require_tau(name: str, input: Tensor, tau: Tensor) -> None:
     if input.dtype is not tau.dtype:
         raise RuntimeError(
-            f"{name}: Expected input and tau to have the same dtype, but input has dtype{type_name(input)} and tau has "
-            f"dtype {type_name(tau)}"
+            f"{name}: Expected input and tau to have the same dtype, but input has dtype{legacy_name(input)} and tau has "
+            f"dtype {legacy_name(tau)}"
         )
     if input.shape[:-2] != tau.shape[:-1]:
         raise RuntimeError(
@@ -252,7 +252,7 @@ def eigvals(input: Tensor) -> Tensor:
 def _eig(name: str, x: Tensor) -> tuple[Tensor, Tensor]:
     require_square(name, x)
     if not is_float(x):
-        raise RuntimeError(f"Unknown Complex ScalarType for {type_name(x)}")
+        raise RuntimeError(f"Unknown Complex ScalarType for {legacy_name(x)}")
     require_kernel("linalg_eig_out_cpu", x)
     return spectral.eig(x)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from rushlight import dtypes, return_types
-from rushlight.api.linalg_check import is_float, require_matrix, type_name, with_common_batch
+from rushlight.api.linalg_check import is_float, require_matrix, with_common_batch
 from rushlight.api.linalg_factor import eigvalsh, svdvals
+from rushlight.dtypes import legacy_name
 from rushlight.ops import create, linalg as ops, linalg_spectral as spectral
 from rushlight.tensor import Tensor
 
@@ -16,7 +17,7 @@ def tolerances(name: str, x: Tensor, atol: Any, rtol: Any) -> tuple[Tensor, Tens
     real = dtypes.from_numpy(x._array.real.dtype) if x.is_complex() else x.dtype
     for what, value in (("atol", atol), ("rtol", rtol)):
         if isinstance(value, Tensor) and value.is_complex():
-            raise RuntimeError(f"{name}: {what} tensor of complex type is not supported. Got {type_name(value)}")
+            raise RuntimeError(f"{name}: {what} tensor of complex type is not supported. Got {legacy_name(value)}")
     if rtol is None:
         rtol = max(x.shape[-2:]) * dtypes.finfo(real).eps
         if atol is not None:  # an absolute tolerance that is given, and not 0, replaces the default
@@ -54,7 +55,7 @@ def pinv(input: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any
     """
     if input.ndim < 2 or not is_float(input) or input.element_size() == 2:
         raise RuntimeError(
-            f"linalg.pinv({type_name(input)}{{{list(input.shape)}}}): expected a tensor with 2 or more dimensions of "
+            f"linalg.pinv({legacy_name(input)}{{{list(input.shape)}}}): expected a tensor with 2 or more dimensions of "
             "float, double, cfloat or cdouble types"
         )
     rtol = rtol if rcond is None else rcond
@@ -105,8 +106,8 @@ def _check_least_squares(name: str, input: Tensor, b: Tensor, driver: str | None
         raise RuntimeError(f"{name}: other must have at least 1 dimension.")
     if input.dtype is not b.dtype:
         raise RuntimeError(
-            f"{name}: Expected input and other to have the same dtype, but got input's dtype {type_name(input)} and "
-            f"other's dtype {type_name(b)}"
+            f"{name}: Expected input and other to have the same dtype, but got input's dtype {legacy_name(input)} and "
+            f"other's dtype {legacy_name(b)}"
         )
     if not is_float(input) or input.element_size() == 2:
         raise RuntimeError("This function doesn't handle types other than float and double")

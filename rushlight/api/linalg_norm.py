@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 from rushlight import dtypes
-from rushlight.api.linalg_check import is_float, require_matrix, type_name
+from rushlight.api.linalg_check import is_float, require_matrix
 from rushlight.api.linalg_factor import svdvals
 from rushlight.api.linalg_solve import inv_ex
 from rushlight.api.reduce import axes_of
+from rushlight.dtypes import legacy_name
 from rushlight.ops import create
 from rushlight.ops.linalg_norm import vector_norm as vector_norm_op
 from rushlight.tensor import Tensor, _checked_dim
@@ -18,10 +19,10 @@ from rushlight.tensor import Tensor, _checked_dim
 def _in_dtype(name: str, x: Tensor, dtype: Any) -> Tensor:
     """The input in the dtype that a norm is to be computed in."""
     if not is_float(x):
-        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {type_name(x)}")
+        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {legacy_name(x)}")
     if dtype is None:
         return x
-    wanted = dtypes.LEGACY_NAMES[dtype.name]
+    wanted = dtypes.legacy_name(dtype)
     if not (dtype.is_floating_point or dtype.is_complex):
         raise RuntimeError(f"{name}: dtype should be floating point or complex, but got {wanted}")
     if dtype.is_complex != x.is_complex():
@@ -29,7 +30,7 @@ def _in_dtype(name: str, x: Tensor, dtype: Any) -> Tensor:
         raise RuntimeError(f"{name}: dtype should be {kind} for {kind} inputs, but got {wanted}")
     if dtypes.promote_types(x.dtype, dtype) is not dtype:
         raise RuntimeError(
-            f"{name}: the dtype of the input ({type_name(x)}) should be convertible without narrowing to the specified "
+            f"{name}: the dtype of the input ({legacy_name(x)}) should be convertible without narrowing to the specified "
             f"dtype ({wanted})"
         )
     return x.to(dtype)
@@ -82,7 +83,7 @@ def matrix_norm(
         return vector_norm(x, 2, (rows, columns), keepdim)
     if ord == "nuc" or not isinstance(ord, str) and abs(ord) == 2:
         if x.element_size() == 2:
-            raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {type_name(x)}")
+            raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {legacy_name(x)}")
         values = svdvals(x.movedim((rows, columns), (-2, -1)))
         result = values.sum(-1) if ord == "nuc" else _largest(values, -1) if ord > 0 else values.amin(-1)
         return _with_dims_kept(result, sorted((rows, columns))) if keepdim else result

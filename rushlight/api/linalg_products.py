@@ -11,8 +11,8 @@ from typing import Any
 from rushlight import dtypes
 from rushlight.api.joining import cat
 from rushlight.api.linalg import c_name, matmul
-from rushlight.api.linalg_check import type_name
 from rushlight.api.views import broadcast_tensors
+from rushlight.dtypes import legacy_name
 from rushlight.ops import create
 from rushlight.tensor import Tensor, _checked_dim
 
@@ -43,7 +43,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, axes: Any = None) -> Tenso
     """
     of_a, of_b = _contracted(a, b, dims if axes is None else axes)
     if a.dtype is not b.dtype:
-        raise RuntimeError(f"both inputs should have same dtype, but got {type_name(a)} and {type_name(b)}")
+        raise RuntimeError(f"both inputs should have same dtype, but got {legacy_name(a)} and {legacy_name(b)}")
     for i, j in zip(of_a, of_b, strict=True):  # a dimension of size 1 is repeated: the other is summed
         if b.shape[j] == 1 != a.shape[i]:
             a = a.sum(i, keepdim=True)
@@ -208,7 +208,7 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """The powers 0 to N - 1 (by default, as many as there are elements) of each element."""
     if x.dtype.name in ("bool", "float16", "bfloat16"):
         raise RuntimeError(
-            f"linalg.vander supports floating point, complex, and integer tensors, but got {type_name(x)}"
+            f"linalg.vander supports floating point, complex, and integer tensors, but got {legacy_name(x)}"
         )
     count = N if N is not None else x.shape[-1] if x.ndim else 1
     if count <= 1:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rushlight import dtypes
 from rushlight.ops.create import tensor
 from rushlight.ops.define import NUMBERS
 from rushlight.tensor import Tensor
@@ -21,11 +20,6 @@ def _named(function: Callable[..., Tensor], operation: Any, name: str) -> Callab
     function.__name__ = function.__qualname__ = name
     function.__doc__, function.op = operation.__doc__, operation.op  # type: ignore[attr-defined]
     return function
-
-
-def legacy_name(x: Tensor) -> str:
-    """The name of a tensor's dtype in PyTorch's errors: "Float" for float32."""
-    return dtypes.LEGACY_NAMES[x.dtype.name]
 
 
 def not_a_tensor(name: str, **operands: Any) -> TypeError:

@@ -14,9 +14,7 @@ from rushlight.tensor import Tensor
 
 def _refuse(name: str, dtype: np.dtype, kinds: str) -> None:
     if dtype.kind in kinds:
-        raise NotImplementedError(
-            f"\"{name}\" not implemented for '{dtypes.LEGACY_NAMES[dtypes.from_numpy(dtype).name]}'"
-        )
+        raise dtypes.no_kernel(name, dtype)
 
 
 def _on_device(array: np.ndarray, device: Any, requires_grad: bool) -> Tensor:

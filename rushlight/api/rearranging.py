@@ -156,8 +156,7 @@ def _positions(repeats: Tensor, output_size: int | None) -> Tensor:
         raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
     counts = repeats._data("repeat_interleave()")
     if counts.dtype not in (np.int32, np.int64):
-        name = create.dtypes.LEGACY_NAMES[repeats.dtype.name]
-        raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{name}'")
+        raise create.dtypes.no_kernel("repeat_interleave_cpu", repeats)
     if (counts < 0).any():
         raise RuntimeError("repeats can not be negative")
     positions = np.repeat(np.arange(counts.size, dtype=counts.dtype), counts)

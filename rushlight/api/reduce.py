@@ -54,7 +54,7 @@ def _require_float(name: str, input: Tensor, dtype: Any = None) -> Tensor:
     if asked.kind in "iub":
         raise RuntimeError(
             f"{name}(): could not infer output dtype. {'Input' if dtype is None else 'Optional'} dtype must be either "
-            f"a floating point or complex dtype. Got: {dtypes.LEGACY_NAMES[asked.name]}"
+            f"a floating point or complex dtype. Got: {dtypes.legacy_name(asked)}"
         )
     return input if dtype is None else cast(input, dtype=dtypes.as_numpy(dtype))
 
@@ -62,7 +62,7 @@ def _require_float(name: str, input: Tensor, dtype: Any = None) -> Tensor:
 def refuse_kinds(kinds: str, kernel: str, input: Tensor) -> None:
     """Raises PyTorch's error for dtypes of these kinds ("c", "b", ...), which this function does not have."""
     if input.dtype.kind in kinds:
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{dtypes.LEGACY_NAMES[input.dtype.name]}'")
+        raise dtypes.no_kernel(kernel, input)
 
 
 @numpy_names

@@ -15,7 +15,6 @@ from rushlight.api.draws import (
     draw,
     draw_like,
     finished,
-    kind_name,
     require_bounds_dtype,
     require_continuous,
     require_kind,
@@ -23,6 +22,7 @@ from rushlight.api.draws import (
 )  # fmt: skip
 from rushlight.api.views import common_shape
 from rushlight.autograd.modes import no_grad
+from rushlight.dtypes import legacy_name
 from rushlight.ops import create
 from rushlight.ops.define import cast
 from rushlight.ops.inplace import write
@@ -200,10 +200,10 @@ def multinomial(
         RuntimeError: what is no distribution, or more samples than there are elements.
     """
     if not input.is_floating_point():
-        kind = kind_name(input._array.dtype)
+        kind = legacy_name(input._array.dtype)
         raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {kind}")
     if out is not None and out._array.dtype != np.int64:
-        raise RuntimeError(f"multinomial expects Long tensor out, got: {kind_name(out._array.dtype)}")
+        raise RuntimeError(f"multinomial expects Long tensor out, got: {legacy_name(out._array.dtype)}")
     try:
         num_samples = operator.index(num_samples)
     except TypeError:
@@ -241,7 +241,7 @@ def binomial(count: Tensor, prob: Tensor, generator: Any = None) -> Tensor:
     """
     if not count.is_floating_point():
         raise ValueError(
-            f"binomial only supports floating-point dtypes for count, got: {kind_name(count._array.dtype)}"
+            f"binomial only supports floating-point dtypes for count, got: {legacy_name(count._array.dtype)}"
         )
     shape = common_shape(count, prob)
     drawn = _drawn_by("binomial", generator, count.expand(shape), prob.expand(shape))

@@ -134,7 +134,7 @@ def _check_search(boundaries: Tensor, input: Tensor, right: bool, side: str | No
 
 
 def _name(x: Tensor) -> str:
-    return dtypes.LEGACY_NAMES[x.dtype.name].lower()
+    return dtypes.legacy_name(x).lower()
 
 
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:

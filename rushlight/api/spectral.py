@@ -156,10 +156,10 @@ def _call_text(name: str, input: Tensor, **arguments: Any) -> str:
 
     def text(value: Any) -> str:
         if isinstance(value, Tensor):
-            return f"torch.{dtypes.LEGACY_NAMES[value.dtype.name]}Tensor{{{list(value.shape)}}}"
+            return f"torch.{dtypes.legacy_name(value)}Tensor{{{list(value.shape)}}}"
         return str(int(value)) if isinstance(value, bool) else str(value)
 
-    kind = dtypes.LEGACY_NAMES[input.dtype.name]
+    kind = dtypes.legacy_name(input)
     quoted = [f"torch.{kind}Tensor{list(input.shape)}", *[f"{key}={text(value)}" for key, value in arguments.items()]]
     return f"{name}({', '.join(quoted)})"
 
@@ -192,7 +192,7 @@ def _check_signal(input: Tensor, n_fft: int, hop: int, win_length: int, window: 
     if complaint:
         raise RuntimeError(f"{call} : {complaint}")
     if input.dtype.itemsize == 2:
-        raise RuntimeError(f"Unsupported dtype {dtypes.LEGACY_NAMES[input.dtype.name]}")
+        raise RuntimeError(f"Unsupported dtype {dtypes.legacy_name(input)}")
 
 
 def _check_spectra(input: Tensor, call: str) -> None:

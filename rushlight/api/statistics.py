@@ -84,8 +84,7 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any
     """The mean of the elements that are numbers."""
     if input.dtype.kind in "iub":
         raise RuntimeError(
-            "nanmean(): expected input to have floating point or complex dtype but got "
-            f"{dtypes.LEGACY_NAMES[input.dtype.name]}"
+            f"nanmean(): expected input to have floating point or complex dtype but got {dtypes.legacy_name(input)}"
         )
     return nansum(input, dim, keepdim, dtype=dtype) / sum(input == input, dim, keepdim)
 

@@ -100,7 +100,7 @@ def view(self: Tensor, *args: Any, size: Any = None, dtype: Any = None) -> Tenso
 
 def _view_dtype(self: Tensor, dtype: dtypes.dtype) -> Tensor:
     array, itemsize = self._array, dtype.itemsize
-    mine, other = dtypes.LEGACY_NAMES[self.dtype.name], dtypes.LEGACY_NAMES[dtype.name]
+    mine, other = dtypes.legacy_name(self), dtypes.legacy_name(dtype)
     if array.dtype == dtype.numpy:
         return ops.alias(self)
     if array.dtype.itemsize != itemsize and array.ndim == 0:

@@ -149,7 +149,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """
     if not 0 <= lambd <= float(dtypes.finfo(input.dtype).max if input.is_floating_point() else np.inf):
         limit = float(dtypes.finfo(input.dtype).max)
-        kind = dtypes.LEGACY_NAMES[input.dtype.name]
+        kind = dtypes.legacy_name(input)
         raise RuntimeError(f"lambda must be in range [0, {limit:g}] for input dtype {kind}, but found {lambd:g}")
     return ops.softshrink(input, lambd=lambd)
 

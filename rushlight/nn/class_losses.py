@@ -95,9 +95,7 @@ def _class_axis(input: Tensor) -> int:
 
 def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
     if target.dtype not in (dtypes.int64, dtypes.uint8):
-        raise RuntimeError(
-            f"expected target dtype to be Long or Byte, but got {dtypes.LEGACY_NAMES[target.dtype.name]}"
-        )
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {dtypes.legacy_name(target)}")
     shape, wanted = input.shape, input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
     if input.ndim == 1 and target.ndim and target.numel() != 1:
         raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {target.shape[0]}")
@@ -170,8 +168,7 @@ def _probability_cross_entropy(
 ) -> Tensor:
     if not target.is_floating_point():
         raise RuntimeError(
-            f"Expected floating point type for target with class probabilities, got "
-            f"{dtypes.LEGACY_NAMES[target.dtype.name]}"
+            f"Expected floating point type for target with class probabilities, got {dtypes.legacy_name(target)}"
         )
     if ignore_index >= 0:
         raise RuntimeError("ignore_index is not supported for floating point target")

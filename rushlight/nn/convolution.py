@@ -203,7 +203,7 @@ def _check_tensors(name: str, num_axes: int, input: Tensor, weight: Tensor, bias
     if bias is not None and bias._array.dtype != dtype:
         raise RuntimeError(f"Input type ({_c_name(input)}) and bias type ({_c_name(bias)}) should be the same")
     if weight._array.dtype != dtype:
-        names = [f"torch.{dtypes.LEGACY_NAMES[x.dtype.name]}Tensor" for x in (input, weight)]
+        names = [f"torch.{dtypes.legacy_name(x)}Tensor" for x in (input, weight)]
         raise RuntimeError(
             f"Input type ({names[0]}) and weight type ({names[1]}) should be the same or input should be a MKLDNN "
             "tensor and weight is a dense tensor"

@@ -20,7 +20,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """
     dtype = dtypes.promote_types(x1.dtype, x2.dtype)
     if not dtype.is_floating_point:
-        kind = dtypes.LEGACY_NAMES[dtype.name]
+        kind = dtypes.legacy_name(dtype)
         raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {kind}")
     x1, x2 = broadcast_tensors(x1.to(dtype), x2.to(dtype))
     return mul(_unit(x1, dim, eps), _unit(x2, dim, eps)).sum(dim)

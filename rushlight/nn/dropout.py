@@ -104,7 +104,7 @@ def _warn_of_dimensions(name: str, input: Tensor, spatial: int) -> None:
 def mask(input: Tensor, p: float, channel: int | None = None) -> Tensor:
     """1 where something is kept, 0 where it is dropped: elements, or all that is behind the dimension `channel`."""
     if input._array.dtype.kind in "biuc":
-        kind = dtypes.LEGACY_NAMES[input.dtype.name]
+        kind = dtypes.legacy_name(input)
         raise RuntimeError(f"result type Float can't be cast to the desired output type {kind}")
     with no_grad():
         like = input

@@ -63,7 +63,7 @@ def check_indices(name: str, indices: Tensor) -> None:
     if dtype.kind != "i" or dtype.itemsize < 4:
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
-            f"torch.{dtypes.LEGACY_NAMES[indices.dtype.name]}Tensor instead (while checking arguments for {name})"
+            f"torch.{dtypes.legacy_name(indices)}Tensor instead (while checking arguments for {name})"
         )
 
 

@@ -110,7 +110,7 @@ def _checked(kernel_size: Lengths, dilation: Lengths, padding: Lengths, stride: 
 
 def _refuse(input: Tensor, kernel: str, kinds: str) -> None:
     if input.dtype.kind in kinds:
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{dtypes.LEGACY_NAMES[input.dtype.name]}'")
+        raise dtypes.no_kernel(kernel, input)
 
 
 # ---------------------------------------------------------------- channels and pixels

@@ -97,7 +97,7 @@ def _check_grid(input: Tensor, grid: Tensor, mode: str) -> None:
     if len(a) == 5 and mode == "bicubic":
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
     if input.dtype is not grid.dtype:
-        names = [dtypes.LEGACY_NAMES[x.dtype.name] for x in (input, grid)]
+        names = [dtypes.legacy_name(x) for x in (input, grid)]
         raise RuntimeError(f"expected scalar type {names[0]} but found {names[1]}")
 
 

@@ -202,7 +202,7 @@ def _rows_of(input: Tensor) -> Tensor:
 
 def _require_classes(target: Tensor, least: int, num_classes: int, complaint: str) -> None:
     if target.dtype is not dtypes.int64:
-        raise RuntimeError(f"expected scalar type Long but found {dtypes.LEGACY_NAMES[target.dtype.name]}")
+        raise RuntimeError(f"expected scalar type Long but found {dtypes.legacy_name(target)}")
     if not define.recording and isinstance(target._array, np.ndarray):
         if ((target._array < least) | (target._array >= num_classes)).any():
             raise RuntimeError(complaint)

@@ -217,7 +217,7 @@ def _normalized_by(input: Tensor, weight: Any, bias: Any, mean: Any, variance: A
 
 def _check_channels(input: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, training: bool) -> None:
     if not input.is_floating_point():
-        raise NotImplementedError(f"\"batch_norm\" not implemented for '{dtypes.LEGACY_NAMES[input.dtype.name]}'")
+        raise dtypes.no_kernel("batch_norm", input)
     if input.ndim < 2 and input.numel():
         raise IndexError(f"Dimension out of range (expected to be in range of [-1, 0], but got {input.ndim})")
     channels = input.shape[1] if input.ndim > 1 else 0

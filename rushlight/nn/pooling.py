@@ -290,8 +290,4 @@ def require_dtype(input: Tensor, kinds: str, kernel: str) -> None:
         raise TypeError(f"{kernel}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     name = dtypes.from_numpy(input._array.dtype).name
     if not any(name in _KINDS[kind] for kind in kinds):
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{legacy_name(input)}'")
-
-
-def legacy_name(x: Tensor) -> str:
-    return dtypes.LEGACY_NAMES[x.dtype.name]
+        raise dtypes.no_kernel(kernel, input)

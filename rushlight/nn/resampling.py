@@ -125,7 +125,7 @@ def _check_sizes(input: Tensor, new: list[int], mode: str) -> None:
     dtype = dtypes.from_numpy(input._array.dtype)
     if dtype.kind in "bc" or dtype.kind in "iu" and dtype.name != "uint8":
         name = "upsample_" + mode.replace("-", "_") + ("" if mode in _LINEAR.values() else f"{num_axes}d")
-        raise NotImplementedError(f"\"{name}\" not implemented for '{dtypes.LEGACY_NAMES[dtype.name]}'")
+        raise dtypes.no_kernel(name, dtype)
     if min(*shape[2:], *new) < 1:
         letters = "DHW"[-num_axes:]
         given, wanted = (

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.nn.pooling import legacy_name, lengths_of
+from rushlight.dtypes import legacy_name
+from rushlight.nn.pooling import lengths_of
 from rushlight.ops import define, pool as ops
 from rushlight.tensor import Tensor
 

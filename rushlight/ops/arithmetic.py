@@ -25,8 +25,7 @@ def copied(xp: Any, x: Any) -> Any:
 def refuse_integers(name: str, x: Any) -> None:
     """Raises PyTorch's error for what it has in floating point only."""
     if x.dtype.kind in "iub":
-        dtype = dtypes.LEGACY_NAMES[dtypes.from_numpy(x.dtype).name]
-        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{dtype}'")
+        raise dtypes.no_kernel(f"{name}_cpu", x)
 
 
 def as_arrays(xp: Any, x: Any, y: Any) -> tuple[Any, Any]:

@@ -421,7 +421,7 @@ class Op:
         if self.floats and target.kind not in "fc":
             target = dtypes.get_default_dtype()
         if target.kind in self.refuses or "B" in self.refuses and any(map(_is_boolean, operands)):
-            raise NotImplementedError(f"\"{self.name}_cpu\" not implemented for '{dtypes.LEGACY_NAMES[target.name]}'")
+            raise dtypes.no_kernel(f"{self.name}_cpu", target)
         return (*fixed, *[_converted(x, target) for x in operands])
 
     def explained(self, error: Exception, arrays: tuple) -> Exception:
@@ -430,7 +430,7 @@ class Op:
             if "ufunc" not in str(error) and "numpy boolean" not in str(error):
                 return error
             dtype = next(dtypes.from_numpy(a.dtype) for a in arrays if hasattr(a, "dtype"))
-            return NotImplementedError(f"\"{self.name}_cpu\" not implemented for '{dtypes.LEGACY_NAMES[dtype.name]}'")
+            return dtypes.no_kernel(f"{self.name}_cpu", dtype)
         shapes = [a.shape for a in arrays if hasattr(a, "shape")]
         if self.elementwise and len(shapes) > 1:
             for a, b in itertools.pairwise(shapes):
