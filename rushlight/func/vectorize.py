@@ -167,7 +167,7 @@ class _Call:
                 f"vmap({name}, ..., out_dims={self.out_dims}): `out_dims` must be an int, None or a python collection of "
                 "ints representing where in the outputs the vmapped dimension should appear."
             )
-        array = getattr(x, "_array", None)
+        array: Any = getattr(x, "_array", None)
         is_own = isinstance(array, BatchedArray) and array.level is level
         if dim is None:
             if is_own and array.is_batched:
@@ -178,7 +178,8 @@ class _Call:
                 f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(x)}. Did you mean to set out_dims= to "
                 "None for output?"
             )
-        inner, is_batched = (array.inner, array.is_batched) if is_own else (x, False)
+        inner: Any = array.inner if is_own else x
+        is_batched = is_own and array.is_batched
         if not modes.grad and inner._needs_grad:
             inner = inner.detach()
         result = inner if is_batched else inner.expand(level.size, *inner.shape)
