@@ -11,11 +11,13 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from rushlight.arrays.kinds import levels
 from rushlight.autograd.engine import run_backward
 from rushlight.autograd.history import edge_of
 from rushlight.autograd.modes import enable_grad, modes, no_grad
 from rushlight.autograd.node import Node
 from rushlight.func.arguments import as_given, chosen, replaced, require_outputs, require_tensors, split_aux
+from rushlight.ops import define
 from rushlight.ops.create import ones_like, zeros_like
 from rushlight.ops.views import alias
 from rushlight.tensor import Tensor
@@ -30,6 +32,9 @@ def fresh(tree: Any) -> Any:
 def _fresh(x: Any) -> Any:
     if not isinstance(x, Tensor):
         raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
+    running = levels()
+    if running:  # the variable is of the innermost transform, whose operations are to be recorded
+        x = define.transforms().raised(running[-1], x)
     if x._needs_grad and modes.grad:
         return alias(x)
     with no_grad():

@@ -151,20 +151,18 @@ def value_of(tensor: Tensor, what: str) -> Tensor:
     raise RuntimeError(f"vmap: Tensor.{what} needs one value, and each example has its own")
 
 
+def raised(level: Any, tensor: Tensor) -> Tensor:
+    """The tensor as one of a level."""
+    tensor = after_its_end(tensor)
+    array = tensor._array
+    return tensor if isinstance(array, Abstract) and array.level is level else constant(level, tensor)
+
+
 def lifted(tensors: tuple) -> tuple:
     """The operands, Python numbers aside, all of the highest level among them."""
     tensors = tuple([after_its_end(x) if isinstance(x, Tensor) else x for x in tensors])
     level = level_among(tensors)
-    if level is None:
-        return tensors
-    return tuple(
-        [
-            x
-            if not isinstance(x, Tensor) or isinstance(x._array, Abstract) and x._array.level is level
-            else constant(level, x)
-            for x in tensors
-        ]
-    )
+    return tensors if level is None else tuple([raised(level, x) if isinstance(x, Tensor) else x for x in tensors])
 
 
 def lifted_to_write(target: Tensor, others: tuple) -> tuple:
