@@ -10,7 +10,12 @@
 import torch
 from _common import Missing, Outcome, assert_match, leaves, rehost, require, to_library, to_torch, weights_like
 
-ORDERED = ("searchsorted", "bucketize", "embedding_bag", "segment_reduce")  # integers that cannot stand in another order
+ORDERED = (
+    "searchsorted",
+    "bucketize",
+    "embedding_bag",
+    "segment_reduce",
+)  # integers that cannot stand in another order
 BATCH = 3
 
 
@@ -81,7 +86,9 @@ def check_vmap(check, by_a_loop):
             given = [known[id(tensor)] for tensor in tensors], to_library(batches, check.lib), in_dims
             if by_a_loop:
                 expected.value = [to_torch(part, check.lib) for part in looped(check, check.lib, *mine, *given)]
-            assert_match(expected.value, mapped(check, check.lib, *mine, *given), check.lib, tolerances=check.tolerances())
+            assert_match(
+                expected.value, mapped(check, check.lib, *mine, *given), check.lib, tolerances=check.tolerances()
+            )
 
 
 def batch_of(tensor, name, place):
