@@ -1,5 +1,6 @@
 """Automatic differentiation: recording, the backward pass, and its modes."""
 
+from importlib import import_module
 from typing import Any
 
 from rushlight.autograd.modes import (
@@ -29,4 +30,6 @@ def __getattr__(name: str) -> Any:
     if name in _LATER:
         globals()[name] = found = getattr(import_module(f"rushlight.autograd.{_LATER[name]}"), name)
         return found
+    if name == "forward_ad":
+        return import_module("rushlight.autograd.forward_ad")
     raise AttributeError(f"module 'rushlight.autograd' has no attribute {name!r}")

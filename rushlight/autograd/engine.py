@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from rushlight.arrays.kinds import levels
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.history import edge_of
 from rushlight.autograd.modes import modes
 from rushlight.autograd.node import Node
 from rushlight.ops import define
-from rushlight.ops.define import namespace_of, tensor_arrays
+from rushlight.ops.define import is_array, namespace_of, tensor_arrays
 from rushlight.tensor import Tensor, wrap
 
 
@@ -39,10 +40,11 @@ def run_backward(
         for grad in grads:
             define.lift(grad)
     before = modes.grad
-    modes.grad = create_graph
+    among_transforms = bool(levels())
+    modes.grad = create_graph or among_transforms and before  # what these compute with has a history of its own
     token = define._set_quiet(define._quiet_value)
     try:
-        walk = _Walk(create_graph, retain_graph, inputs)
+        walk = _Walk(create_graph, retain_graph, inputs, among_transforms)
         for root, grad in zip(roots, grads, strict=True):
             walk.send(edge_of(root), grad if create_graph else grad._array)
         walk.run()
@@ -58,8 +60,10 @@ def run_backward(
 class _Walk:
     """The state of one backward pass."""
 
-    def __init__(self, create_graph: bool, retain_graph: bool, inputs: list[Tensor] | None):
-        self.create_graph, self.retain_graph = create_graph, retain_graph
+    def __init__(
+        self, create_graph: bool, retain_graph: bool, inputs: list[Tensor] | None, among_transforms: bool = False
+    ):  # fmt: skip
+        self.create_graph, self.retain_graph, self.among_transforms = create_graph, retain_graph, among_transforms
         self.pending: list[tuple[int, Node]] = []  # a heap by -serial: of nodes that have a gradient
         self.at_nodes: dict[Node, Any] = {}  # gradient of the output; {number: gradient} for several
         self.at_leaves: dict[Tensor, Any] = {}
@@ -134,6 +138,8 @@ class _Walk:
             parts = grad if isinstance(grad, dict) else {0: grad}
             grad = tuple([parts.get(i) for i in range(len(node.op.outputs))])
             xp = tensor_arrays if self.create_graph else namespace_of(*parts.values())
+        if self.among_transforms:
+            xp = define.transforms().namespace_for(self.create_graph, grad, *saved)
         if self.create_graph:
             saved = _as_tensors(node, saved)
         grads = node.op.differentiate(node, saved, xp, grad)
@@ -255,14 +261,14 @@ def _owned(grad: Any) -> Any:
     if type(grad) is SymbolicArray:
         return define.symbolic_arrays.copy(grad)
     if type(grad) is not ndarray:
-        return np.asarray(grad)
+        return _as_array(grad)
     if grad.base is None and sys.getrefcount(grad) <= REFERENCES:
         return grad
     return grad.copy()
 
 
 def _as_array(grad: Any) -> Any:
-    return grad if type(grad) in (ndarray, SymbolicArray) else np.asarray(grad)
+    return grad if is_array(grad) else np.asarray(grad)
 
 
 def _as_tensors(node: Node, saved: tuple) -> tuple:
@@ -271,7 +277,7 @@ def _as_tensors(node: Node, saved: tuple) -> tuple:
     for name, value in zip(operation.saved_names, saved, strict=True):
         if name == operation.variadic:
             tensors.append(tuple(_with_history(array, None) for array in value))
-        elif type(value) not in (ndarray, SymbolicArray):
+        elif not is_array(value):
             tensors.append(value)
         elif name in operation.outputs:
             number = operation.outputs.index(name)
