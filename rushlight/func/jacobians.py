@@ -31,7 +31,7 @@ def _basis(like: list[Tensor], start: int, stop: int) -> list[Tensor]:
         part = zeros(stop - start, n, dtype=x.dtype)
         low, high = max(start, first), min(stop, first + n)
         if low < high:
-            part.diagonal(first - start).narrow(0, *_span(first, start, low, high)).fill_(1)
+            part.diagonal(start - first).narrow(0, *_span(first, start, low, high)).fill_(1)
         parts.append(part.view(stop - start, *x.shape))
         first += n
     return parts
