@@ -23,7 +23,7 @@ NOW: dict[str, set[str]] = {
     "return_types": set(),
     "random": {"devices", "dtypes"},
     "arrays": {"dtypes"},
-    "func": CORE | {"utils"},
+    "func": CORE | {"nn", "utils"},
     "tensor": BASE | {"arrays", "autograd", "ops"},
     "autograd": {"arrays", "ops", "random", "tensor"},
     "ops": CORE,
@@ -69,7 +69,7 @@ NOW: dict[str, set[str]] = {
 LATER: dict[str, set[str]] = {
     "autograd": {"api", "func"},  # derivatives of functions, and their checks, use transforms and draw numbers
     "random": {"tensor"},  # a state is a tensor
-    "func": {"api", "nn"},
+    "func": {"api"},
     "autograd": {"func"},  # forward_ad
     "api": {"nn"},  # stft pads
     "ops": {"compiler"},  # an operation of many steps runs as one program on large arrays

@@ -168,12 +168,25 @@ def lifted(tensors: tuple) -> tuple:
 def lifted_to_write(target: Tensor, others: tuple) -> tuple:
     """The same where the first operand is about to be written: one without a tangent gets one if others have it."""
     level = level_among((target, *others))
-    array = target._array
-    if type(level) is Forward and not (isinstance(array, Abstract) and array.level is level) and target._view is None:
-        inner = wrap(array)
-        inner._node, inner._output, inner._needs_grad = target._node, target._output, target._needs_grad
-        target._array, target._node, target._output, target._needs_grad = DualArray(level, inner, None), None, 0, False
+    array, view = target._array, target._view
+    if type(level) is Forward and not (isinstance(array, Abstract) and array.level is level):
+        if view is None:
+            _make_dual(level, target)
+        else:
+            base = again = view.base
+            if not (isinstance(base._array, Abstract) and base._array.level is level):
+                _make_dual(level, base)
+            for operation, attrs in view.steps:
+                again = operation.call(again, **(attrs or {}))
+            target._array = again._array
     return lifted((target, *others))
+
+
+def _make_dual(level: Forward, tensor: Tensor) -> None:
+    """Makes a tensor from below a level one of it, whose tangent is zero as yet; its history stays with its value."""
+    inner = wrap(tensor._array)
+    inner._node, inner._output, inner._needs_grad = tensor._node, tensor._output, tensor._needs_grad
+    tensor._array, tensor._node, tensor._output, tensor._needs_grad = DualArray(level, inner, None), None, 0, False
 
 
 # ---------------------------------------------------------------- running an operation
