@@ -319,7 +319,7 @@ def _on_tensors() -> None:
     waist.imag = lambda x: complex_ops.imag(x) if x.is_complex() else waist.full(x.shape, 0, x.dtype)
     waist.take = lambda x, indices, axis: take(x, indices, axis=axis)
     waist.slice = _slice_on_tensors
-    waist.concat = lambda arrays, axis=0: joining.cat(list(arrays), axis)
+    waist.concat = lambda arrays, axis=0: joining.cat([x if isinstance(x, Tensor) else wrap(x) for x in arrays], axis)
     for name in _POSITIONS:
         setattr(waist, name, lambda *operands, f=name, **attrs: _positions(f, operands, attrs))
     waist.sort = lambda x, axis=-1, **order: waist.take_along_axis(x, waist.argsort(x, axis=axis, **order), axis=axis)

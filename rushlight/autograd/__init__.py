@@ -12,12 +12,23 @@ from rushlight.autograd.modes import (
 )
 
 
-def __getattr__(name: str) -> Any:
-    """`backward` and `grad`, when first asked for: they need Tensor, and Tensor needs this package's nodes."""
-    if name in ("backward", "grad"):
-        from rushlight.autograd import gradients
+# What is loaded when first asked for, since it needs Tensor, and Tensor needs this package's nodes: {name: its module}.
+_LATER = {
+    "backward": "gradients",
+    "grad": "gradients",
+    "gradcheck": "gradcheck",
+    "gradgradcheck": "gradcheck",
+}
+_MODULES = ("functional",)
 
-        globals()[name] = found = getattr(gradients, name)
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _MODULES:
+        return import_module(f"rushlight.autograd.{name}")
+    if name in _LATER:
+        globals()[name] = found = getattr(import_module(f"rushlight.autograd.{_LATER[name]}"), name)
         return found
     if name == "forward_ad":
         return import_module("rushlight.autograd.forward_ad")

@@ -357,9 +357,11 @@ def _by_transposing_twice(op: Op, primals: tuple, tangents: tuple, attrs: dict[s
     from rushlight.autograd.engine import run_backward
 
     with enable_grad():
+        level = level_among((*primals, *outs))
         weights = []
         for out in outs:
             weight = wrap(tensor_arrays.full(out.shape, 0, out.dtype)._array)
+            weight = weight if level is None else constant(level, weight)  # there, what is computed with it is recorded
             weight._needs_grad = out.dtype.kind in "fc"
             weights.append(weight)
         node, saved = unlinked_node(op, primals, tangents, attrs, outs)
