@@ -14,7 +14,7 @@ from typing import Any
 from rushlight.arrays.kinds import levels
 from rushlight.autograd.engine import run_backward
 from rushlight.autograd.history import edge_of
-from rushlight.autograd.modes import enable_grad, modes, no_grad
+from rushlight.autograd.modes import enable_grad, modes
 from rushlight.autograd.node import Node
 from rushlight.func.arguments import as_given, chosen, replaced, require_outputs, require_tensors, split_aux
 from rushlight.ops import define
@@ -35,13 +35,10 @@ def _fresh(x: Any) -> Any:
     running = levels()
     if running:  # the variable is of the innermost transform, whose operations are to be recorded
         x = define.transforms().raised(running[-1], x)
-    if x._needs_grad and modes.grad:
-        return alias(x)
-    with no_grad():
-        variable = alias(x)
-    variable._view = None
-    if variable.dtype.kind in "fc":
-        variable._needs_grad = True
+    variable = alias(x)  # recorded, if x has history: here, or in what a transform computes with
+    if variable._node is None:
+        variable._view = None
+        variable._needs_grad = variable.dtype.kind in "fc"
     return variable
 
 
