@@ -14,7 +14,7 @@ from typing import Any
 from rushlight.arrays.kinds import levels
 from rushlight.autograd.engine import run_backward
 from rushlight.autograd.history import edge_of
-from rushlight.autograd.modes import enable_grad, modes, no_grad
+from rushlight.autograd.modes import enable_grad, modes
 from rushlight.autograd.node import Node
 from rushlight.func.arguments import as_given, chosen, replaced, require_outputs, require_tensors, split_aux
 from rushlight.ops import define
@@ -35,10 +35,9 @@ def _fresh(x: Any) -> Any:
     running = levels()
     if running:  # the variable is of the innermost transform, whose operations are to be recorded
         x = define.transforms().raised(running[-1], x)
+    variable = alias(x)  # recorded, if not as of this transform then as of those outside, by what it holds
     if x._needs_grad and modes.grad:
-        return alias(x)
-    with no_grad():
-        variable = alias(x)
+        return variable
     variable._view = None
     if variable.dtype.kind in "fc":
         variable._needs_grad = True
