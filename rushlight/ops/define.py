@@ -144,6 +144,8 @@ class Op:
         floats: elementwise, and integers become the default dtype first (exp, division).
         view: the result shares the input's memory.
         linear: in all its differentiable inputs together, with one result: its tangent is the operation on tangents.
+        factors: the inputs in each of which alone it is linear, as a product is; others with a derivative are added.
+        symmetric: its Jacobian is: the gradient's formula is the tangent's, too.
         waist: the waist function that this operation is on Tensors.
         promote_from: the first operand that takes part in promotion.
         wide: half precision is computed in float32 and rounded once, as PyTorch does; not so for what only moves values.
@@ -159,12 +161,13 @@ class Op:
         self, forward: Callable[..., Any], elementwise: bool = False, floats: bool = False, view: bool = False,
         waist: str | None = None, grad_name: str | None = None, name: str | None = None, promote_from: int = 0,
         wide: bool = True, refuses: str = "", fuse: bool | str = False, wirtinger: bool = False, linear: bool = False,
-        outputs: tuple[str, ...] = ("out",),
+        factors: tuple[str, ...] = (), symmetric: bool = False, outputs: tuple[str, ...] = ("out",),
     ):  # fmt: skip
         self.name, self.fuse = name or forward.__name__.rstrip("_"), fuse
         (_, *self.inputs), self.variadic, self.attributes = parameters_of(forward)
         self.elementwise, self.floats, self.view = elementwise or floats, floats, view
         self.promote_from, self.linear = promote_from, linear or view
+        self.factors, self.symmetric = factors, symmetric
         self.wide, self.refuses, self.wirtinger, self.outputs = wide and not view, refuses, wirtinger, outputs
         not_floats = "?bBhHiIlLqQpP" if self.floats else "?" if refuses else ""
         self.slow = not_floats + (HALF + "FD" if self.wide else "")  # NumPy's characters of dtypes for the long path
@@ -854,7 +857,7 @@ def sum_to_shape(xp: Any, grad: Any, shape: tuple[int, ...]) -> Any:
 # ---------------------------------------------------------------- the operation that promotion itself needs
 
 
-@op(grad_name="ToCopy", waist="astype", wide=False)
+@op(grad_name="ToCopy", waist="astype", wide=False, linear=True)
 def cast(xp: Any, x: Any, *, dtype: np.dtype) -> Any:
     """A copy in another dtype."""
     return xp.astype(x, dtype)

@@ -7,7 +7,7 @@ from typing import Any
 from rushlight.ops.define import op
 
 
-@op(grad_name="Embedding")
+@op(grad_name="Embedding", linear=True)
 def embedding(xp, weight, indices, *, padding_idx=-1, by_frequency=False):
     """Rows of the table `weight`, one for each index; the row `padding_idx` gets no gradient.
 

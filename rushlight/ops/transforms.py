@@ -13,6 +13,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy import ndarray
+
 from rushlight.arrays import batched as batched_arrays, kinds, numpy as numpy_arrays
 from rushlight.arrays.batched import Batch, BatchedArray, NoRule
 from rushlight.arrays.dual import DualArray, DualArrays, Forward
@@ -263,10 +266,14 @@ def tangents_of(op: Op, primals: tuple, tangents: tuple, attrs: dict[str, Any], 
     nothing: list[Any] = [None] * len(outs)
     if not op.differentiable or all(t is None for t in tangents):
         return nothing
+    if len(outs) == 1 and not _is_differentiable(outs[0]):
+        return nothing
     if op.linear:
         return [_linear(op, primals, tangents, attrs)]
+    if op.factors:
+        return [_product(op, primals, tangents, attrs)]
     is_complex = any(x.dtype.is_complex for x in (*primals, *outs) if isinstance(x, Tensor))
-    if op.elementwise and not (op.wirtinger and is_complex) and len(outs) == 1:
+    if op.symmetric or op.elementwise and not (op.wirtinger and is_complex) and len(outs) == 1:
         return [_elementwise(op, primals, tangents, attrs, outs[0])]
     return _by_transposing_twice(op, primals, tangents, attrs, outs)
 
@@ -280,23 +287,61 @@ def _linear(op: Op, primals: tuple, tangents: tuple, attrs: dict[str, Any]) -> A
     return op.call(*given, **attrs)
 
 
+def _product(op: Op, primals: tuple, tangents: tuple, attrs: dict[str, Any]) -> Any:
+    """The product rule. What is added, such as a bias, goes with the first factor."""
+    added = [i for i, name in enumerate(op.inputs) if name not in op.factors]
+    total = None
+    for number, name in enumerate(op.factors):
+        at = op.inputs.index(name)
+        if tangents[at] is None and (number or all(tangents[i] is None for i in added)):
+            continue
+        given = list(primals)
+        for i in (at, *added):
+            given[i] = tangents[i] if i == at or not number else None
+            if given[i] is None:
+                given[i] = tensor_arrays.full(primals[i].shape, 0, primals[i].dtype)
+        part = op.call(*given, **attrs)
+        total = part if total is None else total + part
+    return total
+
+
 def _is_differentiable(x: Any) -> bool:
     return isinstance(x, Tensor) and x.dtype.kind in "fc"
 
 
 def _elementwise(op: Op, primals: tuple, tangents: tuple, attrs: dict[str, Any], out: Tensor) -> Any:
     """Each result depends on one element of each input only: the gradient's formula is the tangent's, too."""
+    xp = tensor_arrays
+    if all(
+        _is_plain(x) for x in (*primals, *tangents, out)
+    ):  # nobody follows: on the arrays, in one pass where compiled
+        xp = numpy_arrays
+        primals, tangents, out = _arrays(primals), _arrays(tangents), out._array
     node, saved = unlinked_node(op, primals, tangents, attrs, (out,))
     total = None
     for formula, tangent in zip(op.formulas, tangents, strict=True):
         if tangent is None or formula is None:
             continue
         if tangent.shape != out.shape:
-            tangent = tensor_arrays.broadcast_to(tangent, out.shape)
-        part = formula.call(node, saved, tensor_arrays, tangent)
+            tangent = xp.broadcast_to(tangent, out.shape)
+        part = formula.call(node, saved, xp, tangent)
         if part is not None:
             total = part if total is None else total + part
+    if total is not None and xp is numpy_arrays:
+        total, out = wrap(np.asarray(total)), wrap(out)
     return None if total is None else _fit(total, out)
+
+
+def _is_plain(x: Any) -> bool:
+    """Whether a value is none of autograd's or a transform's business, and computed as it stands."""
+    if not isinstance(x, Tensor):
+        return True
+    array = x._array
+    return type(array) is ndarray and array.dtype.char in "fdFD" and not (x._needs_grad and modes.grad)
+
+
+def _arrays(values: tuple) -> tuple:
+    return tuple([x._array if isinstance(x, Tensor) else x for x in values])
 
 
 def _fit(tangent: Tensor, out: Tensor) -> Tensor:
@@ -338,7 +383,7 @@ def _by_transposing_twice(op: Op, primals: tuple, tangents: tuple, attrs: dict[s
 
 def unlinked_node(op: Op, primals: tuple, tangents: tuple, attrs: dict[str, Any], outs: tuple) -> tuple[Node, tuple]:
     """A node as recording would make it, but of Tensors and part of no graph, for formulas to be called with."""
-    arrays = tuple([x._array if isinstance(x, Tensor) else x for x in primals])
+    arrays = _arrays(primals)
     with no_grad():
         node = op.make_node(tuple([0 if t is None else _wanted for t in tangents]), primals, list(outs), attrs)
     node.shapes = tuple([(getattr(a, "shape", ()), getattr(a, "dtype", None)) for a in arrays])
