@@ -70,7 +70,6 @@ LATER: dict[str, set[str]] = {
     "autograd": {"api", "func"},  # derivatives of functions, and their checks, use transforms and draw numbers
     "random": {"tensor"},  # a state is a tensor
     "func": {"api"},
-    "autograd": {"func"},  # forward_ad
     "api": {"nn"},  # stft pads
     "ops": {"compiler"},  # an operation of many steps runs as one program on large arrays
     "serialization": {"ops"},

@@ -23,7 +23,6 @@ _MODULES = ("functional",)
 
 
 def __getattr__(name: str) -> Any:
-    from importlib import import_module
 
     if name in _MODULES:
         return import_module(f"rushlight.autograd.{name}")
