@@ -24,7 +24,7 @@ NOW: dict[str, set[str]] = {
     "random": {"devices", "dtypes"},
     "arrays": {"dtypes"},
     "tensor": BASE | {"arrays", "autograd", "ops"},
-    "autograd": {"arrays", "ops", "tensor"},
+    "autograd": {"arrays", "dtypes", "ops", "tensor"},
     "ops": CORE,
     "api": CORE,
     "printing": BASE | {"tensor"},

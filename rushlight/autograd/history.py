@@ -73,8 +73,20 @@ def current_node(tensor: Any) -> Any:
                 again = view.base
                 for op, attrs in view.steps:
                     again = op.call(again, **(attrs or {}))
+            _keep_retaining(tensor, again._node, again._output)
             tensor._node, tensor._output, tensor._needs_grad = again._node, again._output, True
     return tensor._node
+
+
+def _keep_retaining(tensor: Any, node: Any, number: int) -> None:
+    """`retain_grad` is of the tensor's present value: it moves to the node of that. Other hooks stay where they were."""
+    before = tensor._node
+    if before is None or before.extras is None or before is node:
+        return
+    reference = before.extras.retained.get(tensor._output)
+    if reference is not None and reference() is tensor:
+        del before.extras.retained[tensor._output]
+        node.with_extras().retained[number] = reference
 
 
 def edge_of(tensor: Any) -> Any:
@@ -109,9 +121,12 @@ def rewrite(tensor: Any, node: Any, scatter: Any) -> None:
     if not base._needs_grad:
         _require_of_views(base)
     if view is None:
+        _keep_retaining(tensor, node, 0)
         tensor._node, tensor._output, tensor._needs_grad = node, 0, True
         return
     edge = edge_of(base) if base._needs_grad else None
-    base._node, base._output = scatter(edge, node, view.steps, base), 0
+    changed = scatter(edge, node, view.steps, base)
+    _keep_retaining(base, changed, 0)
+    base._node, base._output = changed, 0
     base._needs_grad = tensor._needs_grad = True
     view.seen = -1

@@ -141,11 +141,8 @@ def _cast_back(node: Node, computed: Any, x: Tensor) -> Node:
     """The node of the result in x's dtype, where the operation was computed in another."""
     if computed == x._array.dtype:
         return node
-    cast = define.cast.op
-    last = object.__new__(cast.node_class)
-    last.serial, last.hooks, last.node_hooks, last.saved, last.cells = define.next_serial(), None, None, (), ()
-    last.attrs, last.edges, last.shapes = {"dtype": x._array.dtype}, (node,), ((x._array.shape, computed),)
-    return last
+    attrs, shapes = {"dtype": x._array.dtype}, ((x._array.shape, computed),)
+    return define.bare_node(define.cast.op.node_class, (node,), attrs, shapes)
 
 
 def check_castable(source: dtypes.dtype, target: dtypes.dtype) -> None:
@@ -212,10 +209,7 @@ view_scatter.derivative(
 
 def view_scatter_node(base_edge: Any, source: Node, steps: tuple, base: Tensor) -> Node:
     """The node of a base after a write to its view made the view the output of `source`."""
-    node = object.__new__(view_scatter.op.node_class)
-    node.serial, node.hooks, node.node_hooks, node.saved, node.cells = define.next_serial(), None, None, (), ()
-    node.attrs, node.edges, node.shapes = {"steps": steps}, (base_edge, source), None
-    return node
+    return define.bare_node(view_scatter.op.node_class, (base_edge, source), {"steps": steps})
 
 
 # ---------------------------------------------------------------- plain writes
