@@ -25,7 +25,7 @@ from rushlight.autograd import anomaly, hooked
 from rushlight.autograd.history import edge_of
 from rushlight.autograd.modes import modes
 from rushlight.autograd.node import Node, as_edge
-from rushlight.autograd.plan import last_consumers, masks_towards
+from rushlight.autograd.plan import last_consumers, masks_towards, reachable
 from rushlight.autograd.saved import FREED, Packed, unpack
 from rushlight.ops import define
 from rushlight.ops.define import namespace_of, tensor_arrays
@@ -182,7 +182,10 @@ class _Walk:
         """As `_differentiate`, for a node that has hooks, is a goal, or is watched in anomaly mode."""
         self._capture(node, grad)
         grad = hooked.before(node, grad, self.create_graph)
-        if modes.anomaly:
+        parts: Any
+        if hooked.is_undefined(grad):
+            parts = [None] * len(edges)
+        elif modes.anomaly:
             parts = anomaly.watched(self, node, grad, edges)
         else:
             parts = self._differentiate(node, grad, edges)
@@ -191,6 +194,12 @@ class _Walk:
         if modes.anomaly and modes.check_nan:
             anomaly.check(node, parts)
         return parts
+
+    def reaches(self, goal: Any) -> bool:
+        """Whether this walk comes to a node or leaf, or has been there."""
+        if self.reach is None:
+            self.reach = reachable(self.starts, self.masks)
+        return goal in self.reach
 
     # ------------------------------------------------------------ only what leads to some inputs
 

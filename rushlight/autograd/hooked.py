@@ -83,6 +83,11 @@ def before(node: Node, grad: Any, create_graph: bool) -> Any:
     return dict(enumerate(replaced)) if several else replaced[0]
 
 
+def is_undefined(grad: Any) -> bool:
+    """Whether a hook took all gradients of a node's outputs away."""
+    return grad is None or isinstance(grad, dict) and all(part is None for part in grad.values())
+
+
 def _of_tuple(hooks: dict[int, Any], grads: tuple, create_graph: bool) -> tuple:
     shown = tuple([None if g is None else as_tensor(g) for g in grads])
     for hook in list(hooks.values()):
@@ -125,8 +130,8 @@ def _check(hook: Any, replaced: Any, grad: Tensor) -> None:
         raise TypeError(f"expected Variable, but hook returned '{type(replaced).__name__}'")
     if replaced._array.dtype != grad._array.dtype:
         raise RuntimeError(
-            f"hook '{_name(hook)}' has changed the type of value (was torch.{dtypes.legacy_name(grad)} got "
-            f"torch.{dtypes.legacy_name(replaced)})"
+            f"hook '{_name(hook)}' has changed the type of value (was torch.{dtypes.legacy_name(grad)}Tensor "
+            f"got torch.{dtypes.legacy_name(replaced)}Tensor)"
         )
     if replaced.shape != grad.shape:
         raise RuntimeError(

@@ -20,6 +20,7 @@ class _Modes(threading.local):
         anomaly, check_nan: anomaly mode (`anomaly.py`), and whether it looks for NaN.
         saved_hooks: (pack, unpack) pairs of hooks of saved tensors, the last one in force (`saved.py`).
         saved_hooks_refused: why there may be none, or None.
+        mutation: what is to be told before a write (`graph/mutation.py`), or None.
         walk: the backward pass that runs, or None (`engine.py`).
     """
 
@@ -29,6 +30,7 @@ class _Modes(threading.local):
     check_nan = True
     saved_hooks: tuple[tuple[Any, Any], ...] = ()
     saved_hooks_refused: str | None = None
+    mutation: Any = None
     walk: Any = None
 
 

@@ -305,7 +305,9 @@ class Op:
                 cell = results[i]._cell = [0, None]
             node.cells += (cell, cell[0])
 
-    def make_node(self, inputs: tuple, arrays: Any, outs: list[Any], attrs: dict[str, Any] | None) -> Node:
+    def make_node(
+        self, inputs: tuple, arrays: Any, outs: list[Any], attrs: dict[str, Any] | None, watched: bool = True
+    ) -> Node:  # fmt: skip
         node = _new(self.node_class)
         node.serial = next_serial()
         node.extras = None
@@ -330,7 +332,7 @@ class Op:
             node.shapes = tuple([(getattr(a, "shape", ()), getattr(a, "dtype", None)) for a in arrays])
         else:
             node.shapes = None
-        if recording:
+        if recording and watched:
             watch(node, inputs)
         return node
 

@@ -94,6 +94,8 @@ def apply_in_place(operation: Op, name: str, x: Tensor, others: tuple, attrs: di
     out = _write(operation, xp, target, arrays, attrs)
     note_write(x, name)
     if node is not None:
+        if define.recording:
+            define.watch(node, operands)
         if operation.saved_outputs:
             operation.watch_outputs(node, (x,))
         rewrite(x, _cast_back(node, out, x), view_scatter_node)
@@ -109,7 +111,7 @@ def _node_of_write(operation: Op, xp: Any, operands: tuple, arrays: tuple, attrs
         before = define.wrap(xp.astype(target, target.dtype))
         before._node, before._output, before._needs_grad = x.grad_fn, x._output, x._needs_grad
         operands, arrays = (before, *operands[1:]), (before._array, *arrays[1:])
-    node = operation.make_node(operands, arrays, [target], attrs)
+    node = operation.make_node(operands, arrays, [target], attrs, watched=False)  # it keeps what is yet to be written
     operation.fit_node_class(node, arrays)
     return node
 
@@ -164,6 +166,8 @@ def _overlaps_itself(array: ndarray) -> bool:
 
 def check_writable(x: Tensor, recorded: bool) -> None:
     """Raises PyTorch's errors for writing into a leaf that requires gradients, while autograd records."""
+    if define.recording and modes.mutation is not None:
+        modes.mutation.before_write(x)
     if recorded and x._needs_grad:
         view = x._view
         if view is not None and view.base._needs_grad and view.base._node is None:
