@@ -4,6 +4,7 @@ Every test draws from both after the same seed, and compares the state afterward
 number too many or too few shows. `test_sampling.py` has the functions on tensors.
 """
 
+import math
 import platform
 from pathlib import Path
 
@@ -23,6 +24,7 @@ DTYPES = {
     torch.bfloat16: ml_dtypes.bfloat16,
 }
 FLOATS = list(DTYPES)
+CACHED_NORMAL = 5024  # where in the state of a generator: bytes
 SIZES = [0, 1, 2, 3, 7, 8, 15, 16, 17, 20, 31, 32, 33, 100, 623, 624, 625, 1000, 4097]
 
 
@@ -38,6 +40,16 @@ needs_avx2 = pytest.mark.skipif(
 )
 
 
+def numpy_has_libm():
+    """Whether NumPy's float64 functions are the C library's, PyTorch's too; with AVX-512 they are its own, a last bit off."""
+    x = np.linspace(0.001, 0.999, 997)
+    return all(np.array_equal(f(x), [g(v) for v in x]) for f, g in ((np.log, math.log), (np.cos, math.cos)))
+
+
+# Recipes are exact; what remains is that last bit of log and cos, which tan near its poles (Cauchy) makes a few more.
+FLOAT64 = 0.0 if numpy_has_libm() else 4e-15
+
+
 def pair(seed):
     """Both generators, at the same seed."""
     return random.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
@@ -51,13 +63,18 @@ def to_numpy(tensor):
 
 
 def check_state(ours, theirs):
-    np.testing.assert_array_equal(ours.get_state().numpy(), theirs.get_state().numpy())
+    actual, expected = ours.get_state().numpy(), theirs.get_state().numpy()
+    cached = slice(CACHED_NORMAL, CACHED_NORMAL + 8)
+    check(actual[cached].view(np.float64), torch.from_numpy(expected[cached].view(np.float64)))
+    np.testing.assert_array_equal(np.delete(actual, cached), np.delete(expected, cached))
 
 
 def check(actual, expected, tolerance=0.0):
     expected = to_numpy(expected)
     assert actual.dtype == expected.dtype and actual.shape == expected.shape
-    if tolerance and actual.dtype == np.float32:
+    if actual.dtype == np.float64:
+        np.testing.assert_allclose(actual, expected, rtol=FLOAT64, atol=0)
+    elif tolerance and actual.dtype == np.float32:
         np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
     else:
         np.testing.assert_array_equal(actual, expected)
