@@ -66,8 +66,7 @@ def unpacked_value(value: Any, unpack: Any) -> Any:
         modes.grad = before
     if not isinstance(tensor, Tensor):
         raise TypeError(
-            "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
-            f"{type(tensor).__name__}"
+            f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(tensor).__name__}"
         )
     return tensor
 

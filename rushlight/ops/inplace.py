@@ -170,6 +170,9 @@ def check_writable(x: Tensor, recorded: bool) -> None:
         modes.mutation.before_write(x)
     if recorded and x._needs_grad:
         view = x._view
+        if view is not None and view.own is not None:
+            name, number, why = view.own
+            raise RuntimeError(f"Output {number} of {name} is a view and is being modified inplace. {why}")
         if view is not None and view.base._needs_grad and view.base._node is None:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
         if view is None and x._node is None:
@@ -211,7 +214,7 @@ view_scatter.derivative(
 )
 
 
-def view_scatter_node(base_edge: Any, source: Node, steps: tuple, base: Tensor) -> Node:
+def view_scatter_node(base_edge: Any, source: Any, steps: tuple, base: Tensor) -> Node:
     """The node of a base after a write to its view made the view the output of `source`."""
     return define.bare_node(view_scatter.op.node_class, (base_edge, source), {"steps": steps})
 
