@@ -124,7 +124,8 @@ from rushlight.autograd.modes import (
 )  # fmt: skip
 from rushlight.compiler.function import compile
 from rushlight.compiler.workers import get_num_threads, set_num_threads
-from rushlight import autograd, cuda, fft, linalg, masked, nn, optim, signal, special, utils
+from rushlight import autograd, cuda, fft, func, linalg, masked, nn, optim, signal, special, utils
+from rushlight.func.vectorize import vmap
 from rushlight.nn.convolution import (
     conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d,
 )  # fmt: skip

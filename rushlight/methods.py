@@ -47,7 +47,7 @@ from rushlight.api import (
 )  # fmt: skip
 from rushlight.interop import protocols
 from rushlight.ops import complex as complex_ops, create, elementwise as ops
-from rushlight.ops.define import creation_namespace, tensor_arrays
+from rushlight.ops.define import creation_namespace, namespace_of, tensor_arrays
 from rushlight.ops.inplace import write
 from rushlight.tensor import Tensor, wrap
 
@@ -290,6 +290,18 @@ def _slice_on_tensors(x: Tensor, index: Any) -> Tensor:
     return slice_(flip(x, axes=reversed_axes), index=plain)
 
 
+# Waist functions whose results are positions or truth values, which have no derivative.
+_POSITIONS = (
+    "argsort", "cumulative_argmax", "cumulative_argmin", "index_of_rank", "isin", "mode_index", "searchsorted", "signbit",
+    "top_indices",
+)  # fmt: skip
+
+
+def _positions(name: str, operands: tuple, attrs: dict[str, Any]) -> Tensor:
+    arrays = [getattr(x, "_array", x) for x in operands]
+    return wrap(getattr(namespace_of(*arrays), name)(*arrays, **attrs))
+
+
 def _on_tensors() -> None:
     waist = tensor_arrays
     waist.full = lambda shape, value, dtype: wrap(creation_namespace().full(shape, value, dtypes.as_numpy(dtype)))
@@ -308,6 +320,9 @@ def _on_tensors() -> None:
     waist.take = lambda x, indices, axis: take(x, indices, axis=axis)
     waist.slice = _slice_on_tensors
     waist.concat = lambda arrays, axis=0: joining.cat(list(arrays), axis)
+    for name in _POSITIONS:
+        setattr(waist, name, lambda *operands, f=name, **attrs: _positions(f, operands, attrs))
+    waist.sort = lambda x, axis=-1, **order: waist.take_along_axis(x, waist.argsort(x, axis=axis, **order), axis=axis)
 
 
 _on_tensors()

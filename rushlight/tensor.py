@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import devices, dtypes, layouts
+from rushlight.arrays.kinds import Abstract
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.history import cell_of, current_node
 from rushlight.autograd.hooks import LeafHooks, RemovableHandle
@@ -342,9 +343,12 @@ class Tensor:
         """The NumPy array, for what needs values."""
         if define.recording:
             define.refuse_value(self, what)
-        if type(self._array) is SymbolicArray:
-            raise RuntimeError(f"Tensor.{what} cannot be called on meta tensors: they have no data")
-        return self._array
+        array = self._array
+        if type(array) is np.ndarray:
+            return array
+        if isinstance(array, Abstract):
+            return define.transforms().value_of(self, what)._data(what)
+        raise RuntimeError(f"Tensor.{what} cannot be called on meta tensors: they have no data")
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The NumPy array on the same memory.

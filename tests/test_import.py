@@ -23,6 +23,7 @@ NOW: dict[str, set[str]] = {
     "return_types": set(),
     "random": {"devices", "dtypes"},
     "arrays": {"dtypes"},
+    "func": CORE | {"utils"},
     "tensor": BASE | {"arrays", "autograd", "ops"},
     "autograd": {"arrays", "dtypes", "ops", "tensor"},
     "ops": CORE,
@@ -51,6 +52,7 @@ NOW: dict[str, set[str]] = {
         "compiler",
         "cuda",
         "fft",
+        "func",
         "masked",
         "linalg",
         "interop",
@@ -66,6 +68,8 @@ NOW: dict[str, set[str]] = {
 }
 LATER: dict[str, set[str]] = {
     "random": {"tensor"},  # a state is a tensor
+    "func": {"api", "nn"},
+    "autograd": {"func"},  # forward_ad
     "api": {"nn"},  # stft pads
     "ops": {"compiler"},  # an operation of many steps runs as one program on large arrays
     "serialization": {"ops"},

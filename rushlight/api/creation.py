@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes
+from rushlight.arrays.kinds import Abstract
 from rushlight.ops import create, define
 from rushlight.tensor import Tensor
 
@@ -79,24 +80,29 @@ def _options(self: Tensor, options: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _for_each(self: Tensor, made: Tensor) -> Tensor:
+    """A new tensor beside one of `vmap`'s: each example gets its own, so that it can be written to."""
+    return define.transforms().for_each(self, made) if isinstance(self._array, Abstract) else made
+
+
 def new_zeros(self: Tensor, *size: Any, **options: Any) -> Tensor:
     """Zeros of this tensor's dtype."""
-    return create.zeros(*(size or (options["size"],)), **_options(self, options))
+    return _for_each(self, create.zeros(*(size or (options["size"],)), **_options(self, options)))
 
 
 def new_ones(self: Tensor, *size: Any, **options: Any) -> Tensor:
     """Ones of this tensor's dtype."""
-    return create.ones(*(size or (options["size"],)), **_options(self, options))
+    return _for_each(self, create.ones(*(size or (options["size"],)), **_options(self, options)))
 
 
 def new_empty(self: Tensor, *size: Any, **options: Any) -> Tensor:
     """A tensor of this tensor's dtype whose values are not set."""
-    return create.empty(*(size or (options["size"],)), **_options(self, options))
+    return _for_each(self, create.empty(*(size or (options["size"],)), **_options(self, options)))
 
 
 def new_full(self: Tensor, size: Any, fill_value: Any, **options: Any) -> Tensor:
     """One value, in this tensor's dtype."""
-    return create.full(create.shape_of((size,)), fill_value, **_options(self, options))
+    return _for_each(self, create.full(create.shape_of((size,)), fill_value, **_options(self, options)))
 
 
 def new_tensor(self: Tensor, data: Any, **options: Any) -> Tensor:

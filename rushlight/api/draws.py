@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes, random as random_numbers
+from rushlight.arrays.kinds import levels
 from rushlight.dtypes import legacy_name
-from rushlight.ops import create
+from rushlight.ops import create, define
 from rushlight.ops.inplace import write
 from rushlight.tensor import Tensor, wrap
 
@@ -23,6 +24,12 @@ _INT64 = np.dtype(np.int64)
 def draw(xp: Any, generator: Any, method: str, shape: tuple[int, ...], *args: Any) -> Any:
     """An array by one of a generator's methods; `args` end with the dtype. Complex numbers are pairs of real ones."""
     source = source_of(generator)
+    if levels():
+        return define.transforms().drawn(lambda sizes: _draw(xp, source, method, sizes, *args), shape)
+    return _draw(xp, source, method, shape, *args)
+
+
+def _draw(xp: Any, source: Any, method: str, shape: tuple[int, ...], *args: Any) -> Any:
     *parameters, dtype = args
     if dtype.kind != "c" or xp is create._MetaArrays:
         return xp.draw(source, method, shape, *parameters, dtype)

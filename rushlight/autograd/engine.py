@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from rushlight.arrays.kinds import levels
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd import anomaly, hooked
 from rushlight.autograd.history import edge_of
@@ -28,7 +29,7 @@ from rushlight.autograd.node import Node, as_edge
 from rushlight.autograd.plan import last_consumers, masks_towards, reachable
 from rushlight.autograd.saved import FREED, Packed, unpack
 from rushlight.ops import define
-from rushlight.ops.define import namespace_of, tensor_arrays
+from rushlight.ops.define import is_array, namespace_of, tensor_arrays
 from rushlight.tensor import Tensor, wrap
 
 LARGE = 32_768  # elements of a gradient that is not to wait for the end of the pass
@@ -49,10 +50,12 @@ def run_backward(
         for grad in grads:
             define.lift(grad)
     before = modes.grad, modes.walk
-    modes.grad = create_graph
+    among_transforms = bool(levels())
+    modes.grad = create_graph or among_transforms and modes.grad  # what these compute with has a history of its own
     token = define._set_quiet(define._quiet_value)
     try:
         modes.walk = walk = _Walk(create_graph, retain_graph, inputs, accumulate)
+        walk.among_transforms = among_transforms
         for root, grad in zip(roots, grads, strict=True):
             goal = goal_of(root)
             walk.starts.append(goal)
@@ -78,6 +81,7 @@ class _Walk:
 
     def __init__(self, create_graph: bool, retain_graph: bool, inputs: list[Any] | None, accumulates: bool):
         self.create_graph, self.retain_graph, self.accumulates = create_graph, retain_graph, accumulates
+        self.among_transforms = False
         self.pending: list[tuple[int, Node]] = []  # a heap by -serial: of nodes that have a gradient
         self.at_nodes: dict[Node, Any] = {}  # gradient of the output; {number: gradient} for several
         self.at_leaves: dict[Tensor, Any] = {}
@@ -171,6 +175,8 @@ class _Walk:
             xp = tensor_arrays if self.create_graph else namespace_of(*parts.values())
         else:
             xp = tensor_arrays if self.create_graph else namespace_of(grad)
+        if self.among_transforms:
+            xp = define.transforms().namespace_for(self.create_graph, grad, *saved)
         if self.create_graph:
             saved = _as_tensors(node, saved)
         grads = op.differentiate(node, saved, xp, grad, edges)
@@ -330,7 +336,7 @@ def _owned(grad: Any, leaf: Tensor | None = None) -> Any:
     if type(grad) is SymbolicArray:
         return define.symbolic_arrays.copy(grad)
     if type(grad) is not ndarray:
-        return np.asarray(grad)
+        return _as_array(grad)
     like = None if leaf is None else leaf._array
     if grad.base is None and sys.getrefcount(grad) <= REFERENCES and (like is None or grad.strides == like.strides):
         return grad
@@ -367,7 +373,7 @@ def _sum(before: Any, grad: Any) -> Any:
 
 
 def _as_array(grad: Any) -> Any:
-    return grad if type(grad) in (ndarray, SymbolicArray) else np.asarray(grad)
+    return grad if is_array(grad) else np.asarray(grad)
 
 
 def apply_node(node: Node, grads: tuple) -> Any:
@@ -391,7 +397,7 @@ def _as_saved(node: Node, at: int, value: Any) -> Any:
     if name == operation.variadic:
         edges = node.edges[len(operation.inputs) :]
         return tuple([_with_history(array, edge) for array, edge in zip(value, edges, strict=True)])
-    if type(value) not in (ndarray, SymbolicArray):
+    if not is_array(value):
         return value
     if name in operation.outputs:
         number = operation.outputs.index(name)

@@ -61,6 +61,7 @@ def grad(
         retain_graph: keep the graph for another pass. Default: `create_graph`.
         create_graph: record the computation, for derivatives of higher order.
         allow_unused: give None for inputs that the outputs do not depend on, instead of raising.
+        is_grads_batched: `grad_outputs` have a first dimension more, of several weights; so have the gradients.
         materialize_grads: give zeros for those.
 
     Returns:
@@ -79,7 +80,8 @@ def grad(
     if materialize_grads and allow_unused is False:
         raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got False")
     if is_grads_batched:
-        raise NotImplementedError("autograd.grad(is_grads_batched=True) needs vmap, which is not built yet")
+        options = retain_graph, create_graph, only_inputs, allow_unused, False, materialize_grads
+        return _of_each_weight(roots, wanted, _sequence(grad_outputs), options)
     _check_wanted(wanted)
     retain = create_graph if retain_graph is None else retain_graph
     grads = run_backward(roots, _weights(roots, grad_outputs, create_graph), retain, create_graph, wanted, False)
@@ -94,6 +96,21 @@ def grad(
             "allow_unused=True if this is the desired behavior."
         )
     return tuple(grads)
+
+
+def _of_each_weight(roots: list[Any], wanted: list[Any], weights: list[Any], options: tuple) -> tuple[Any, ...]:
+    """The gradients for every example of the weights, by one backward pass inside `vmap`."""
+    from rushlight.func.vectorize import vmap
+
+    used: list[bool] = []
+
+    def of_one(*weights: Any) -> tuple[Any, ...]:
+        found = grad(roots, wanted, weights, *options)
+        used[:] = [g is not None for g in found]
+        return tuple([g for g in found if g is not None])
+
+    found = iter(vmap(of_one, randomness="same")(*weights))
+    return tuple([next(found) if is_used else None for is_used in used])
 
 
 def _sequence(tensors: Any) -> list[Any]:

@@ -10,11 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 
 from rushlight import dtypes
-from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.node import Node
+from rushlight.ops.define import is_array
 from rushlight.tensor import Tensor, wrap
 
 
@@ -22,7 +21,7 @@ def as_tensor(grad: Any) -> Any:
     """A gradient of the walk as hooks see it."""
     if isinstance(grad, Tensor):
         return grad
-    return wrap(grad if type(grad) in (ndarray, SymbolicArray) else np.asarray(grad))
+    return wrap(grad if is_array(grad) else np.asarray(grad))
 
 
 def of_tensors(node: Node, grad: Any, create_graph: bool) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from rushlight import devices, dtypes
 from rushlight.arrays import symbolic as symbolic_arrays
+from rushlight.arrays.kinds import Abstract
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.ops import define
 from rushlight.ops.define import cast, creation_namespace
@@ -346,6 +347,9 @@ def _like(x: Tensor, dtype: Any, device: Any) -> tuple[Any, tuple[int, ...], np.
 
 def _full_like(input: Tensor, value: Any, dtype: Any, device: Any, memory_format: Any) -> Any:
     """An array of one value in the shape, and the order in memory, of another tensor; None for values that are not set."""
+    if isinstance(getattr(input, "_array", None), Abstract):
+        again = define.transforms().of_inner
+        return again(input, lambda inner: wrap(_full_like(inner, value, dtype, device, memory_format)))
     xp, shape, numpy_dtype = _like(input, dtype, device)
     order = {"channels_last": (0, 2, 3, 1), "channels_last_3d": (0, 2, 3, 4, 1)}.get(getattr(memory_format, "name", ""))
     if xp is not define.numpy_arrays or input._array.__class__ is not np.ndarray:

@@ -38,7 +38,8 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import dtypes
-from rushlight.arrays import numpy as numpy_arrays, symbolic as symbolic_arrays
+from rushlight.arrays import kinds, numpy as numpy_arrays, symbolic as symbolic_arrays
+from rushlight.arrays.kinds import Abstract, namespace_of
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd import anomaly, saved
 from rushlight.autograd.history import cell_of, edge_of, note_view
@@ -93,16 +94,8 @@ class TensorArrays:
 
 
 tensor_arrays = TensorArrays()
-_NAMESPACES = {SymbolicArray: symbolic_arrays, Tensor: tensor_arrays}
-
-
-def namespace_of(*arrays: Any) -> Any:
-    """The waist for these arrays: of the most abstract kind among them."""
-    for array in arrays:
-        found = _NAMESPACES.get(type(array))
-        if found is not None:
-            return found
-    return numpy_arrays
+kinds.NAMESPACES.update({SymbolicArray: symbolic_arrays, Tensor: tensor_arrays})
+kinds.HOLDERS.add(Tensor)
 
 
 def creation_namespace() -> Any:
@@ -162,6 +155,7 @@ class Op:
             operand's shape; in-place forms exist.
         floats: elementwise, and integers become the default dtype first (exp, division).
         view: the result shares the input's memory.
+        linear: in all its differentiable inputs together, with one result: its tangent is the operation on tangents.
         waist: the waist function that this operation is on Tensors.
         promote_from: the first operand that takes part in promotion.
         wide: half precision is computed in float32 and rounded once, as PyTorch does; not so for what only moves values.
@@ -176,13 +170,13 @@ class Op:
     def __init__(
         self, forward: Callable[..., Any], elementwise: bool = False, floats: bool = False, view: bool = False,
         waist: str | None = None, grad_name: str | None = None, name: str | None = None, promote_from: int = 0,
-        wide: bool = True, refuses: str = "", fuse: bool | str = False, wirtinger: bool = False,
+        wide: bool = True, refuses: str = "", fuse: bool | str = False, wirtinger: bool = False, linear: bool = False,
         outputs: tuple[str, ...] = ("out",),
     ):  # fmt: skip
         self.name, self.fuse = name or forward.__name__.rstrip("_"), fuse
         (_, *self.inputs), self.variadic, self.attributes = parameters_of(forward)
         self.elementwise, self.floats, self.view = elementwise or floats, floats, view
-        self.promote_from = promote_from
+        self.promote_from, self.linear = promote_from, linear or view
         self.wide, self.refuses, self.wirtinger, self.outputs = wide and not view, refuses, wirtinger, outputs
         not_floats = "?bBhHiIlLqQpP" if self.floats else "?" if refuses else ""
         self.slow = not_floats + (HALF + "FD" if self.wide else "")  # NumPy's characters of dtypes for the long path
@@ -344,7 +338,7 @@ class Op:
         """
         if self.joint:
             return self.joint.call(node, saved, xp, grad)
-        if self.elementwise and grad.__class__ is ndarray and grad.size >= LARGE:
+        if self.elementwise and grad.__class__ is ndarray and grad.size >= LARGE and xp is numpy_arrays:
             return self._differentiate_large(node, saved, grad, edges)
         grads, shapes = [], node.shapes if self.elementwise else None
         for i, edge in enumerate(edges):
@@ -404,6 +398,10 @@ class Op:
                     lift(x)
         arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
         xp = namespace_of(*arrays)
+        if xp is not numpy_arrays and xp is not symbolic_arrays:
+            tensors = transforms().lifted(tensors)
+            arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
+            xp = namespace_of(*arrays)
         out = self.run(xp, arrays, attrs)
         result = _wrapped(out) if out.__class__ is not tuple else tuple([_wrapped(part) for part in out])
         if self.view:
@@ -416,6 +414,8 @@ class Op:
         token = _set_quiet(_quiet_value)
         half = half_among(arrays) if self.wide else None
         try:
+            if xp is not numpy_arrays and xp is not symbolic_arrays:
+                return transforms().run(self, arrays, attrs)
             if half is not None:
                 arrays = tuple([widened(xp, a) for a in arrays])
             if (
@@ -480,8 +480,20 @@ def bare_node(node_class: type[Node], edges: tuple, attrs: dict[str, Any] | None
     return node
 
 
+def is_array(x: Any) -> bool:
+    """Whether something is an array of one of the kinds; NumPy's scalars and Tensors are not."""
+    return x.__class__ is ndarray or x.__class__ is SymbolicArray or isinstance(x, Abstract)
+
+
 def _wrapped(out: Any) -> Tensor:
-    return wrap(out if out.__class__ is ndarray or out.__class__ is SymbolicArray else np.asarray(out))
+    return wrap(out if is_array(out) else np.asarray(out))
+
+
+def transforms() -> Any:
+    """How operations run inside transforms: loaded when the first of these runs."""
+    from rushlight.ops import transforms
+
+    return transforms
 
 
 def op(function: Callable[..., Any] | None = None, **options: Any) -> Any:
@@ -819,7 +831,7 @@ def _as_tensors(inputs: tuple) -> tuple | None:
     for x in inputs:
         if isinstance(x, Tensor) or x.__class__ in NUMBERS or isinstance(x, HostNumber):
             converted.append(x)
-        elif isinstance(x, ndarray):
+        elif isinstance(x, (ndarray, Abstract)):
             converted.append(wrap(x))
         elif isinstance(x, (np.number, np.bool_)):
             converted.append(x.item())

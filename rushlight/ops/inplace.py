@@ -9,6 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import dtypes
+from rushlight.arrays.kinds import Abstract
 from rushlight.autograd.history import note_write, rewrite
 from rushlight.autograd.modes import modes
 from rushlight.autograd.node import Node
@@ -81,6 +82,8 @@ def apply_in_place(operation: Op, name: str, x: Tensor, others: tuple, attrs: di
     inputs = define._as_tensors((x, *others))
     if inputs is None:
         return NotImplemented
+    if any(isinstance(t, Tensor) and isinstance(t._array, Abstract) for t in inputs):
+        inputs = define.transforms().lifted_to_write(x, inputs[1:])
     recorded = modes.grad and operation.differentiable and define._any_needs_grad(inputs)
     check_writable(x, modes.grad)
     operands = operation.promoted(inputs)
@@ -262,6 +265,8 @@ def write(x: Tensor, source: Any, name: str = "copy_") -> Tensor:
         lift(x)
         if is_tensor:
             lift(source)
+    if isinstance(x._array, Abstract) or is_tensor and isinstance(source._array, Abstract):
+        _, source = define.transforms().lifted_to_write(x, (source,))
     target = x._array
     node = None
     if modes.grad and (x._needs_grad or is_tensor and source._needs_grad):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import rushlight
-from rushlight.arrays import numpy as numpy_arrays, protocol, symbolic as symbolic_arrays
+from rushlight.arrays import batched, numpy as numpy_arrays, protocol, symbolic as symbolic_arrays
+from rushlight.arrays.batched import Batch, BatchedArray
 from rushlight.arrays.symbolic import Node, SymbolicArray, symbolic
 from rushlight.compiler.graph import Graph, interpret
 from rushlight.ops.define import tensor_arrays
@@ -83,10 +84,7 @@ for _name in protocol.REDUCTIONS:
         (lambda xp, x, n=_name: getattr(xp, n)(x, axis=0, keepdims=True), (F,)),
     ]  # fmt: skip
 
-NOT_OF_TENSORS = {
-    "arange": "made by rushlight.arange", "draw": "made by rushlight.rand and its like",
-    "argsort": "its result has no derivative", "sort": "gather after argsort",
-}  # fmt: skip
+NOT_OF_TENSORS = {"arange": "made by rushlight.arange", "draw": "made by rushlight.rand and its like"}
 
 
 def _assigned(xp: Any, x: Any, y: Any) -> Any:
@@ -115,7 +113,33 @@ def run_on(kind: str, function: Any, arrays: tuple) -> np.ndarray:
 def test_every_kind_has_it(name: str) -> None:
     assert hasattr(numpy_arrays, name)
     assert hasattr(symbolic_arrays, name)
+    assert hasattr(batched.namespace, name)
     assert hasattr(tensor_arrays, name) != (name in NOT_OF_TENSORS), NOT_OF_TENSORS.get(name)
+
+
+@pytest.mark.parametrize("of_tensors", [False, True], ids=["arrays", "Tensors"])
+@pytest.mark.parametrize("name", protocol.NAMES)
+def test_batched_is_every_example(name: str, of_tensors: bool) -> None:
+    """With each operand, and with all, different for each of three examples."""
+    for function, arrays in CALLS[name]:
+        for which in {(i,) for i in range(len(arrays))} | {tuple(range(len(arrays)))} - {()}:
+            stacks = [np.stack([np.roll(a, s) for s in range(3)]) if i in which else a for i, a in enumerate(arrays)]
+            level = Batch(3)
+            inners = [rushlight.from_numpy(a.copy()) if of_tensors else a.copy() for a in stacks]
+            operands = [BatchedArray(level, a, i in which) for i, a in enumerate(inners)]
+            try:
+                if name == "assign" and 0 not in which:
+                    with pytest.raises(RuntimeError, match="vmap: inplace arithmetic"):
+                        function(batched.namespace, *operands)
+                    continue
+                result = function(batched.namespace, *operands)
+            finally:
+                level.leave()
+            examples = [[a[e] if i in which else a for i, a in enumerate(stacks)] for e in range(3)]
+            expected = np.stack([run_on("numpy", function, tuple(example)) for example in examples])
+            assert result.shape == expected.shape[1:]
+            assert result.dtype == expected.dtype
+            np.testing.assert_allclose(np.asarray(batched.batched(level, result)), expected, 1e-6)
 
 
 @pytest.mark.parametrize("kind", ["symbolic", "Tensor"])

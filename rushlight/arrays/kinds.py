@@ -1,0 +1,147 @@
+"""The kinds of array: which namespace computes on which, and the levels of the transforms.
+
+A transform (`vmap`, forward-mode `jvp`) that is running is a *level*. Arrays inside it are of an `Abstract` kind: each knows
+its level, and holds what it stands for, which is of a lower level. Levels nest: an operation on arrays of several levels belongs
+to the highest, and what that computes with is of the levels below. So no transform knows of another.
+
+`inner` values may be of any kind that has a namespace here; `rushlight.ops.define` registers Tensors, which is what
+transforms hold, so that autograd follows what happens inside.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Any
+
+import numpy as np
+
+from rushlight import dtypes
+from rushlight.arrays import numpy as numpy_arrays
+
+NAMESPACES: dict[type, Any] = {}  # of the kinds beside NumPy's: a class and its namespace
+HOLDERS: set[type] = (
+    set()
+)  # kinds that hold an array of their own: what they are given to compute on need not be abstract
+
+
+class Level:
+    """A transform that is running in a thread. `depth` is 1 for the outermost one, and 0 once it is over."""
+
+    def __init__(self) -> None:
+        _thread.levels.append(self)
+        self.depth = len(_thread.levels)
+
+    def leave(self) -> None:
+        """Ends the transform; those inside it must have ended."""
+        ended = _thread.levels.pop()
+        assert ended is self, "transforms end in the reverse of the order in which they began"
+        self.depth = 0
+
+
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.levels: list[Level] = []
+
+
+_thread = _Thread()
+
+
+def levels() -> list[Level]:
+    """The transforms that are running in this thread, the innermost one last."""
+    return _thread.levels
+
+
+class Abstract:
+    """An array that stands, within a transform, for more than itself. Its shape is what the transform's function sees."""
+
+    __slots__ = ("level", "shape")
+    __array_ufunc__ = None  # NumPy arrays leave binary operators to us
+    level: Any
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    @property
+    def T(self) -> Any:
+        return namespace_of(self).permute_dims(self, tuple(reversed(range(self.ndim))))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> Any:
+        return namespace_of(self).slice(self, index if isinstance(index, tuple) else (index,))
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        return namespace_of(self).astype(self, np.dtype(dtype))
+
+    def reshape(self, *shape: Any) -> Any:
+        return namespace_of(self).reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def copy(self) -> Any:
+        return namespace_of(self).astype(self, self.dtype)
+
+
+def numpy_dtype(x: Any) -> np.dtype:
+    """The NumPy dtype of an array of any kind."""
+    found = x.dtype
+    return found if isinstance(found, np.dtype) else dtypes.as_numpy(found)
+
+
+def namespace_of(*arrays: Any) -> Any:
+    """The namespace that computes on these arrays: of the most abstract kind among them."""
+    found, depth = numpy_arrays, -1
+    for array in arrays:
+        kind = array.__class__
+        namespace = NAMESPACES.get(kind)
+        if namespace is None:
+            continue
+        if kind in HOLDERS:
+            return namespace
+        rank = array.level.depth if isinstance(array, Abstract) else 0
+        if rank > depth:
+            found, depth = namespace, rank
+    return found
+
+
+def _define_operators() -> None:
+    def of_waist(name: str, swapped: bool = False) -> Any:
+        def method(self: Any, other: Any) -> Any:
+            operands = (other, self) if swapped else (self, other)
+            return getattr(namespace_of(*operands), name)(*operands)
+
+        return method
+
+    names = dict(
+        add="add", sub="subtract", mul="multiply", truediv="divide", floordiv="floor_divide", mod="remainder", pow="pow",
+        lshift="bitwise_left_shift", rshift="bitwise_right_shift", xor="bitwise_xor", matmul="matmul",
+    )  # fmt: skip
+    names |= {"and": "bitwise_and", "or": "bitwise_or"}
+    for name, function in names.items():
+        setattr(Abstract, f"__{name}__", of_waist(function))
+        setattr(Abstract, f"__r{name}__", of_waist(function, swapped=True))
+    for name, function in dict(
+        lt="less", le="less_equal", gt="greater", ge="greater_equal", eq="equal", ne="not_equal"
+    ).items():
+        setattr(Abstract, f"__{name}__", of_waist(function))
+    for name, function in {"neg": "negative", "abs": "abs", "invert": "bitwise_invert"}.items():
+        setattr(Abstract, f"__{name}__", lambda self, f=function: getattr(namespace_of(self), f)(self))
+    Abstract.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+_define_operators()
