@@ -285,20 +285,17 @@ class Tensor:
         """Lets `.grad` of this tensor, which is no leaf, be set by backward."""
         if not self._needs_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if self._node is None or self.retains_grad:
-            return
-        reference = weakref.ref(self)
-
-        def keep(grad: Tensor) -> None:
-            tensor = reference()
-            if tensor is not None:
-                tensor._grad = grad if tensor._grad is None else tensor._grad + grad
-
-        self.__dict__["_retains_grad"] = self.register_hook(keep)
+        node = current_node(self)
+        if node is not None:
+            node.with_extras().retained[self._output] = weakref.ref(self)
 
     @property
     def retains_grad(self) -> bool:
-        return "_retains_grad" in self.__dict__
+        node = current_node(self)
+        if node is None or node.extras is None:
+            return False
+        reference = node.extras.retained.get(self._output)
+        return reference is not None and reference() is self
 
     def register_hook(self, hook: Any) -> RemovableHandle:
         """Calls `hook(grad)` each time a gradient of this tensor is computed; what it returns replaces the gradient.
@@ -313,9 +310,7 @@ class Tensor:
             if self._hooks is None:
                 self._hooks = LeafHooks()
             return RemovableHandle(self._hooks.before, hook)
-        if node.hooks is None:
-            node.hooks = {}
-        return RemovableHandle(node.hooks.setdefault(self._output, {}), hook)
+        return RemovableHandle(node.with_extras().tensors.setdefault(self._output, {}), hook)
 
     def register_post_accumulate_grad_hook(self, hook: Any) -> RemovableHandle:
         """Calls `hook(tensor)` each time a backward pass has added to this leaf's `.grad`."""

@@ -1,8 +1,12 @@
 """Automatic differentiation: recording, the backward pass, and its modes."""
 
-from importlib import import_module
+import importlib
 from typing import Any
 
+from rushlight.autograd.anomaly import (
+    detect_anomaly as detect_anomaly,
+    set_detect_anomaly as set_detect_anomaly,
+)
 from rushlight.autograd.modes import (
     enable_grad as enable_grad,
     inference_mode as inference_mode,
@@ -11,24 +15,18 @@ from rushlight.autograd.modes import (
     set_grad_enabled as set_grad_enabled,
 )
 
-
-# What is loaded when first asked for, since it needs Tensor, and Tensor needs this package's nodes: {name: its module}.
+# What needs Tensor, which needs this package's nodes, and what is not needed at once: {name: its module here}.
 _LATER = {
-    "backward": "gradients",
-    "grad": "gradients",
-    "gradcheck": "gradcheck",
+    "backward": "gradients", "grad": "gradients", "Function": "function", "Variable": "variable", "function": "",
+    "forward_ad": "", "graph": "", "anomaly_mode": "", "variable": "", "functional": "", "gradcheck": "gradcheck",
     "gradgradcheck": "gradcheck",
-}
-_MODULES = ("functional",)
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-
-    if name in _MODULES:
-        return import_module(f"rushlight.autograd.{name}")
-    if name in _LATER:
-        globals()[name] = found = getattr(import_module(f"rushlight.autograd.{_LATER[name]}"), name)
-        return found
-    if name == "forward_ad":
-        return import_module("rushlight.autograd.forward_ad")
-    raise AttributeError(f"module 'rushlight.autograd' has no attribute {name!r}")
+    """A name of `_LATER`, when first asked for."""
+    if name not in _LATER:
+        raise AttributeError(f"module 'rushlight.autograd' has no attribute {name!r}")
+    module = importlib.import_module(f"rushlight.autograd.{_LATER[name] or name}")
+    globals()[name] = found = getattr(module, name) if _LATER[name] else module
+    return found

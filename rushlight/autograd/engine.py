@@ -4,12 +4,17 @@ Nodes are numbered as they are recorded, so a node's inputs always have smaller 
 node with the largest number first, every gradient is complete when its node's turn comes. No recursion, and
 no second walk to count anything. Gradients are plain arrays (NumPy's, or symbolic while a program is
 recorded); with `create_graph` they are Tensors, and the same formulas, run on Tensors, are recorded in turn.
+
+If only some inputs are wanted, `plan.py` says before the walk which edges lead to them; nothing else is computed. What
+hooks do to gradients is in `hooked.py`.
 """
 
 from __future__ import annotations
 
 import heapq
+import os
 import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -17,19 +22,24 @@ from numpy import ndarray
 
 from rushlight.arrays.kinds import levels
 from rushlight.arrays.symbolic import SymbolicArray
+from rushlight.autograd import anomaly, hooked
 from rushlight.autograd.history import edge_of
 from rushlight.autograd.modes import modes
-from rushlight.autograd.node import Node
+from rushlight.autograd.node import Node, as_edge
+from rushlight.autograd.plan import last_consumers, masks_towards, reachable
+from rushlight.autograd.saved import FREED, Packed, unpack
 from rushlight.ops import define
 from rushlight.ops.define import is_array, namespace_of, tensor_arrays
 from rushlight.tensor import Tensor, wrap
 
+LARGE = 32_768  # elements of a gradient that is not to wait for the end of the pass
+
 
 def run_backward(
-    roots: list[Tensor], grads: list[Any], retain_graph: bool, create_graph: bool,
-    inputs: list[Tensor] | None = None, accumulate: bool = True,
+    roots: list[Any], grads: list[Any], retain_graph: bool, create_graph: bool,
+    inputs: list[Any] | None = None, accumulate: bool = True,
 ) -> list[Any]:  # fmt: skip
-    """Propagates `grads` (Tensors) from `roots`.
+    """Propagates `grads` (Tensors) from `roots` (Tensors or GradientEdges).
 
     Returns:
         For each of `inputs` its gradient, a Tensor, or None if it is not reached. With `accumulate`, gradients of
@@ -39,14 +49,18 @@ def run_backward(
         define.note_backward()
         for grad in grads:
             define.lift(grad)
-    before = modes.grad
+    before = modes.grad, modes.walk
     among_transforms = bool(levels())
-    modes.grad = create_graph or among_transforms and before  # what these compute with has a history of its own
+    modes.grad = create_graph or among_transforms and modes.grad  # what these compute with has a history of its own
     token = define._set_quiet(define._quiet_value)
     try:
-        walk = _Walk(create_graph, retain_graph, inputs, among_transforms)
+        modes.walk = walk = _Walk(create_graph, retain_graph, inputs, accumulate)
+        walk.among_transforms = among_transforms
         for root, grad in zip(roots, grads, strict=True):
-            walk.send(edge_of(root), grad if create_graph else grad._array)
+            goal = goal_of(root)
+            walk.starts.append(goal)
+            walk.send(goal, grad if create_graph else grad._array)
+        del root, grad, grads  # nothing is to hold what the walk is done with
         walk.run()
         if accumulate:
             walk.accumulate()
@@ -54,23 +68,33 @@ def run_backward(
         return walk.captured_gradients()
     finally:
         define._reset_quiet(token)
-        modes.grad = before
+        modes.grad, modes.walk = before
+
+
+def goal_of(target: Any) -> Any:
+    """Where gradients for a tensor, or of a GradientEdge, arrive."""
+    return edge_of(target) if isinstance(target, Tensor) else as_edge(target.node, target.output_nr)
 
 
 class _Walk:
     """The state of one backward pass."""
 
-    def __init__(
-        self, create_graph: bool, retain_graph: bool, inputs: list[Tensor] | None, among_transforms: bool = False
-    ):  # fmt: skip
-        self.create_graph, self.retain_graph, self.among_transforms = create_graph, retain_graph, among_transforms
+    def __init__(self, create_graph: bool, retain_graph: bool, inputs: list[Any] | None, accumulates: bool):
+        self.create_graph, self.retain_graph, self.accumulates = create_graph, retain_graph, accumulates
+        self.among_transforms = False
         self.pending: list[tuple[int, Node]] = []  # a heap by -serial: of nodes that have a gradient
         self.at_nodes: dict[Node, Any] = {}  # gradient of the output; {number: gradient} for several
         self.at_leaves: dict[Tensor, Any] = {}
         self.inputs = inputs
-        self.captured: dict[Any, Any] = {}
-        self.wanted = {_key(edge_of(x)) for x in inputs} if inputs is not None else None
-        self.useful: set[Node] | None = None
+        self.goals = None if inputs is None else [goal_of(x) for x in inputs]
+        self.captured: dict[Any, Any] = {}  # by goal: gradients of inputs that are no leaves
+        self.masks: dict[Node, tuple] | None = None  # edges towards the goals; None: all of them
+        self.watched: dict[Node, list[Any]] = {}  # the goals at a node
+        self.hurries = False  # whether leaves are to get their gradient as soon as it is complete
+        self.last: dict[Tensor, Node] | None = None  # then: the consumer of a leaf that runs last
+        self.evaluating: Node | None = None  # in anomaly mode
+        self.starts: list[Any] = []  # where the walk begins, for hooks that ask who will be reached
+        self.reach: set[Any] | None = None
 
     def send(self, edge: Any, grad: Any) -> None:
         """Adds a gradient to what has arrived at the end of an edge."""
@@ -79,9 +103,9 @@ class _Walk:
             if edge in at_nodes:
                 before = at_nodes[edge]
                 if isinstance(before, dict):  # gradients of other outputs have arrived: this is for output 0
-                    before[0] = before[0] + grad if 0 in before else grad
+                    before[0] = _sum(before[0], grad) if 0 in before else grad
                 else:
-                    at_nodes[edge] = before + grad
+                    at_nodes[edge] = _sum(before, grad)
             else:
                 at_nodes[edge] = grad
                 heapq.heappush(self.pending, (-edge.serial, edge))
@@ -94,229 +118,314 @@ class _Walk:
             else:
                 if not isinstance(parts, dict):
                     parts = self.at_nodes[node] = {0: parts}
-                parts[number] = parts[number] + grad if number in parts else grad
+                parts[number] = _sum(parts[number], grad) if number in parts else grad
         else:
             leaves = self.at_leaves
-            leaves[edge] = leaves[edge] + grad if edge in leaves else grad
+            if edge in leaves:
+                before = leaves[edge]
+                leaves[edge] = _sum(before, grad)
+            else:
+                leaves[edge] = grad
+                if self.accumulates and not self.hurries:
+                    self.hurries = _is_urgent(edge)
 
     def run(self) -> None:
         pending, at_nodes, send = self.pending, self.at_nodes, self.send
-        if self.wanted is not None:
-            self._mark_useful()
+        if self.goals is not None:
+            self._prepare_goals()
+        masks, watches = self.masks, modes.anomaly
         while pending:
             node = heapq.heappop(pending)[1]
             grad = at_nodes.pop(node)
-            if node.hooks is not None:
-                grad = self._hooked(node.hooks, grad)
-            if self.wanted is not None:
-                self._capture(node, grad)
-                if node not in self.useful:  # type: ignore[operator]
+            edges = node.edges
+            if masks is not None:
+                mask = masks.get(node)
+                if mask is None:
+                    self._arrive(node, grad)
                     continue
-            for edge, part in zip(node.edges, self._differentiate(node, grad), strict=True):
+                edges = mask
+            if node.extras is not None or watches or node in self.watched:
+                parts = self._with_hooks(node, grad, edges)
+            else:
+                parts = self._differentiate(node, grad, edges)
+            for edge, part in zip(edges, parts, strict=True):
                 if part is not None and edge is not None:
                     if isinstance(edge, Node) and edge not in at_nodes:  # the most frequent case, without a call
                         at_nodes[edge] = part
                         heapq.heappush(pending, (-edge.serial, edge))
                     else:
                         send(edge, part)
+            grad = parts = part = None  # nothing is to hold what the next node replaces
+            if self.hurries:
+                self._finish_leaves(node, edges)
 
-    def _differentiate(self, node: Node, grad: Any) -> list[Any]:
-        saved = node.saved
+    def _differentiate(self, node: Node, grad: Any, edges: tuple) -> Any:
+        saved, op = node.saved, node.op
         if saved is None:
-            raise RuntimeError(
-                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
-                "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
-                "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time "
-                "or if you need to access saved tensors after calling backward."
-            )
+            raise RuntimeError(FREED)
         cells = node.cells
         for i in range(0, len(cells), 2):
             if cells[i][0] != cells[i + 1]:
                 raise _modified(node, cells[i], cells[i + 1])
-        xp = tensor_arrays if self.create_graph else namespace_of(grad)
-        if len(node.op.outputs) > 1:
+        if node.extras is not None and node.extras.packed:
+            saved = unpack(node)
+        if len(op.outputs) > 1:
             parts = grad if isinstance(grad, dict) else {0: grad}
-            grad = tuple([parts.get(i) for i in range(len(node.op.outputs))])
+            grad = tuple([parts.get(i) for i in range(len(op.outputs))])
             xp = tensor_arrays if self.create_graph else namespace_of(*parts.values())
+        else:
+            xp = tensor_arrays if self.create_graph else namespace_of(grad)
         if self.among_transforms:
             xp = define.transforms().namespace_for(self.create_graph, grad, *saved)
         if self.create_graph:
             saved = _as_tensors(node, saved)
-        grads = node.op.differentiate(node, saved, xp, grad)
+        grads = op.differentiate(node, saved, xp, grad, edges)
         if not self.retain_graph:
-            node.saved, node.cells = None if saved or node.op.saved_names else saved, ()
-        if node.node_hooks is not None:
-            grads = _run_node_hooks(node, grads, grad)
+            node.saved, node.cells = None if saved or op.saved_names else saved, ()
         return grads
 
-    def _hooked(self, hooks: dict[int, dict[int, Any]], grad: Any) -> Any:
-        if isinstance(grad, dict):
-            return {i: self._call_hooks(hooks[i], g) if i in hooks else g for i, g in grad.items()}
-        return self._call_hooks(hooks[0], grad) if 0 in hooks else grad
+    def _with_hooks(self, node: Node, grad: Any, edges: tuple) -> Any:
+        """As `_differentiate`, for a node that has hooks, is a goal, or is watched in anomaly mode."""
+        self._capture(node, grad)
+        grad = hooked.before(node, grad, self.create_graph)
+        parts: Any
+        if hooked.is_undefined(grad):
+            parts = [None] * len(edges)
+        elif modes.anomaly:
+            parts = anomaly.watched(self, node, grad, edges)
+        else:
+            parts = self._differentiate(node, grad, edges)
+        if node.extras is not None and node.extras.after:
+            parts = hooked.after(node, parts, grad, self.create_graph)
+        if modes.anomaly and modes.check_nan:
+            anomaly.check(node, parts)
+        return parts
 
-    def _call_hooks(self, hooks: dict[int, Any], grad: Any) -> Any:
-        tensor = grad if self.create_graph else wrap(_as_array(grad))
-        for hook in list(hooks.values()):
-            replaced = hook(tensor)
-            if replaced is not None:
-                _check_hook_result(replaced, tensor)
-                tensor = replaced
-        return tensor if self.create_graph else tensor._array
+    def reaches(self, goal: Any) -> bool:
+        """Whether this walk comes to a node or leaf, or has been there."""
+        if self.reach is None:
+            self.reach = reachable(self.starts, self.masks)
+        return goal in self.reach
 
-    # ------------------------------------------------------------ autograd.grad: only what leads to the inputs
+    # ------------------------------------------------------------ only what leads to some inputs
 
-    def _mark_useful(self) -> None:
-        """The nodes with an edge towards an input: by increasing serial, inputs before what was made of them."""
-        seen, stack = set(self.at_nodes), list(self.at_nodes)
-        while stack:
-            for edge in stack.pop().edges:
-                node = edge[0] if isinstance(edge, tuple) else edge
-                if isinstance(node, Node) and node not in seen:
-                    seen.add(node)
-                    stack.append(node)
-        useful: set[Node] = set()
-        for node in sorted(seen, key=lambda n: n.serial):
-            for edge in node.edges:
-                source = edge[0] if isinstance(edge, tuple) else edge
-                if edge is not None and (_key(edge) in self.wanted or source in useful):  # type: ignore[operator]
-                    useful.add(node)
-                    break
-        self.useful = useful
+    def _prepare_goals(self) -> None:
+        goals = set(self.goals or ())
+        for goal in goals:
+            if not isinstance(goal, Tensor):
+                self.watched.setdefault(goal[0] if isinstance(goal, tuple) else goal, []).append(goal)
+        self.masks = masks_towards(self.at_nodes, goals)
+        for leaf in [leaf for leaf in self.at_leaves if leaf not in goals]:
+            del self.at_leaves[leaf]
+
+    def _arrive(self, node: Node, grad: Any) -> None:
+        """Ends at a node from which no edge leads on to a goal."""
+        if node in self.watched:
+            self._capture(node, hooked.of_tensors(node, grad, self.create_graph))
 
     def _capture(self, node: Node, grad: Any) -> None:
-        parts = grad if isinstance(grad, dict) else {0: grad}
-        for number, part in parts.items():
-            if (node, number) in self.wanted:  # type: ignore[operator]
-                self.captured[node, number] = part
+        for goal in self.watched.get(node, ()):
+            parts = grad if isinstance(grad, dict) else {0: grad}
+            number = goal[1] if isinstance(goal, tuple) else 0
+            if number in parts:
+                self.captured[goal] = parts[number]
 
     def captured_gradients(self) -> list[Any]:
-        results = []
-        for x in self.inputs or []:
-            edge = edge_of(x)
-            found = self._leaf_gradient(x) if isinstance(edge, Tensor) else self.captured.get(_key(edge))
-            if found is not None and not self.create_graph:
-                found = wrap(_owned(found))
-            results.append(found)
-        return results
-
-    def _leaf_gradient(self, leaf: Tensor) -> Any:
-        grad = self.at_leaves.get(leaf)
-        hooks = leaf._hooks
-        return grad if grad is None or hooks is None else self._call_hooks(hooks.before, grad)
+        found: dict[Any, Any] = {}
+        for goal in self.goals or ():
+            if goal not in found:
+                is_leaf = isinstance(goal, Tensor)
+                grad = (self.at_leaves if is_leaf else self.captured).pop(goal, None)
+                if is_leaf and grad is not None:
+                    grad = hooked.of_leaf(goal, grad, self.create_graph)
+                found[goal] = grad if grad is None or self.create_graph else _returned(grad)
+        return [found[goal] for goal in self.goals or ()]
 
     # ------------------------------------------------------------ backward: into .grad
 
+    def _finish_leaves(self, node: Node, edges: tuple) -> None:
+        """Accumulates what is complete, after `node`."""
+        if self.last is None:
+            self.last = last_consumers([pending for _, pending in self.pending], self.masks)
+            complete = [leaf for leaf in self.at_leaves if leaf not in self.last]
+        else:
+            complete = [
+                edge for edge in dict.fromkeys(edges) if edge in self.at_leaves and self.last.get(edge, node) is node
+            ]
+        for leaf in complete:
+            accumulate(leaf, self.at_leaves.pop(leaf), self.create_graph)
+
     def accumulate(self) -> None:
-        chosen = None if self.inputs is None else set(self.inputs)
         leaves = self.at_leaves
         while leaves:
             leaf = next(iter(leaves))
-            if chosen is None or leaf in chosen:
-                grad = self._leaf_gradient(leaf)
-                del leaves[leaf]  # so that nothing else holds the array, and it need not be copied
-                _accumulate(leaf, grad, self.create_graph)
-                if leaf._hooks is not None:
-                    for hook in list(leaf._hooks.after.values()):
-                        hook(leaf)
-            else:
-                del leaves[leaf]
-        if chosen:
-            for x in self.inputs or []:
-                if x._node is not None:
-                    grad = self.captured.get(_key(edge_of(x)))
-                    if grad is not None:
-                        _accumulate(x, grad, self.create_graph)
+            accumulate(leaf, leaves.pop(leaf), self.create_graph)
 
 
-def _key(edge: Any) -> Any:
-    return (edge, 0) if isinstance(edge, Node) else edge
+def _is_urgent(leaf: Tensor) -> bool:
+    """Whether a leaf's gradient should not wait: hooks may free it, or it would take memory beside `.grad`."""
+    hooks = leaf._hooks
+    if hooks is not None and (hooks.after or hooks.node_after):
+        return True
+    return leaf._grad is not None and leaf._array.size >= LARGE
+
+
+def accumulate(leaf: Tensor, grad: Any, create_graph: bool) -> None:
+    """Adds a gradient to a leaf's `.grad`, with its hooks around that."""
+    hooks = leaf._hooks
+    if hooks is None:
+        _accumulate(leaf, grad, create_graph)
+        return
+    grad = hooked.of_leaf(leaf, grad, create_graph)
+    if hooks.node_before:
+        grad = hooked.before_accumulating(leaf, grad, create_graph)
+    if grad is None:
+        return
+    shown = hooked.as_tensor(grad) if hooks.node_after else None
+    _accumulate(leaf, grad, create_graph)
+    for hook in list(hooks.after.values()):
+        hook(leaf)
+    for hook in list(hooks.node_after.values()):
+        hook((), (shown,))
+
+
+_accumulating = threading.RLock()  # for leaves that several threads send gradients to
+
+
+def _forget_lock() -> None:
+    """In a forked child: the thread that held it did not come along."""
+    global _accumulating
+    _accumulating = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)
 
 
 def _accumulate(leaf: Tensor, grad: Any, create_graph: bool) -> None:
     """Adds a gradient to `.grad`: in place, unless the sum itself is to be differentiable."""
     if define.recording:
         define.note_grad(leaf, True)
-    before = leaf._grad
-    if create_graph:
-        leaf._grad = grad if before is None else before + grad
-    elif before is None:
-        leaf._grad = wrap(_owned(grad))
-    else:
-        if define.recording:
-            define.lift(before)
-        array = before._array
-        if type(array) is ndarray:
-            np.add(array, grad, out=array, casting="same_kind")
+    with _accumulating:
+        before = leaf._grad
+        if create_graph:
+            leaf._grad = define.cast(grad, dtype=grad._array.dtype) if before is None else before + grad
+        elif before is None:
+            leaf._grad = wrap(_owned(grad, leaf))
         else:
-            namespace_of(array, grad).assign(array, array + grad)
-        if before._cell is not None:
-            before._cell[0] += 1
+            if define.recording:
+                define.lift(before)
+            array = before._array
+            if type(array) is ndarray:
+                np.add(array, grad, out=array, casting="same_kind")
+            else:
+                namespace_of(array, grad).assign(array, array + grad)
+            if before._cell is not None:
+                before._cell[0] += 1
 
 
 REFERENCES = 4  # to a gradient that nothing else holds: two variables of callers, `_owned`'s and getrefcount's
 
 
-def _owned(grad: Any) -> Any:
-    """An array that nothing else holds or shares memory with: `grad` itself if it is one."""
+def _owned(grad: Any, leaf: Tensor | None = None) -> Any:
+    """An array that nothing else holds or shares memory with: `grad` itself if it is one.
+
+    Args:
+        leaf: whose gradient it will be: it gets the leaf's order of memory.
+    """
     if type(grad) is SymbolicArray:
         return define.symbolic_arrays.copy(grad)
     if type(grad) is not ndarray:
         return _as_array(grad)
-    if grad.base is None and sys.getrefcount(grad) <= REFERENCES:
+    like = None if leaf is None else leaf._array
+    if grad.base is None and sys.getrefcount(grad) <= REFERENCES and (like is None or grad.strides == like.strides):
         return grad
-    return grad.copy()
+    if type(like) is not ndarray or like.shape != grad.shape:
+        return grad.copy()
+    copy = np.empty_like(like, grad.dtype)
+    copy[...] = grad
+    return copy
+
+
+def _returned(grad: Any) -> Tensor:
+    """A gradient as a tensor of its own: holds it in as many variables as `_accumulate` and its caller do."""
+    result: Tensor = wrap(_owned(grad))
+    return result
+
+
+SUMMED = 4  # references to the first of two gradients that only the walk holds: dict, `send`, `_sum`, getrefcount
+
+
+def _sum(before: Any, grad: Any) -> Any:
+    """The sum of two gradients for one place: in the memory of the first, if it is large and nobody else's."""
+    if (
+        before.__class__ is ndarray
+        and before.size >= LARGE
+        and sys.getrefcount(before) <= SUMMED
+        and before.base is None
+        and grad.__class__ is ndarray
+        and grad.dtype is before.dtype
+        and before.flags.writeable
+    ):
+        before += grad
+        return before
+    return before + grad
 
 
 def _as_array(grad: Any) -> Any:
     return grad if is_array(grad) else np.asarray(grad)
 
 
+def apply_node(node: Node, grads: tuple) -> Any:
+    """The gradients of a node's inputs from those of its outputs, and nothing beyond it."""
+    before = modes.grad
+    walk = _Walk(create_graph=before, retain_graph=True, inputs=None, accumulates=False)
+    parts = {i: g if before else g._array for i, g in enumerate(grads) if g is not None}
+    results = walk._differentiate(node, parts if len(node.op.outputs) > 1 else parts[0], node.edges)
+    shown = tuple([None if g is None else hooked.as_tensor(g) for g in results])
+    return shown if len(shown) != 1 else shown[0]
+
+
 def _as_tensors(node: Node, saved: tuple) -> tuple:
     """The saved values as Tensors that remember where they came from, for derivatives of derivatives."""
-    operation, tensors = node.op, []
-    for name, value in zip(operation.saved_names, saved, strict=True):
-        if name == operation.variadic:
-            tensors.append(tuple(_with_history(array, None) for array in value))
-        elif not is_array(value):
-            tensors.append(value)
-        elif name in operation.outputs:
-            number = operation.outputs.index(name)
-            tensors.append(_with_history(value, (node, number) if number else node))
-        else:
-            edge = node.edges[operation.inputs.index(name)]
-            tensors.append(edge if isinstance(edge, Tensor) and edge._array is value else _with_history(value, edge))
-    return tuple(tensors)
+    return tuple([_as_saved(node, at, value) for at, value in enumerate(saved)])
+
+
+def _as_saved(node: Node, at: int, value: Any) -> Any:
+    operation = node.op
+    name = operation.saved_names[at]
+    if name == operation.variadic:
+        edges = node.edges[len(operation.inputs) :]
+        return tuple([_with_history(array, edge) for array, edge in zip(value, edges, strict=True)])
+    if not is_array(value):
+        return value
+    if name in operation.outputs:
+        number = operation.outputs.index(name)
+        return _with_history(value, (node, number) if number else node)
+    return _with_history(value, node.edges[operation.inputs.index(name)])
+
+
+def saved_tensor(node: Node, at: int) -> Any:
+    """The saved value `at` of a node, as the tensor it was."""
+    value = node.saved[at]
+    return _as_saved(node, at, value.array() if type(value) is Packed else value)
 
 
 def _with_history(array: Any, edge: Any) -> Tensor:
-    tensor = wrap(array)
-    if edge is not None and not isinstance(edge, Tensor) and array.dtype.kind not in "biu":
-        tensor._node, tensor._output = edge if isinstance(edge, tuple) else (edge, 0)
-        tensor._needs_grad = True
+    """A saved array as the tensor it was: the leaf itself, or a new one whose gradient goes where that tensor's goes."""
+    if edge is None or array.dtype.kind in "biu":
+        plain: Tensor = wrap(array)
+        return plain
+    if isinstance(edge, Tensor):
+        if edge._array is array:
+            return edge
+        from rushlight.ops.views import alias
+
+        edge = define.bare_node(alias.op.node_class, (edge,))
+    tensor: Tensor = wrap(array)
+    tensor._node, tensor._output = edge if isinstance(edge, tuple) else (edge, 0)
+    tensor._needs_grad = True
     return tensor
-
-
-def _run_node_hooks(node: Node, grads: list[Any], grad: Any) -> list[Any]:
-    outputs = grad if isinstance(grad, tuple) else tuple(grad.values()) if isinstance(grad, dict) else (grad,)
-
-    def as_tensor(g: Any) -> Any:
-        return g if g is None or isinstance(g, Tensor) else wrap(_as_array(g))
-
-    for hook in list((node.node_hooks or {}).values()):
-        replaced = hook(tuple(as_tensor(g) for g in grads), tuple(as_tensor(g) for g in outputs))
-        if replaced is not None:
-            raw = any(isinstance(g, Tensor) for g in outputs)
-            grads = [g if raw or g is None else g._array for g in replaced]
-    return grads
-
-
-def _check_hook_result(replaced: Any, grad: Tensor) -> None:
-    if not isinstance(replaced, Tensor):
-        raise TypeError(f"expected Variable, but hook returned '{type(replaced).__name__}'")
-    if replaced.shape != grad.shape:
-        raise RuntimeError(
-            f"hook has changed the size of value: the gradient is {list(grad.shape)}, the hook gave {list(replaced.shape)}"
-        )
 
 
 def _modified(node: Node, cell: list, expected: int) -> RuntimeError:

@@ -104,9 +104,7 @@ def _link(result: Tensor, source: Tensor) -> None:
     from rushlight.ops import define
     from rushlight.ops.views import alias
 
-    node = object.__new__(alias.op.node_class)
-    node.serial, node.hooks, node.node_hooks, node.saved, node.cells = define.next_serial(), None, None, (), ()
-    node.attrs, node.edges, node.shapes = None, (edge_of(source),), None
+    node = define.bare_node(alias.op.node_class, (edge_of(source),))
     result._node, result._output, result._needs_grad = node, 0, True
 
 

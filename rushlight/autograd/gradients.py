@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from rushlight.autograd.engine import run_backward
+from rushlight.autograd.node import AccumulateGrad
 from rushlight.ops.create import ones_like, zeros_like
-from rushlight.tensor import wrap
+from rushlight.tensor import Tensor, wrap
 
 
 def backward(
@@ -32,11 +33,19 @@ def backward(
         run_backward([tensors], [_weight(0, tensors, None)], retain, create_graph)
         return
     roots = _sequence(tensors)
-    if inputs is not None and len(_sequence(inputs)) == 0:
-        raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+    wanted = None if inputs is None else _sequence(inputs)
+    if wanted is not None:
+        if len(wanted) == 0:
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+        _check_wanted(wanted)
+        for x in wanted:
+            if isinstance(x, Tensor):
+                x.retain_grad()
+            elif not isinstance(x.node, AccumulateGrad):
+                raise RuntimeError("backward(inputs=...) takes tensors and edges of leaves: other edges have no .grad")
     retain = create_graph if retain_graph is None else retain_graph
     weights = _weights(roots, grad_tensors, create_graph)
-    run_backward(roots, weights, retain, create_graph, None if inputs is None else _sequence(inputs))
+    run_backward(roots, weights, retain, create_graph, wanted)
 
 
 def grad(
@@ -73,12 +82,12 @@ def grad(
     if is_grads_batched:
         options = retain_graph, create_graph, only_inputs, allow_unused, False, materialize_grads
         return _of_each_weight(roots, wanted, _sequence(grad_outputs), options)
-    for i, x in enumerate(wanted):
-        if not x._needs_grad:
-            raise RuntimeError("One of the differentiated Tensors does not require grad" + f" (input {i})")
+    _check_wanted(wanted)
     retain = create_graph if retain_graph is None else retain_graph
     grads = run_backward(roots, _weights(roots, grad_outputs, create_graph), retain, create_graph, wanted, False)
     if materialize_grads:
+        if not all(isinstance(x, Tensor) for x in wanted):
+            raise AssertionError("materialize_grads cannot be used when the given input is a GradientEdge")
         grads = [zeros_like(x) if g is None else g for g, x in zip(grads, wanted, strict=True)]
     elif not allow_unused and any(g is None for g in grads):
         unused = next(i for i, g in enumerate(grads) if g is None)
@@ -105,7 +114,13 @@ def _of_each_weight(roots: list[Any], wanted: list[Any], weights: list[Any], opt
 
 
 def _sequence(tensors: Any) -> list[Any]:
-    return [tensors] if hasattr(tensors, "_array") else list(tensors)
+    return [tensors] if hasattr(tensors, "_array") or hasattr(tensors, "output_nr") else list(tensors)
+
+
+def _check_wanted(inputs: list[Any]) -> None:
+    for i, x in enumerate(inputs):
+        if isinstance(x, Tensor) and not x._needs_grad:
+            raise RuntimeError(f"One of the differentiated Tensors does not require grad (input {i})")
 
 
 def _weights(roots: list[Any], given: Any, create_graph: bool) -> list[Any]:
@@ -117,6 +132,12 @@ def _weights(roots: list[Any], given: Any, create_graph: bool) -> list[Any]:
 
 
 def _weight(i: int, root: Any, weight: Any) -> Any:
+    if not isinstance(root, Tensor):  # a GradientEdge
+        if root.like is not None:
+            return _weight(i, root.like.detach().requires_grad_(), weight)
+        if weight is None:
+            raise RuntimeError("grad_outputs are needed for a GradientEdge that was not made by get_gradient_edge")
+        return weight
     array = root._array
     if not root._needs_grad:
         raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")

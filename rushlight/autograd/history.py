@@ -21,11 +21,16 @@ Cell = list
 
 @dataclass(slots=True)
 class View:
-    """Of a view: its base, the (operation, attributes) that lead to it, the version its node belongs to."""
+    """Of a view: its base, the (operation, attributes) that lead to it, the version its node belongs to.
+
+    `own` is for a view whose history is not that of its base, as a custom function's output: (name of the function, number
+    of its output, why nothing may be written to the view).
+    """
 
     base: Any
     steps: tuple[tuple[Any, dict[str, Any] | None], ...]
     seen: int
+    own: tuple[str, int, str] | None = None
 
 
 def cell_of(tensor: Any) -> Cell:
@@ -43,7 +48,7 @@ def note_view(result: Any, source: Any, op: Any, attrs: dict[str, Any] | None) -
     if view is None:
         result._view = View(source, (step,), cell[0])
     else:
-        result._view = View(view.base, (*view.steps, step), cell[0])
+        result._view = View(view.base, (*view.steps, step), cell[0], view.own)
     if not source._needs_grad and modes.grad:
         if len(cell) > 8 and cell[-1]() is None:
             cell[2:] = [reference for reference in cell[2:] if reference() is not None]
@@ -67,14 +72,32 @@ def current_node(tensor: Any) -> Any:
     """The node that made a tensor's present value; None for a leaf."""
     view = tensor._view
     if view is not None and view.seen != tensor._cell[0]:
+        if view.own is not None:
+            name, number, why = view.own
+            raise RuntimeError(
+                f"Output {number} of {name} is a view and its base or another view of its base has been modified inplace. "
+                f"{why}"
+            )
         view.seen = tensor._cell[0]
         if view.base._needs_grad:
             with enable_grad():
                 again = view.base
                 for op, attrs in view.steps:
                     again = op.call(again, **(attrs or {}))
+            _keep_retaining(tensor, again._node, again._output)
             tensor._node, tensor._output, tensor._needs_grad = again._node, again._output, True
     return tensor._node
+
+
+def _keep_retaining(tensor: Any, node: Any, number: int) -> None:
+    """`retain_grad` is of the tensor's present value: it moves to the node of that. Other hooks stay where they were."""
+    before = tensor._node
+    if before is None or before.extras is None or before is node:
+        return
+    reference = before.extras.retained.get(tensor._output)
+    if reference is not None and reference() is tensor:
+        del before.extras.retained[tensor._output]
+        node.with_extras().retained[number] = reference
 
 
 def edge_of(tensor: Any) -> Any:
@@ -98,20 +121,24 @@ def note_write(tensor: Any, name: str) -> None:
     cell[1] = (name, frame.f_code.co_filename, frame.f_lineno)
 
 
-def rewrite(tensor: Any, node: Any, scatter: Any) -> None:
-    """After a write that made `tensor` the output of `node`: sets its history, or its base's if it is a view.
+def rewrite(tensor: Any, edge: Any, scatter: Any) -> None:
+    """After a write: sets a tensor's history, or its base's if it is a view.
 
     Args:
-        scatter: `scatter(base edge or None, node, steps, base)` makes the node of a base whose part was replaced.
+        edge: where the gradient of the tensor goes now: the node of what was written, or (node, number of the output).
+        scatter: `scatter(base edge or None, edge, steps, base)` makes the node of a base whose part was replaced.
     """
+    node, number = edge if edge.__class__ is tuple else (edge, 0)
     view = tensor._view
     base = tensor if view is None else view.base
     if not base._needs_grad:
         _require_of_views(base)
     if view is None:
-        tensor._node, tensor._output, tensor._needs_grad = node, 0, True
+        _keep_retaining(tensor, node, number)
+        tensor._node, tensor._output, tensor._needs_grad = node, number, True
         return
-    edge = edge_of(base) if base._needs_grad else None
-    base._node, base._output = scatter(edge, node, view.steps, base), 0
+    changed = scatter(edge_of(base) if base._needs_grad else None, edge, view.steps, base)
+    _keep_retaining(base, changed, 0)
+    base._node, base._output = changed, 0
     base._needs_grad = tensor._needs_grad = True
     view.seen = -1

@@ -1,4 +1,4 @@
-"""Handles of registered hooks."""
+"""Registered hooks: where a leaf and a node keep theirs, and the handles that take them out again."""
 
 from __future__ import annotations
 
@@ -11,13 +11,48 @@ _next_id = itertools.count().__next__
 
 
 class LeafHooks:
-    """Hooks of a leaf tensor: on its gradient before it is accumulated, on the tensor after that."""
+    """Hooks of a leaf tensor, each `{id: hook}` and named in the order in which they run.
 
-    __slots__ = ("before", "after")
+    Attributes:
+        before: of the gradient (`Tensor.register_hook`).
+        node_before: of the leaf's `AccumulateGrad`, of (gradient,).
+        after: of the tensor, once the gradient was added to `.grad` (`register_post_accumulate_grad_hook`).
+        node_after: of the `AccumulateGrad`, of (), (gradient,).
+        accumulator: weak reference to the `AccumulateGrad`, once somebody asked for it.
+        metadata: what the `AccumulateGrad` shows as `metadata`.
+    """
+
+    __slots__ = ("before", "node_before", "after", "node_after", "accumulator", "metadata")
 
     def __init__(self) -> None:
         self.before: dict[int, Any] = {}
+        self.node_before: dict[int, Any] = {}
         self.after: dict[int, Any] = {}
+        self.node_after: dict[int, Any] = {}
+        self.accumulator: Any = None
+        self.metadata: dict[Any, Any] = {}
+
+
+class Extras:
+    """What only few nodes have.
+
+    Attributes:
+        tensors: {number of the output: {id: hook}}: hooks of tensors (`Tensor.register_hook`).
+        retained: {number of the output: weak reference to the tensor} whose `.grad` is set on the way.
+        before, after: {id: hook} of hooks on the node itself.
+        metadata: what `Node.metadata` shows.
+        packed: whether `Node.saved` holds what hooks of saved tensors made of the values.
+    """
+
+    __slots__ = ("tensors", "retained", "before", "after", "metadata", "packed")
+
+    def __init__(self) -> None:
+        self.tensors: dict[int, dict[int, Any]] = {}
+        self.retained: dict[int, Any] = {}
+        self.before: dict[int, Any] = {}
+        self.after: dict[int, Any] = {}
+        self.metadata: dict[Any, Any] = {}
+        self.packed = False
 
 
 class RemovableHandle:

@@ -12,10 +12,26 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class _Modes(threading.local):
-    """`grad`: operations on tensors that require gradients are recorded. `inference`: inside inference_mode."""
+    """What holds for a thread.
+
+    Attributes:
+        grad: operations on tensors that require gradients are recorded.
+        inference: inside `inference_mode`.
+        anomaly, check_nan: anomaly mode (`anomaly.py`), and whether it looks for NaN.
+        saved_hooks: (pack, unpack) pairs of hooks of saved tensors, the last one in force (`saved.py`).
+        saved_hooks_refused: why there may be none, or None.
+        mutation: what is to be told before a write (`graph/mutation.py`), or None.
+        walk: the backward pass that runs, or None (`engine.py`).
+    """
 
     grad = True
     inference = False
+    anomaly = False
+    check_nan = True
+    saved_hooks: tuple[tuple[Any, Any], ...] = ()
+    saved_hooks_refused: str | None = None
+    mutation: Any = None
+    walk: Any = None
 
 
 modes = _Modes()

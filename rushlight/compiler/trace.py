@@ -36,7 +36,6 @@ class _Thread(threading.local):
 
 _thread = _Thread()
 define._recorder = lambda: _thread.recorder
-_lock = threading.Lock()
 
 
 @dataclass(slots=True, eq=False)
@@ -296,8 +295,7 @@ def recording(recorder: Recorder) -> Iterator[None]:
     """Records what this thread does inside the block; puts the outside back as it was if the block raises."""
     if _thread.recorder is not None:
         raise CannotRecord("a program is being recorded already")
-    with _lock:
-        define.recording += 1
+    define.add_recording(1)
     _thread.recorder = recorder
     try:
         yield
@@ -309,8 +307,7 @@ def recording(recorder: Recorder) -> Iterator[None]:
         raise
     finally:
         _thread.recorder = None
-        with _lock:
-            define.recording -= 1
+        define.add_recording(-1)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,8 @@ from typing import Any
 
 from rushlight.autograd.history import edge_of
 from rushlight.autograd.modes import modes
-from rushlight.autograd.node import Node, next_serial
+from rushlight.autograd.node import Node
+from rushlight.ops import define
 from rushlight.tensor import Tensor, wrap
 
 
@@ -99,7 +100,7 @@ class _Identity:
     outputs = ("out",)
 
     @staticmethod
-    def differentiate(node: Any, saved: Any, xp: Any, grad: Any) -> list[Any]:
+    def differentiate(node: Any, saved: Any, xp: Any, grad: Any, edges: Any) -> list[Any]:
         grads = [grad.get(number) for number in range(1, len(node.edges) + 1)]
         raw = [g for g in grads if g is not None and not isinstance(g, Tensor)]
         tensors = tuple(g if g is None or isinstance(g, Tensor) else wrap(g) for g in grads)
@@ -116,10 +117,9 @@ class BackwardHookFunctionBackward(Node):
 
 def gate(tensors: list[Tensor], on_gradients: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> list[Tensor]:
     """The same tensors behind one recorded operation: `on_gradients(grads)` gives the gradients to send on."""
-    node: Any = BackwardHookFunctionBackward()
-    node.serial, node.hooks, node.node_hooks, node.shapes = next_serial(), None, None, None
-    node.saved, node.cells, node.attrs = (), (), on_gradients
-    node.edges = tuple(edge_of(x) if x._needs_grad else None for x in tensors)
+    edges = tuple(edge_of(x) if x._needs_grad else None for x in tensors)
+    node: Any = define.bare_node(BackwardHookFunctionBackward, edges)
+    node.attrs = on_gradients
     results = []
     for number, tensor in enumerate(tensors, 1):  # from 1: an edge to an output 0 is the bare node
         result = tensor.detach()

@@ -28,6 +28,7 @@ operation's number of inputs; everything else (Python numbers, mixed dtypes, sym
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable
 from functools import cached_property
 from operator import itemgetter
@@ -40,6 +41,7 @@ from rushlight import dtypes
 from rushlight.arrays import kinds, numpy as numpy_arrays, symbolic as symbolic_arrays
 from rushlight.arrays.kinds import Abstract, namespace_of
 from rushlight.arrays.symbolic import SymbolicArray
+from rushlight.autograd import anomaly, saved
 from rushlight.autograd.history import cell_of, edge_of, note_view
 from rushlight.autograd.modes import modes
 from rushlight.autograd.node import Node, next_serial
@@ -63,7 +65,17 @@ class HostNumber(float):
     symbol: SymbolicArray
 
 
-recording = 0  # how many threads are recording a program: the short paths ask this before anything else
+# How many threads record a program, or watch what autograd records (anomaly mode, hooks of saved tensors): the short
+# paths ask this before anything else, and if it is not 0, operations take the long path.
+recording = 0
+_recording_lock = threading.Lock()
+
+
+def add_recording(count: int) -> None:
+    """One more reason for the long path, or (-1) one less."""
+    global recording
+    with _recording_lock:
+        recording += count
 
 
 def _recorder() -> Any:
@@ -282,16 +294,20 @@ class Op:
 
     def watch_outputs(self, node: Node, results: Any) -> None:
         """Notes the versions of the results that their own node keeps."""
+        if node.extras is not None and node.extras.packed:
+            return
         for i in self.plans[tuple([edge is not None for edge in node.edges])][2]:
             cell = results[i]._cell
             if cell is None:
                 cell = results[i]._cell = [0, None]
             node.cells += (cell, cell[0])
 
-    def make_node(self, inputs: tuple, arrays: Any, outs: list[Any], attrs: dict[str, Any] | None) -> Node:
+    def make_node(
+        self, inputs: tuple, arrays: Any, outs: list[Any], attrs: dict[str, Any] | None, watched: bool = True
+    ) -> Node:  # fmt: skip
         node = _new(self.node_class)
         node.serial = next_serial()
-        node.hooks = node.node_hooks = None
+        node.extras = None
         node.attrs = attrs
         node.edges = edges = tuple(
             [edge_of(x) if x.__class__ not in NUMBERS and x._needs_grad else None for x in inputs]
@@ -313,16 +329,22 @@ class Op:
             node.shapes = tuple([(getattr(a, "shape", ()), getattr(a, "dtype", None)) for a in arrays])
         else:
             node.shapes = None
+        if recording and watched:
+            watch(node, inputs)
         return node
 
-    def differentiate(self, node: Node, saved: tuple, xp: Any, grad: Any) -> list[Any]:
-        """The gradients of a node's inputs, from that of its result (or a tuple, of several); None where none is needed."""
+    def differentiate(self, node: Node, saved: tuple, xp: Any, grad: Any, edges: tuple) -> Any:
+        """The gradients of a node's inputs, from that of its result (or a tuple, of several).
+
+        Args:
+            edges: the node's edges, with None in place of those whose gradient nobody wants; it is None then too.
+        """
         if self.joint:
             return self.joint.call(node, saved, xp, grad)
         if self.elementwise and grad.__class__ is ndarray and grad.size >= LARGE and xp is numpy_arrays:
-            return self._differentiate_large(node, saved, grad)
+            return self._differentiate_large(node, saved, grad, edges)
         grads, shapes = [], node.shapes if self.elementwise else None
-        for i, edge in enumerate(node.edges):
+        for i, edge in enumerate(edges):
             formula = self.formulas[i]
             if edge is None or formula is None:
                 grads.append(None)
@@ -339,13 +361,13 @@ class Op:
             grads.append(result)
         return grads
 
-    def _differentiate_large(self, node: Node, saved: tuple, grad: ndarray) -> list[Any]:
+    def _differentiate_large(self, node: Node, saved: tuple, grad: ndarray, edges: tuple) -> list[Any]:
         """The same in one pass on all cores, where that can be; and for a gradient that is one number everywhere."""
         shape, is_constant = grad.shape, not any(grad.strides)
         if is_constant:  # as the gradient of a sum is, spread out without memory
             grad = grad[(*(0,) * grad.ndim, Ellipsis)]
         grads = []
-        for i, (edge, formula) in enumerate(zip(node.edges, self.formulas, strict=True)):
+        for i, (edge, formula) in enumerate(zip(edges, self.formulas, strict=True)):
             if edge is None or formula is None:
                 grads.append(None)
                 continue
@@ -441,6 +463,24 @@ class Op:
                 if message:
                     return RuntimeError(f"{message} ({self.name}: {', '.join(str(list(s)) for s in shapes)})")
         return RuntimeError(f"{self.name}: {error} (shapes {', '.join(str(list(s)) for s in shapes)})")
+
+
+def watch(node: Node, inputs: tuple = ()) -> None:
+    """Of a node just made: notes the line that made it, in anomaly mode, and hands saved values to their hooks."""
+    if modes.anomaly:
+        anomaly.note_forward(node)
+    if modes.saved_hooks and node.saved:
+        saved.pack(node, inputs)
+
+
+def bare_node(node_class: type[Node], edges: tuple, attrs: dict[str, Any] | None = None, shapes: Any = None) -> Node:
+    """A node that keeps no values."""
+    node = _new(node_class)
+    node.serial, node.extras, node.saved, node.cells = next_serial(), None, (), ()
+    node.attrs, node.edges, node.shapes = attrs, edges, shapes
+    if recording:
+        watch(node)
+    return node
 
 
 def is_array(x: Any) -> bool:
@@ -569,7 +609,7 @@ def _unary_recorder(op: Op) -> Callable[..., None]:
     def record(result: Tensor, x: Tensor, a: Any, out: Any, attrs: Any = None) -> None:
         node = _new(node_class)
         node.serial = next_serial()
-        node.hooks = node.node_hooks = None
+        node.extras = None
         node.attrs = attrs
         node.edges = (edge_of(x),)
         pick, kept, keeps_out = op.plans.get(_ALONE) or op.plan_for(_ALONE)
@@ -667,7 +707,7 @@ def _binary_recorder(op: Op) -> Callable[..., None]:
     def record(result: Tensor, x: Tensor, y: Any, a: Any, b: Any, out: Any, y_needs_grad: bool) -> None:
         node = _new(node_class)
         node.serial = next_serial()
-        node.hooks = node.node_hooks = node.attrs = node.shapes = None
+        node.extras = node.attrs = node.shapes = None
         x_needs_grad = x._needs_grad
         node.edges = (edge_of(x) if x_needs_grad else None, edge_of(y) if y_needs_grad else None)
         needed = x_needs_grad, y_needs_grad

@@ -97,6 +97,8 @@ def apply_in_place(operation: Op, name: str, x: Tensor, others: tuple, attrs: di
     out = _write(operation, xp, target, arrays, attrs)
     note_write(x, name)
     if node is not None:
+        if define.recording:
+            define.watch(node, operands)
         if operation.saved_outputs:
             operation.watch_outputs(node, (x,))
         rewrite(x, _cast_back(node, out, x), view_scatter_node)
@@ -112,7 +114,7 @@ def _node_of_write(operation: Op, xp: Any, operands: tuple, arrays: tuple, attrs
         before = define.wrap(xp.astype(target, target.dtype))
         before._node, before._output, before._needs_grad = x.grad_fn, x._output, x._needs_grad
         operands, arrays = (before, *operands[1:]), (before._array, *arrays[1:])
-    node = operation.make_node(operands, arrays, [target], attrs)
+    node = operation.make_node(operands, arrays, [target], attrs, watched=False)  # it keeps what is yet to be written
     operation.fit_node_class(node, arrays)
     return node
 
@@ -144,11 +146,8 @@ def _cast_back(node: Node, computed: Any, x: Tensor) -> Node:
     """The node of the result in x's dtype, where the operation was computed in another."""
     if computed == x._array.dtype:
         return node
-    cast = define.cast.op
-    last = object.__new__(cast.node_class)
-    last.serial, last.hooks, last.node_hooks, last.saved, last.cells = define.next_serial(), None, None, (), ()
-    last.attrs, last.edges, last.shapes = {"dtype": x._array.dtype}, (node,), ((x._array.shape, computed),)
-    return last
+    attrs, shapes = {"dtype": x._array.dtype}, ((x._array.shape, computed),)
+    return define.bare_node(define.cast.op.node_class, (node,), attrs, shapes)
 
 
 def check_castable(source: dtypes.dtype, target: dtypes.dtype) -> None:
@@ -170,8 +169,13 @@ def _overlaps_itself(array: ndarray) -> bool:
 
 def check_writable(x: Tensor, recorded: bool) -> None:
     """Raises PyTorch's errors for writing into a leaf that requires gradients, while autograd records."""
+    if define.recording and modes.mutation is not None:
+        modes.mutation.before_write(x)
     if recorded and x._needs_grad:
         view = x._view
+        if view is not None and view.own is not None:
+            name, number, why = view.own
+            raise RuntimeError(f"Output {number} of {name} is a view and is being modified inplace. {why}")
         if view is not None and view.base._needs_grad and view.base._node is None:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
         if view is None and x._node is None:
@@ -213,12 +217,9 @@ view_scatter.derivative(
 )
 
 
-def view_scatter_node(base_edge: Any, source: Node, steps: tuple, base: Tensor) -> Node:
+def view_scatter_node(base_edge: Any, source: Any, steps: tuple, base: Tensor) -> Node:
     """The node of a base after a write to its view made the view the output of `source`."""
-    node = object.__new__(view_scatter.op.node_class)
-    node.serial, node.hooks, node.node_hooks, node.saved, node.cells = define.next_serial(), None, None, (), ()
-    node.attrs, node.edges, node.shapes = {"steps": steps}, (base_edge, source), None
-    return node
+    return define.bare_node(view_scatter.op.node_class, (base_edge, source), {"steps": steps})
 
 
 # ---------------------------------------------------------------- plain writes

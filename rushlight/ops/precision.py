@@ -31,12 +31,12 @@ class InFloat32:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._op, name)
 
-    def differentiate(self, node: Node, saved: tuple, xp: Any, grad: Any) -> list[Any]:
+    def differentiate(self, node: Node, saved: tuple, xp: Any, grad: Any, edges: tuple) -> Any:
         if type(xp) is not ModuleType:  # on Tensors, whose operations widen and round themselves
-            return self._op.differentiate(node, saved, xp, grad)
+            return self._op.differentiate(node, saved, xp, grad, edges)
         half = next(g.dtype for g in (grad if type(grad) is tuple else (grad,)) if g is not None)
         saved = tuple([tuple([widened(xp, a) for a in v]) if type(v) is tuple else widened(xp, v) for v in saved])
-        grads = self._op.differentiate(node, saved, xp, of_each(grad, lambda g: widened(xp, g)))
+        grads = self._op.differentiate(node, saved, xp, of_each(grad, lambda g: widened(xp, g)), edges)
         return [g if g is None else narrowed(xp, g, half) for g in grads]
 
 
@@ -49,8 +49,8 @@ class Conjugated:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._op, name)
 
-    def differentiate(self, node: Node, saved: tuple, xp: Any, grad: Any) -> list[Any]:
-        grads = self._op.differentiate(node, saved, xp, of_each(grad, xp.conj))
+    def differentiate(self, node: Node, saved: tuple, xp: Any, grad: Any, edges: tuple) -> Any:
+        grads = self._op.differentiate(node, saved, xp, of_each(grad, xp.conj), edges)
         return [g if g is None else xp.conj(g) for g in grads]
 
 

@@ -366,7 +366,7 @@ def _by_transposing_twice(op: Op, primals: tuple, tangents: tuple, attrs: dict[s
             weights.append(weight)
         node, saved = unlinked_node(op, primals, tangents, attrs, outs)
         given = tuple([w if w._needs_grad else None for w in weights]) if len(outs) > 1 else weights[0]
-        grads = node.op.differentiate(node, saved, tensor_arrays, given)
+        grads = node.op.differentiate(node, saved, tensor_arrays, given, node.edges)
     pairs = [
         (g, _fit(t, g))
         for g, t in zip(grads, tangents, strict=True)
@@ -385,7 +385,8 @@ def unlinked_node(op: Op, primals: tuple, tangents: tuple, attrs: dict[str, Any]
     """A node as recording would make it, but of Tensors and part of no graph, for formulas to be called with."""
     arrays = _arrays(primals)
     with no_grad():
-        node = op.make_node(tuple([0 if t is None else _wanted for t in tangents]), primals, list(outs), attrs)
+        wanted = tuple([0 if t is None else _wanted for t in tangents])
+        node = op.make_node(wanted, primals, list(outs), attrs, watched=False)
     node.shapes = tuple([(getattr(a, "shape", ()), getattr(a, "dtype", None)) for a in arrays])
     op.fit_node_class(node, arrays)
     return node, node.saved
