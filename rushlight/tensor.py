@@ -236,7 +236,7 @@ class Tensor:
     @property
     def data(self) -> Tensor:
         """A tensor on the same memory that autograd does not know of: neither history nor version are shared."""
-        return wrap(self._array)
+        return wrap(self._without_tangents())
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -245,12 +245,17 @@ class Tensor:
         self._array = value._array
 
     def detach(self) -> Tensor:
-        """A tensor on the same memory, without history. Writes to either are noticed by both."""
+        """A tensor on the same memory, without history or tangents. Writes to either are noticed by both."""
         if define.recording:
             define.lift(self)
-        result = wrap(self._array)
+        result = wrap(self._without_tangents())
         result._cell = cell_of(self)
         return result
+
+    def _without_tangents(self) -> Any:
+        """The array; inside transforms one that none of them differentiates."""
+        array = self._array
+        return define.transforms().without_tangents(array) if isinstance(array, Abstract) else array
 
     def detach_(self) -> Tensor:
         """Forgets this tensor's history. Returns self."""

@@ -62,8 +62,9 @@ def reaches_beyond(outputs: list[Tensor], variables: list[Tensor]) -> bool:
 
 
 def detached(tree: Any) -> Any:
-    """The tree with tensors that have no history."""
-    return tree_map_only(Tensor, lambda x: x.detach() if x._needs_grad else x, tree)
+    """The tree with tensors that have no history in this transform."""
+    without_history = define.transforms().without_history
+    return tree_map_only(Tensor, lambda x: without_history(x) if x._needs_grad else x, tree)
 
 
 def gradients(
@@ -169,7 +170,7 @@ def grad_and_value(func: Callable[..., Any], argnums: Any = 0, has_aux: bool = F
         beyond = outer and reaches_beyond([output], flat)
         found = gradients([output], [ones_like(output)], flat, beyond, beyond)
         result = as_given(argnums, tree_unflatten(found, spec))
-        output, aux = (output, aux) if beyond else (output.detach(), detached(aux))
+        output, aux = (output, aux) if beyond else (detached(output), detached(aux))
         return (result, (output, aux)) if has_aux else (result, output)
 
     return wrapper

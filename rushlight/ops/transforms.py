@@ -78,6 +78,20 @@ def constant(level: Any, tensor: Tensor) -> Tensor:
     return result
 
 
+def without_tangents(array: Abstract) -> Abstract:
+    """The array on the same memory, as none of the transforms it belongs to differentiates it."""
+    if isinstance(array, BatchedArray):
+        return BatchedArray(array.level, array.inner.detach(), array.is_batched)
+    return DualArray(array.level, array.primal.detach(), None)
+
+
+def without_history(tensor: Tensor) -> Tensor:
+    """The tensor as the transforms outside its own see it: `detach` would end their derivatives as well."""
+    result: Tensor = wrap(tensor._array)
+    result._cell = cell_of(tensor)
+    return result
+
+
 def of_inner(tensor: Tensor, make: Any) -> Abstract:
     """An array of the kind and level of a tensor's own, whose inner tensor is made from that one's; without a tangent."""
     array: Any = after_its_end(tensor)._array

@@ -286,6 +286,25 @@ def test_no_grad_inside_and_outside() -> None:
     same(program)
 
 
+def test_detached_values_are_constant_for_every_transform() -> None:
+    def program(torch: Any) -> Any:
+        f, x, v = torch.func, numbers(torch, 3), numbers(torch, 3, seed=1)
+        product = lambda x: x * x.detach()  # noqa: E731
+        return [
+            f.grad(lambda x: f.grad(lambda y: product(y).sum())(x).sum())(x),
+            f.jvp(product, (x,), (v,)),
+            f.jvp(f.vmap(product), (x,), (v,)),
+            f.vmap(lambda x, v: f.jvp(product, (x,), (v,)))(x, v),
+            f.grad(lambda x: f.jvp(product, (x,), (v,))[1].sum())(x),
+            f.jvp(f.grad(lambda x: product(x).sum()), (x,), (v,)),
+            f.jvp(lambda x: f.grad_and_value(lambda y: (y * y).sum())(x), (x,), (v,)),
+            f.jvp(lambda x: f.vjp(vector, x)[0], (x,), (v,)),
+            f.jvp(lambda x: x * x.data, (x,), (v,)),
+        ]
+
+    same(program)
+
+
 def test_what_a_function_closes_over_is_constant() -> None:
     def program(torch: Any) -> Any:
         x, w = numbers(torch, 3), numbers(torch, 3, seed=1)
