@@ -19,6 +19,6 @@ def __getattr__(name: str) -> Any:
 
         globals()[name] = found = getattr(gradients, name)
         return found
-    if name == "forward_ad":
-        return import_module("rushlight.autograd.forward_ad")
+    if name in ("forward_ad", "graph"):
+        return import_module(f"rushlight.autograd.{name}")
     raise AttributeError(f"module 'rushlight.autograd' has no attribute {name!r}")
