@@ -19,6 +19,7 @@ BOUNDED = {
     "clamp", "clamp_numbers", "clip", "clamp_min", "clamp_max", "hardtanh", "hardsigmoid", "hardswish", "relu6", "threshold", "hardshrink",
     "softshrink", "minimum", "maximum",
 }  # fmt: skip
+STEPS = {"sign", "sgn", "heaviside"}
 SATURATING = {"sigmoid", "tanh", "softmax", "log_softmax", "erf", "logsigmoid"}
 CHOOSING = {
     "where",
@@ -57,6 +58,8 @@ def _zero(graph: Graph, node: GraphNode, given: Input) -> tuple[str, str]:
         )
     if node.op in RECTIFIERS:
         return "dead relu", "wherever a gradient arrives its input was not positive, and there its derivative is 0."
+    if node.op in CHOOSING:
+        return "not chosen", "the elements that it chose from this input get no gradient, the others are not used."
     for saved in node.saved:
         if saved.name != "out" and saved.name != given.name and _is_all_zero(saved):
             return "times zero", f"its other operand {saved.name!r}, {saved.value}, is all zeros."
@@ -70,8 +73,6 @@ def _zero(graph: Graph, node: GraphNode, given: Input) -> tuple[str, str]:
             "out of bounds",
             "wherever a gradient arrives its input was outside of the bounds, and there its derivative is 0.",
         )
-    if node.op in CHOOSING:
-        return "not chosen", "the elements that it chose from this input get no gradient, the others are not used."
     for saved in node.saved:
         if _is_all_zero(saved):
             return "at zero", f"{saved.name!r}, {saved.value}, is all zeros, and there its derivative is 0."
@@ -85,6 +86,8 @@ def _is_flat_everywhere(graph: Graph, node: GraphNode, given: Input) -> bool:
     """Whether the derivative is zero whatever the values: the formula asks for none of them and makes zeros of ones."""
     op = getattr(graph._things[node.id], "op", None)
     formulas, i = getattr(op, "formulas", None), node.inputs.index(given)
+    if node.op in STEPS:
+        return True
     if not formulas or formulas[i] is None or formulas[i].names:
         return False
     value = node.outputs[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -36,11 +37,7 @@ def page(graph: Graph, title: str) -> str:
         "script": folder.joinpath("page.js").read_text("utf-8"),
         "data": text.replace("<", "\\u003c"),  # so that nothing in it ends the script
     }
-    whole = folder.joinpath("page.html").read_text("utf-8")
-    for name, part in parts.items():
-        before, after = whole.split(f"@{name}@", 1)
-        whole = before + part + after
-    return whole
+    return re.sub(r"@(\w+)@", lambda mark: parts[mark[1]], folder.joinpath("page.html").read_text("utf-8"))
 
 
 def data_of(graph: Graph, title: str) -> dict[str, Any]:

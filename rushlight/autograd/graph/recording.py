@@ -70,7 +70,8 @@ class record:
     def __init__(self) -> None:
         self.notes: dict[int, Note] = {}
         self.steps: dict[int, Step] = {}
-        self.exits: list[Step] = []
+        self.cuts: list[Step] = []  # in the order in which they happened
+        self._results: dict[int, Any] = {}
         self._names: dict[int, tuple[Any, str]] = {}
         self._paths: dict[int, tuple[Any, dict[int, str]]] = {}
         self._before: Any = None
@@ -85,6 +86,11 @@ class record:
     def __exit__(self, *_: object) -> None:
         sys.setprofile(self._before)
         self._paths.clear()  # they hold the modules
+
+    def saw(self, tensor: Tensor) -> bool:
+        """Whether a tensor was computed in the block."""
+        reference = self._results.get(id(tensor))
+        return reference is not None and reference() is tensor
 
     def names(self) -> dict[int, str]:
         """{id of a parameter: its name} of the models that were called."""
@@ -107,6 +113,7 @@ class record:
     def _note(self, frame: Any, results: Any) -> None:
         given = None
         for result in results:
+            self._results[id(result)] = weakref.ref(result)
             for tensor in (result, result._view.base if result._view is not None else None):
                 if tensor is not None and tensor._node is not None and tensor._node.serial not in self.notes:
                     lines, module = self._place(frame)
@@ -129,16 +136,16 @@ class record:
         step = Step(name, lines, parents, result._needs_grad, "", value_of(result._array), weakref.ref(result))
         if not result._needs_grad and any(parent.needs_grad for parent in parents):
             step.cut = _cut_by(name, result)
+            self.cuts.append(step)
         self.steps[id(result)] = step
 
     def _note_exit(self, frame: Any) -> None:
         """Notes that a tensor's values went to Python or NumPy."""
         tensor = frame.f_locals.get("self")
         step = self._step_of(tensor) if isinstance(tensor, Tensor) else None
-        if step is not None:
+        if step is not None and step.needs_grad:
             lines, _ = self._place(frame)
-            if not any(exit.lines[:1] == lines[:1] for exit in self.exits):
-                self.exits.append(Step(frame.f_code.co_name, lines, [step], False, "to Python", step.value))
+            self.cuts.append(Step(frame.f_code.co_name, lines, [step], False, "to Python", step.value))
 
     def _step_of(self, tensor: Tensor) -> Step | None:
         """The step that made a tensor; a leaf that requires gradients is a step without parents."""

@@ -39,7 +39,7 @@ def without_history(tensor: Tensor, loss: Tensor, names: dict[int, str]) -> Any:
     start = f"{of_loss} requires no gradient, so none can reach {name}: "
     cut = _cut_between(tensor, loss)
     if cut is not None:
-        reason, text, *_, lines = _told(cut)
+        reason, text, *_, lines = _told(*cut)
         return Answer("none", reason, start + text, lines=lines)
     if loss._array.dtype.kind in "biu":
         text = f"it is of dtype {loss.dtype}, and only floating-point and complex tensors have gradients."
@@ -61,7 +61,7 @@ def reason(graph: Graph, tensor: Tensor, name: str) -> Reason:
     start = f"There is no path from the loss to {name}: "
     cuts = [cut for root in graph._tensors if (cut := _cut_between(tensor, root)) is not None]
     if cuts:
-        word, text, node, path, lines = _told(cuts[0])
+        word, text, node, path, lines = _told(*cuts[0])
         return word, start + text, node, path, lines
     for look in (_as_constant, _written_since, _other_leaf):
         found = look(graph, tensor, name)
@@ -97,8 +97,8 @@ def _requires_none(tensor: Tensor, name: str) -> Reason:
 # ---------------------------------------------------------------- what `record` saw
 
 
-def _cut_between(tensor: Tensor, loss: Tensor) -> Step | None:
-    """The step that cut the way from a tensor forward to the loss; one that never reached the loss if there is no other."""
+def _cut_between(tensor: Tensor, loss: Tensor) -> tuple[Step, bool] | None:
+    """The step that cut the way from a tensor forward to the loss, and whether it was seen to go on to the loss."""
     record = latest_record()
     if record is None:
         return None
@@ -108,9 +108,9 @@ def _cut_between(tensor: Tensor, loss: Tensor) -> Step | None:
     if end is not None and end.reference() is loss:
         found = _first_cut(start, end)
         if found is not None:
-            return found
-    every = [*record.exits, *(step for step in list(record.steps.values()) if step.cut)]
-    return next((step for step in every if step.cut and _depends_on(step, start)), None)
+            return found, True
+    found = next((step for step in record.cuts if _depends_on(step, start)), None) if record.saw(loss) else None
+    return None if found is None else (found, False)
 
 
 def _first_cut(start: Step, end: Step) -> Step | None:
@@ -158,9 +158,10 @@ def _nearest_cut(step: Step) -> Step | None:
     return None
 
 
-def _told(step: Step) -> Reason:
+def _told(step: Step, goes_on: bool = True) -> Reason:
     word, what = CUTS[step.cut]
-    return word, f"{step.what}() {what}.", None, [], step.lines
+    more = "" if goes_on else " No other way from it to the loss was seen."
+    return word, f"{step.what}() {what}.{more}", None, [], step.lines
 
 
 # ---------------------------------------------------------------- what the graph shows

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,11 @@ class Browser:
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         data = None if method == "GET" else json.dumps(body or {}).encode()
         request = urllib.request.Request(self.address + path, data, {"Content-Type": "application/json"}, method=method)
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=TIMEOUT) as answer:
-            return json.load(answer)["value"]
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=TIMEOUT) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(json.load(error)["value"]["message"]) from None
 
     def open(self, path: Path) -> None:
         self._ask("POST", "/url", {"url": path.as_uri()})
@@ -79,6 +83,16 @@ class Browser:
     def click(self, element: str) -> None:
         """A click of the mouse: fails if something else lies over the element."""
         self._ask("POST", f"/element/{element}/click")
+
+    def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Moves the mouse from one point of the window to another with its button held."""
+        steps = [
+            {"type": "pointerMove", "x": start[0], "y": start[1], "duration": 0},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerMove", "x": end[0], "y": end[1], "duration": 50},
+            {"type": "pointerUp", "button": 0},
+        ]
+        self._ask("POST", "/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": steps}]})
 
     def type(self, element: str, text: str) -> None:
         self._ask("POST", f"/element/{element}/value", {"text": text})

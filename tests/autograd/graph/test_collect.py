@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import gc
 import importlib
 import pkgutil
@@ -11,13 +12,13 @@ import weakref
 import numpy as np
 import pytest
 import torch as pytorch
+from graph_models import SmallGPT, loss_of
 
 import rushlight as torch
 import rushlight.ops
 from rushlight import nn
 from rushlight.autograd import graph
 from rushlight.autograd.graph.sources import source_of
-from tests.autograd.graph.models import SmallGPT, loss_of
 
 
 def edges(picture: graph.Graph) -> list[tuple[str, str, str]]:
@@ -184,7 +185,7 @@ def test_search_finds_by_operation_module_shape_formula_and_line() -> None:
     assert picture.find("layers.1 softmax")[0].module == "blocks.layers.1.self_attn"
     assert {node.op for node in picture.find("(2, 4, 16, 16)")} >= {"softmax", "matmul", "where"}
     assert "softmax" in {node.op for node in picture.find("grad * out")}
-    assert "cross_entropy_mean" in {node.op for node in picture.find("models.py roll")}
+    assert "cross_entropy_mean" in {node.op for node in picture.find("graph_models.py roll")}
     assert picture.find("nothing of the kind") == [] and picture.find("") == []
 
 
@@ -202,6 +203,12 @@ def test_a_graph_that_is_dropped_frees_everything() -> None:
         assert node() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("module", ["graph", "explain", "recording"])
+def test_examples_in_docstrings(module: str) -> None:
+    done = doctest.testmod(importlib.import_module(f"rushlight.autograd.graph.{module}"))
+    assert done.attempted > 3 and done.failed == 0
 
 
 # ---------------------------------------------------------------- gradients
