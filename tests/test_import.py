@@ -25,7 +25,7 @@ NOW: dict[str, set[str]] = {
     "arrays": {"dtypes"},
     "func": CORE | {"nn", "utils"},
     "tensor": BASE | {"arrays", "autograd", "ops"},
-    "autograd": {"arrays", "ops", "tensor"},
+    "autograd": {"arrays", "dtypes", "ops", "tensor"},
     "ops": CORE,
     "api": CORE,
     "printing": BASE | {"tensor"},

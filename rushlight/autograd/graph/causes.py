@@ -119,7 +119,10 @@ def _arrived(node: GraphNode) -> Any:
 
 
 def _not_finite(node: GraphNode, given: Input) -> tuple[str, str]:
-    arrives = f"a sound gradient ({_arrived(node)}) arrives, and {given.gradient} goes on to {given.name!r}."
+    arrives = (
+        f"the gradient that arrives is finite ({_arrived(node)}), the one that goes on to {given.name!r} is not "
+        f"({given.gradient})."
+    )
     for saved in node.saved:
         if saved.statistics is not None and saved.statistics.state in ("nan", "inf"):
             s = saved.statistics
