@@ -14,7 +14,6 @@ import numpy as np
 
 from rushlight.autograd.graph.sources import Source, source_of
 from rushlight.autograd.graph.statistics import Statistics, dtype_name, statistics_of
-from rushlight.autograd.node import AccumulateGrad
 from rushlight.tensor import Tensor
 
 Shape = tuple[int, ...]
@@ -161,10 +160,7 @@ def _key(thing: Any) -> int:
 
 def next_of(node: Any) -> list[tuple[Any, int]]:
     """For each input (node or leaf or None, number of its output)."""
-    pairs = []
-    for function, number in node.next_functions:
-        pairs.append((function.variable if isinstance(function, AccumulateGrad) else function, number))
-    return pairs
+    return [edge if isinstance(edge, tuple) else (edge, 0) for edge in node.edges]
 
 
 def _in_order(roots: list[Any]) -> list[Any]:
@@ -207,7 +203,7 @@ def _operation(number: int, node: Any, numbers: dict[int, int]) -> GraphNode:
         number,
         "operation",
         node.name(),
-        getattr(op, "name", None) or node.name().removesuffix("Backward0").removesuffix("Backward"),
+        _operation_name(node, op),
         (getattr(function, "__module__", None) or "own").rpartition(".")[2],
         inputs=[
             Input(
@@ -219,13 +215,30 @@ def _operation(number: int, node: Any, numbers: dict[int, int]) -> GraphNode:
             )
             for i, (source, output) in enumerate(sources)
         ],
-        outputs=[Value() for _ in getattr(op, "outputs", ("out",))],
+        outputs=_outputs(node, op),
         saved=_saved(node, op),
         attrs={k: _short(v) for k, v in attrs.items()} if isinstance(attrs, dict) else {},
         forward=source_of(function),
         is_freed=getattr(node, "saved", ()) is None,
-        has_hooks=bool(getattr(node, "hooks", None) or getattr(node, "node_hooks", None)),
+        has_hooks=has_hooks(node),
     )
+
+
+def _operation_name(node: Any, op: Any) -> str:
+    name = getattr(op, "name", None)
+    return name if isinstance(name, str) else node.name().removesuffix("Backward0").removesuffix("Backward")
+
+
+def _outputs(node: Any, op: Any) -> list[Value]:
+    """The results, so far as the node itself tells: a user's `autograd.Function` notes their shapes."""
+    kinds = getattr(node, "results", None) or [None] * len(getattr(op, "outputs", ("out",)))
+    return [Value() if kind is None else Value(tuple(kind[0]), dtype_name(kind[1])) for kind in kinds]
+
+
+def has_hooks(node: Any) -> bool:
+    """Whether somebody registered a hook on a node or on what it made."""
+    extras = getattr(node, "extras", node)
+    return any(getattr(extras, kind, None) for kind in ("hooks", "node_hooks", "tensors", "before", "after"))
 
 
 def _input_name(op: Any, number: int) -> str:
@@ -245,7 +258,7 @@ def _formula(node: Any, op: Any, number: int) -> Any:
     if formulas is not None:
         formula = formulas[number] if number < len(formulas) else None
         return None if formula is None else formula.function
-    own = getattr(node, "_forward_cls", None)  # a user's autograd.Function
+    own = getattr(getattr(node, "ctx", None), "_forward_cls", None)  # a user's autograd.Function
     return getattr(own, "backward", None) or getattr(op, "differentiate", None)
 
 
@@ -257,7 +270,9 @@ def has_formula(node: Any, number: int) -> bool:
 def _input_value(node: Any, op: Any, number: int) -> Value:
     shapes = getattr(node, "shapes", None)
     if shapes and number < len(shapes):
-        shape, dtype = shapes[number]
+        shape, dtype = shapes[number] or (None, None)
+        if shape is None:
+            return Value()
         return Value(tuple(shape), None if dtype is None else dtype_name(dtype))
     kept = saved_input(node, op, number)
     return value_of(kept)
@@ -301,7 +316,9 @@ def value_of(array: Any) -> Value:
 def _short(value: Any, limit: int = 80) -> str:
     if isinstance(value, (Tensor, np.ndarray)):
         return f"tensor {value_of(value)}"
-    text = value.__name__ if callable(value) and hasattr(value, "__name__") else repr(value)
+    text = getattr(value, "__name__", None) or repr(value)
+    if " object at 0x" in text:
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

@@ -311,8 +311,12 @@ def _owner(array: Any) -> Any:
 @contextmanager
 def _without_retained_grads(things: list[Any]) -> Iterator[None]:
     """Takes out the hooks of `Tensor.retain_grad`: a probing pass must not add to any `.grad`."""
-    taken = []
+    taken, swapped = [], []
     for thing in things:
+        extras = getattr(thing, "extras", None)
+        if getattr(extras, "retained", None):
+            swapped.append((extras, extras.retained))
+            extras.retained = {}
         for hooks in (getattr(thing, "hooks", None) or {}).values():
             for key, hook in list(hooks.items()):
                 if getattr(hook, "__qualname__", "").startswith("Tensor.retain_grad"):
@@ -322,3 +326,5 @@ def _without_retained_grads(things: list[Any]) -> Iterator[None]:
     finally:
         for hooks, key, hook in taken:
             hooks[key] = hook
+        for extras, retained in swapped:
+            extras.retained = retained
