@@ -216,7 +216,7 @@ def _operation(number: int, node: Any, numbers: dict[int, int]) -> GraphNode:
             for i, (source, output) in enumerate(sources)
         ],
         outputs=_outputs(node, op),
-        saved=_saved(node, op),
+        saved=[_saved(name, value) for name, value in kept_by(node)],
         attrs={k: _short(v) for k, v in attrs.items()} if isinstance(attrs, dict) else {},
         forward=source_of(function),
         is_freed=getattr(node, "saved", ()) is None,
@@ -283,31 +283,40 @@ def saved_input(node: Any, op: Any, number: int) -> Any:
     names, saved = getattr(op, "saved_names", ()), getattr(node, "saved", None)
     name = _input_name(op, number)
     if isinstance(saved, tuple) and name in names and len(saved) == len(names):
-        return saved[names.index(name)]
+        return _array_in(saved[names.index(name)])
     return None
 
 
-def _saved(node: Any, op: Any) -> list[Saved]:
-    names, kept = getattr(op, "saved_names", ()), getattr(node, "saved", None)
+def kept_by(node: Any) -> list[tuple[str, Any]]:
+    """(name, array or other value) for everything that a node keeps for its derivative."""
+    names, saved = getattr(getattr(node, "op", None), "saved_names", ()), getattr(node, "saved", None)
+    own = getattr(getattr(node, "ctx", None), "_kept", None) or ()  # of a user's autograd.Function
     found = []
-    for i, value in enumerate(kept if isinstance(kept, tuple) else ()):
+    for i, value in enumerate((*(saved or ()), *own)):
         name = names[i] if i < len(names) else f"saved {i}"
-        parts = value if isinstance(value, tuple) else (value,)
-        for j, part in enumerate(parts):
-            if part is None:
-                continue
-            label = f"{name}[{j}]" if isinstance(value, tuple) else name
-            array = getattr(part, "_array", part)
-            if hasattr(array, "dtype"):
-                found.append(Saved(label, value_of(array), array.nbytes, statistics_of(array)))
-            else:
-                found.append(Saved(label, Value(), 0, text=_short(part)))
-    return found
+        if isinstance(value, tuple):
+            found += [(f"{name}[{j}]", part) for j, part in enumerate(value)]
+        else:
+            found.append((name, value))
+    return [(name, _array_in(value)) for name, value in found if value is not None]
+
+
+def _array_in(value: Any) -> Any:
+    """The array of a tensor, of what a hook packed (`.value`), or of what a user's Function holds (`.held`)."""
+    for place in ("held", "value", "_array"):
+        value = getattr(value, place, value)
+    return value
+
+
+def _saved(name: str, value: Any) -> Saved:
+    if hasattr(value, "dtype"):
+        return Saved(name, value_of(value), value.nbytes, statistics_of(value))
+    return Saved(name, Value(), 0, text=_short(value))
 
 
 def value_of(array: Any) -> Value:
     """The shape and dtype of an array, a tensor or a Python number."""
-    array = getattr(array, "_array", array)
+    array = _array_in(array)
     if hasattr(array, "dtype"):
         return Value(tuple(array.shape), dtype_name(array.dtype))
     return Value((), None) if isinstance(array, (int, float, complex)) else Value()
@@ -331,19 +340,10 @@ def _find_owners(nodes: list[GraphNode], things: list[Any]) -> None:
     for node, thing in zip(nodes, things, strict=True):
         if isinstance(thing, Tensor):
             continue
-        arrays = [a for a in _arrays(getattr(thing, "saved", None)) if hasattr(a, "dtype")]
-        for saved, array in zip((s for s in node.saved if s.nbytes or s.statistics), arrays, strict=False):
-            saved.owner = owners.get(memory_of(array))
-            owners.setdefault(memory_of(array), f"#{node.id}")
-
-
-def _arrays(saved: Any) -> list[Any]:
-    found = []
-    for value in saved if isinstance(saved, tuple) else ():
-        for part in value if isinstance(value, tuple) else (value,):
-            if part is not None:
-                found.append(getattr(part, "_array", part))
-    return found
+        for saved, (_, array) in zip(node.saved, kept_by(thing), strict=True):
+            if hasattr(array, "dtype"):
+                saved.owner = owners.get(memory_of(array))
+                owners.setdefault(memory_of(array), f"#{node.id}")
 
 
 def memory_of(array: Any) -> int:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rushlight.autograd.graph import modules, shapes
-from rushlight.autograd.graph.collect import GraphNode, Value, collect, memory_of, value_of
-from rushlight.autograd.graph.recording import Note, latest_record
+from rushlight.autograd.graph.collect import GraphNode, Value, collect, kept_by, memory_of, value_of
+from rushlight.autograd.graph.recording import Note, latest_record, lines_of_traceback
 from rushlight.autograd.graph.statistics import statistics_of
 from rushlight.tensor import Tensor
 
@@ -108,7 +108,9 @@ class Graph:
         found = set()
         for node, thing in zip(self.nodes, self._things, strict=True):
             note = notes.get(getattr(thing, "serial", -1))
-            if note is not None:
+            if note is None:
+                node.lines = lines_of_traceback(thing)
+            else:
                 found.add(node.id)
                 node.lines, node.module, node.bad_output = note.lines, note.module, note.bad
                 if len(node.outputs) == 1:
@@ -119,13 +121,10 @@ class Graph:
         free = {memory_of(thing._array) for thing in self._things if isinstance(thing, Tensor)}
         total = 0
         for thing in self._things:
-            saved = getattr(thing, "saved", None)
-            for value in saved if isinstance(saved, tuple) else ():
-                for array in value if isinstance(value, tuple) else (value,):
-                    array = getattr(array, "_array", array)
-                    if hasattr(array, "dtype") and memory_of(array) not in free:
-                        free.add(memory_of(array))
-                        total += _owner(array).nbytes
+            for _, array in [] if isinstance(thing, Tensor) else kept_by(thing):
+                if hasattr(array, "dtype") and memory_of(array) not in free:
+                    free.add(memory_of(array))
+                    total += _owner(array).nbytes
         return total
 
     # ------------------------------------------------------------ finding

@@ -9,6 +9,7 @@ places where a path ends: `detach()`, `no_grad`, `argmax`, `.item()`.
 from __future__ import annotations
 
 import linecache
+import re
 import sys
 import weakref
 from dataclasses import dataclass, field
@@ -169,7 +170,7 @@ class record:
             if code.co_name == "forward" and hasattr(frame.f_locals.get("self"), "named_modules"):
                 modules.append(frame.f_locals["self"])
             if part is None and not name.startswith("rushlight"):
-                if len(users) < NUM_LINES:
+                if not users or len(users) < NUM_LINES and "site-packages" not in code.co_filename:  # what runs scripts and tests
                     users.append(_line(frame))
             elif part not in INNER and code.co_name not in ("__call__", "call_with_hooks") and len(own) < NUM_LINES:
                 own.append(_line(frame))
@@ -203,6 +204,13 @@ def _line(frame: Any) -> Line:
     file, number = frame.f_code.co_filename, frame.f_lineno
     text = linecache.getline(file, number).strip()
     return Line(short_path(file), number, frame.f_code.co_name, text)
+
+
+def lines_of_traceback(node: Any) -> list[Line]:
+    """The lines that anomaly mode noted on a node, innermost first."""
+    noted = getattr(getattr(node, "extras", None), "metadata", {}).get("traceback_", ())
+    found = [re.match(r'\s*File "(.*)", line (\d+), in (.*)\n?\s*(.*)', entry) for entry in reversed(noted)]
+    return [Line(short_path(m[1]), int(m[2]), m[3], m[4]) for m in found[:NUM_LINES] if m is not None]
 
 
 def _function_name(frame: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from test_pictures import drawn, random_nodes, size_of
 
 import rushlight as torch
 from rushlight.autograd import graph
+
+IMAGE = Path(__file__).parents[3] / "docs" / "images" / "graph.png"  # UPDATE_IMAGES=1 takes it anew
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +107,8 @@ def test_search_and_two_clicks_lead_to_the_attentions_softmax(
     assert f"{formula.file}:{formula.line}" in detail and formula.code in detail
     assert "float32 (2, 4, 16, 16)" in detail and "8.2 kB" in detail and str(softmax.gradients[0]) in detail
     assert "return self.head(self.blocks(x, causal, is_causal=True))" in detail
+    if os.environ.get("UPDATE_IMAGES"):
+        browser.screenshot(IMAGE)
 
 
 def test_nothing_is_loaded_and_nothing_fails(browser: Browser, transformer: tuple[graph.Graph, Path]) -> None:
