@@ -81,10 +81,8 @@ def set_groups(nodes: list[GraphNode]) -> None:
         node.group = _joined(path, sizes)
         levels.setdefault(node.group, []).append(node)
     for level in levels.values():
-        for i, node in enumerate(level if len(level) > LONG else ()):
-            first = i - i % PIECE
-            last = min(first + PIECE, len(level)) - 1
-            node.group = (*node.group, f"#{level[first].id} to #{level[last].id}")
+        for node, pieces in zip(level, _pieces(level), strict=True):
+            node.group += pieces
     users: dict[int, set[tuple[str, ...]]] = {}
     for node in operations:
         for given in node.inputs:
@@ -94,6 +92,19 @@ def set_groups(nodes: list[GraphNode]) -> None:
         if node.kind == "leaf" and node.id in users:
             shared = itertools.takewhile(lambda names: len(set(names)) == 1, zip(*users[node.id], strict=False))
             node.group = tuple(names[0] for names in shared)
+
+
+def _pieces(level: list[GraphNode]) -> list[tuple[str, ...]]:
+    """Of each operation of a level the pieces it is in, the largest first; none if the level is short."""
+    sizes: list[int] = []
+    while len(level) / (sizes[-1] if sizes else 1) > LONG:
+        sizes.append(PIECE * (sizes[-1] if sizes else 1))
+
+    def piece(number: int, size: int) -> str:
+        first = number - number % size
+        return f"#{level[first].id} to #{level[min(first + size, len(level)) - 1].id}"
+
+    return [tuple(piece(i, size) for size in reversed(sizes)) for i in range(len(level))]
 
 
 def _joined(path: tuple[str, ...], sizes: Mapping[tuple[str, ...], int]) -> tuple[str, ...]:

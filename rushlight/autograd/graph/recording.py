@@ -12,7 +12,7 @@ import linecache
 import re
 import sys
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,17 +26,27 @@ INNER = ("ops", "autograd", "api", "tensor", "arrays", "methods", "interop", "ra
 TO_PYTHON = {"item", "tolist", "numpy", "to_numpy", "__array__", "__float__", "__int__", "__bool__"}
 CUTTING = {"detach", "detach_", "data"}
 OF_SHAPE_ALONE = ("_like", "_shape", "size")
+OF_NOTHING = ("new_", "empty")
+CALLS = ("__call__", "call_with_hooks")
+NOT_SHOWN, LIBRARYS, USERS, OTHERS = range(4)
 NUM_LINES = 6
+
+
+Place = tuple[str, int, str]  # file, line, function: a `Line` whose text has not been read yet
 
 
 @dataclass(slots=True)
 class Note:
     """What `record` saw of one recorded operation."""
 
-    lines: list[Line]
+    places: list[Place]
     module: str
     value: Value
     bad: str = ""  # "nan" or "inf", if the result has some
+
+    @property
+    def lines(self) -> list[Line]:
+        return list(map(_line_at, self.places))
 
 
 @dataclass(slots=True)
@@ -44,18 +54,21 @@ class Step:
     """A tensor that depends on one that requires gradients: how it was made, from which others."""
 
     what: str
-    lines: list[Line]
-    parents: list[Step] = field(default_factory=list)
-    needs_grad: bool = True
+    places: list[Place]
+    parents: list[Step]
+    needs_grad: bool
+    reference: Any  # to the tensor, weak
     cut: str = ""  # why it requires no gradient: "detach", "no_grad", "not differentiable", "to Python"
-    value: Value = field(default_factory=Value)
-    reference: Any = None
+
+    @property
+    def lines(self) -> list[Line]:
+        return list(map(_line_at, self.places))
 
 
 class record:
     """Notes lines, modules and cut paths of what is computed in the block. `trace` and `why` find the notes themselves.
 
-    The notes of the last block are kept until the next one begins. Functions run several times slower inside: it is for one
+    The notes of the last block are kept until the next one begins. Functions run about ten times slower inside: it is for one
     step that you want to look at.
 
     Example:
@@ -74,6 +87,7 @@ class record:
         self.cuts: list[Step] = []  # in the order in which they happened
         self._results: dict[int, Any] = {}
         self._names: dict[int, tuple[Any, str]] = {}
+        self._kinds: dict[Any, int] = {}
         self._paths: dict[int, tuple[Any, dict[int, str]]] = {}
         self._before: Any = None
 
@@ -87,6 +101,7 @@ class record:
     def __exit__(self, *_: object) -> None:
         sys.setprofile(self._before)
         self._paths.clear()  # they hold the modules
+        self._kinds.clear()
 
     def saw(self, tensor: Tensor) -> bool:
         """Whether a tensor was computed in the block."""
@@ -112,29 +127,30 @@ class record:
             self._note_exit(frame)
 
     def _note(self, frame: Any, results: Any) -> None:
-        given = None
+        given: list[Tensor] | None = None
+        place: tuple[list[Place], str] | None = None
         for result in results:
             self._results[id(result)] = weakref.ref(result)
             for tensor in (result, result._view.base if result._view is not None else None):
                 if tensor is not None and tensor._node is not None and tensor._node.serial not in self.notes:
-                    lines, module = self._place(frame)
-                    bad = _bad(tensor._array)
-                    self.notes[tensor._node.serial] = Note(lines, module, value_of(tensor._array), bad)
+                    place = place or self._place(frame)
+                    note = Note(*place, value_of(tensor._array), _bad(tensor._array))
+                    self.notes[tensor._node.serial] = note
             step = self.steps.get(id(result))
             if step is not None and step.reference() is not result:
                 step = None
             if step is None or step.needs_grad != result._needs_grad:  # the second: detach_(), requires_grad_()
                 given = _arguments(frame, results) if given is None else given
                 parents = [parent for parent in map(self._step_of, given) if parent is not None]
-                self._note_step(frame, result, [step] if step is not None else parents)
+                parents = parents if step is None else [step]
+                name = _function_name(frame)
+                if parents and not name.endswith(OF_SHAPE_ALONE) and not name.startswith(OF_NOTHING):
+                    place = place or self._place(frame)
+                    self._note_step(name, place[0], result, parents)
 
-    def _note_step(self, frame: Any, result: Tensor, parents: list[Step]) -> None:
+    def _note_step(self, name: str, places: list[Place], result: Tensor, parents: list[Step]) -> None:
         """Notes a tensor that depends on one that requires gradients."""
-        name = _function_name(frame)
-        if not parents or name.endswith(OF_SHAPE_ALONE) or name.startswith(("new_", "empty")):
-            return
-        lines, _ = self._place(frame)
-        step = Step(name, lines, parents, result._needs_grad, "", value_of(result._array), weakref.ref(result))
+        step = Step(name, places, parents, result._needs_grad, weakref.ref(result))
         if not result._needs_grad and any(parent.needs_grad for parent in parents):
             step.cut = _cut_by(name, result)
             self.cuts.append(step)
@@ -145,8 +161,7 @@ class record:
         tensor = frame.f_locals.get("self")
         step = self._step_of(tensor) if isinstance(tensor, Tensor) else None
         if step is not None and step.needs_grad:
-            lines, _ = self._place(frame)
-            self.cuts.append(Step(frame.f_code.co_name, lines, [step], False, "to Python", step.value))
+            self.cuts.append(Step(frame.f_code.co_name, self._place(frame)[0], [step], False, None, "to Python"))
 
     def _step_of(self, tensor: Tensor) -> Step | None:
         """The step that made a tensor; a leaf that requires gradients is a step without parents."""
@@ -155,25 +170,25 @@ class record:
             return step
         if not tensor._needs_grad:
             return None
-        step = Step("leaf", [], [], True, "", value_of(tensor._array), weakref.ref(tensor))
-        self.steps[id(tensor)] = step
+        step = self.steps[id(tensor)] = Step("leaf", [], [], True, weakref.ref(tensor))
         return step
 
-    def _place(self, frame: Any) -> tuple[list[Line], str]:
+    def _place(self, frame: Any) -> tuple[list[Place], str]:
         """The lines that led to a frame, the user's innermost first, and the path of the module they are in."""
-        own: list[Line] = []
-        users: list[Line] = []
+        own: list[Place] = []
+        users: list[Place] = []
         modules: list[Any] = []
         while frame is not None:
-            name, code = frame.f_globals.get("__name__", ""), frame.f_code
-            part = name.split(".")[1] if name.startswith("rushlight.") else None
-            if code.co_name == "forward" and hasattr(frame.f_locals.get("self"), "named_modules"):
-                modules.append(frame.f_locals["self"])
-            if part is None and not name.startswith("rushlight"):
-                if not users or len(users) < NUM_LINES and "site-packages" not in code.co_filename:  # what runs scripts and tests
-                    users.append(_line(frame))
-            elif part not in INNER and code.co_name not in ("__call__", "call_with_hooks") and len(own) < NUM_LINES:
-                own.append(_line(frame))
+            code = frame.f_code
+            kind = self._kinds.get(code)
+            if kind is None:
+                kind = self._kinds[code] = _kind_of(frame)
+            if code.co_name == "forward" and hasattr(module := frame.f_locals.get("self"), "named_modules"):
+                modules.append(module)
+            if kind == USERS and len(users) < NUM_LINES or kind == OTHERS and not users:
+                users.append((code.co_filename, frame.f_lineno, code.co_name))
+            elif kind == LIBRARYS and len(own) < NUM_LINES:
+                own.append((code.co_filename, frame.f_lineno, code.co_name))
             frame = frame.f_back
         return users[:1] + own + users[1:], self._module_path(modules[::-1])
 
@@ -200,10 +215,17 @@ def latest_record() -> record | None:
     return _latest
 
 
-def _line(frame: Any) -> Line:
-    file, number = frame.f_code.co_filename, frame.f_lineno
-    text = linecache.getline(file, number).strip()
-    return Line(short_path(file), number, frame.f_code.co_name, text)
+def _kind_of(frame: Any) -> int:
+    """Whose code a frame runs: the library's (and worth showing), a user's, or what runs scripts and tests."""
+    name, code = frame.f_globals.get("__name__", ""), frame.f_code
+    if not name.startswith("rushlight."):
+        return OTHERS if "site-packages" in code.co_filename else USERS
+    return NOT_SHOWN if name.split(".")[1] in INNER or code.co_name in CALLS else LIBRARYS
+
+
+def _line_at(place: Place) -> Line:
+    file, number, function = place
+    return Line(short_path(file), number, function, linecache.getline(file, number).strip())
 
 
 def lines_of_traceback(node: Any) -> list[Line]:
