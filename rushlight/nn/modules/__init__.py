@@ -89,6 +89,16 @@ from rushlight.nn.modules.normalization import (
     RMSNorm as RMSNorm,
 )
 from rushlight.nn.modules.parameters import ParameterDict as ParameterDict, ParameterList as ParameterList
+from rushlight.nn.modules.rnn import (
+    GRU as GRU,
+    GRUCell as GRUCell,
+    LSTM as LSTM,
+    LSTMCell as LSTMCell,
+    RNN as RNN,
+    RNNBase as RNNBase,
+    RNNCell as RNNCell,
+    RNNCellBase as RNNCellBase,
+)
 from rushlight.nn.modules.sparse import (
     Embedding as Embedding,
     EmbeddingBag as EmbeddingBag,

@@ -1,6 +1,6 @@
 """Functions over all parameters of a model."""
 
-from rushlight.nn.utils import stateless as stateless
+from rushlight.nn.utils import rnn as rnn, stateless as stateless
 from rushlight.nn.utils.clip import (
     clip_grad_norm as clip_grad_norm,
     clip_grad_norm_ as clip_grad_norm_,
