@@ -115,6 +115,19 @@ from rushlight.nn.modules import (
     L1Loss as L1Loss,
     LayerNorm as LayerNorm,
     LeakyReLU as LeakyReLU,
+    LazyBatchNorm1d as LazyBatchNorm1d,
+    LazyBatchNorm2d as LazyBatchNorm2d,
+    LazyBatchNorm3d as LazyBatchNorm3d,
+    LazyConv1d as LazyConv1d,
+    LazyConv2d as LazyConv2d,
+    LazyConv3d as LazyConv3d,
+    LazyConvTranspose1d as LazyConvTranspose1d,
+    LazyConvTranspose2d as LazyConvTranspose2d,
+    LazyConvTranspose3d as LazyConvTranspose3d,
+    LazyInstanceNorm1d as LazyInstanceNorm1d,
+    LazyInstanceNorm2d as LazyInstanceNorm2d,
+    LazyInstanceNorm3d as LazyInstanceNorm3d,
+    LazyLinear as LazyLinear,
     Linear as Linear,
     LogSigmoid as LogSigmoid,
     LogSoftmax as LogSoftmax,
@@ -122,6 +135,10 @@ from rushlight.nn.modules import (
     ModuleList as ModuleList,
     MSELoss as MSELoss,
     NLLLoss as NLLLoss,
+    NLLLoss2d as NLLLoss2d,
+    AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss,
+    Container as Container,
+    SyncBatchNorm as SyncBatchNorm,
     PairwiseDistance as PairwiseDistance,
     ParameterDict as ParameterDict,
     ParameterList as ParameterList,
@@ -149,4 +166,10 @@ from rushlight.nn.modules import (
     TransformerEncoderLayer as TransformerEncoderLayer,
     Unflatten as Unflatten,
 )
-from rushlight.nn.parameter import Buffer as Buffer, Parameter as Parameter
+from rushlight.nn.parallel import DataParallel as DataParallel
+from rushlight.nn.parameter import (
+    Buffer as Buffer,
+    Parameter as Parameter,
+    UninitializedBuffer as UninitializedBuffer,
+    UninitializedParameter as UninitializedParameter,
+)

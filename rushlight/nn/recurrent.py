@@ -112,7 +112,9 @@ def _function(mode: str) -> Any:
         return (output, *last)
 
     def call(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
-        is_packed = "batch_sizes" in kwargs or len(args) > 2 and isinstance(args[3 if len(args) > 3 else 2], (list, tuple))
+        is_packed = (
+            "batch_sizes" in kwargs or len(args) > 2 and isinstance(args[3 if len(args) > 3 else 2], (list, tuple))
+        )
         return (packed if is_packed else padded)(*args, **kwargs)
 
     call.__doc__ = f"{mode} over a sequence: (output, last states); see `nn.{mode.partition('_')[0]}`."

@@ -6,7 +6,6 @@ that the samples that go on are the first ones. Packing and padding are one sele
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
@@ -126,12 +125,12 @@ def pack_padded_sequence(
         >>> torch.nn.utils.rnn.pack_padded_sequence(padded, [2, 1, 3], batch_first=True, enforce_sorted=False).data
         tensor([4, 1, 3, 5, 2, 6])
     """
-    lengths = create.as_tensor(lengths, dtype=dtypes.int64) if not isinstance(lengths, Tensor) else lengths.long()
+    given: Any = create.as_tensor(lengths, dtype=dtypes.int64)
     sorted_indices = None
     if not enforce_sorted:
-        lengths, sorted_indices = lengths.sort(descending=True, stable=True)
+        given, sorted_indices = given.sort(descending=True, stable=True)
         input = input.index_select(0 if batch_first else 1, sorted_indices)
-    counts = lengths.numpy()
+    counts = given.numpy()
     times_first = input.transpose(0, 1) if batch_first else input
     _check_lengths(counts, times_first.shape[0], times_first.shape[1])
     is_there = np.arange(int(counts[0]))[:, None] < counts
