@@ -160,7 +160,7 @@ class UninitializedTensorMixin:
         return type(self), (self.requires_grad, self.device, self.dtype)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return memo.setdefault(id(self), type(self)(self.requires_grad, self.device, self.dtype))
+        return memo.setdefault(id(self), type(self)(self.requires_grad, self.device, self.dtype))  # type: ignore[call-arg]
 
 
 def is_lazy(param: Any) -> bool:
