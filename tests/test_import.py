@@ -67,6 +67,7 @@ NOW: dict[str, set[str]] = {
 LATER: dict[str, set[str]] = {
     "random": {"tensor"},  # a state is a tensor
     "api": {"nn"},  # stft pads
+    "nn": {"compiler"},  # Module.compile
     "ops": {"compiler"},  # an operation of many steps runs as one program on large arrays
     "serialization": {"ops"},
     "tensor": {"printing"},

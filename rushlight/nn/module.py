@@ -45,6 +45,8 @@ class Module(Hookable):
     """
 
     _version = 1
+    call_super_init = False  # whether `__init__` goes on to the next class, with the arguments
+    dump_patches = False
     training: bool
     _parameters: Registry
     _buffers: Registry
@@ -52,14 +54,21 @@ class Module(Hookable):
     _non_persistent_buffers_set: set[str]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if args or kwargs:
-            given = f"an unexpected keyword argument '{next(iter(kwargs))}'" if kwargs else "positional arguments"
-            raise TypeError(f"{type(self).__name__}.__init__() got {given}")
+        if kwargs and not self.call_super_init:
+            raise TypeError(
+                f"{type(self).__name__}.__init__() got an unexpected keyword argument '{next(iter(kwargs))}'"
+            )
+        if args and not self.call_super_init:
+            raise TypeError(
+                f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} were given"
+            )
         attributes = self.__dict__
         attributes["training"] = True
         for kind in _KINDS:
             attributes[kind] = Registry(self)
         attributes["_non_persistent_buffers_set"] = set()
+        if self.call_super_init:
+            super().__init__(*args, **kwargs)
 
     # ------------------------------------------------------------ calling
 
@@ -299,6 +308,22 @@ class Module(Hookable):
                 raise AttributeError(f"`{name}` is not an nn.Module")
         return module
 
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Puts a module at a path; `strict`: only where there is one.
+
+        Raises:
+            ValueError: no path, or no module. AttributeError: nothing is there, or something that is no module.
+        """
+        if target == "":
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict or hasattr(parent, name):
+            parent.get_submodule(name)
+        setattr(parent, name, module)
+
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a path such as "encoder.weight"."""
         return self._member_at(target, lambda owner, name: isinstance(getattr(owner, name), Parameter), "nn.Parameter")
@@ -432,6 +457,16 @@ class Module(Hookable):
         """Moves all tensors to the GPU."""
         target = devices.require("cuda" if device is None else device)
         return self._apply(lambda tensor: tensor.to(target))
+
+    def share_memory(self: Self) -> Self:
+        """Moves all tensors to memory that other processes see."""
+        return self._apply(lambda tensor: tensor.share_memory_())
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compiles `forward`, as `torch.compile(module.forward)` does; the module is called as before."""
+        from rushlight.compiler.function import compile
+
+        object.__setattr__(self, "forward", compile(self.forward, *args, **kwargs))
 
     # ------------------------------------------------------------ state
 

@@ -18,9 +18,7 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
     """
     fused = _copied(conv, bn)
     mean, var, eps, scale, shift = _numbers(bn)
-    fused.weight, fused.bias = fuse_conv_bn_weights(
-        fused.weight, fused.bias, mean, var, eps, scale, shift, transpose
-    )
+    fused.weight, fused.bias = fuse_conv_bn_weights(fused.weight, fused.bias, mean, var, eps, scale, shift, transpose)
     return fused
 
 

@@ -92,7 +92,9 @@ def test_fusion(same, kind, has_bias):
         norm.eval()
         utils = t.nn.utils
         more = (True,) if kind == "ConvTranspose2d" else ()
-        fused = utils.fuse_linear_bn_eval(layer, norm) if kind == "Linear" else utils.fuse_conv_bn_eval(layer, norm, *more)
+        fused = (
+            utils.fuse_linear_bn_eval(layer, norm) if kind == "Linear" else utils.fuse_conv_bn_eval(layer, norm, *more)
+        )
         assert float((fused(x) - norm(layer(x))).abs().max().detach()) < 1e-5
         return dict(fused.state_dict()), [p.requires_grad for p in fused.parameters()]
 
