@@ -131,6 +131,9 @@ from rushlight.nn.convolution import (
 )  # fmt: skip
 from rushlight.nn.folding import channel_shuffle, native_channel_shuffle, pixel_shuffle, pixel_unshuffle
 from rushlight.nn.padding import constant_pad_nd
+from rushlight.nn.recurrent import (
+    gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell,
+)  # fmt: skip
 from rushlight.nn.adaptive_pooling import adaptive_avg_pool1d, adaptive_max_pool1d_with_indices as adaptive_max_pool1d
 from rushlight.nn.pooling import avg_pool1d, max_pool1d, max_pool1d_with_indices, max_pool2d, max_pool3d
 from rushlight.nn.grid_sampling import affine_grid_generator, grid_sampler, grid_sampler_2d, grid_sampler_3d

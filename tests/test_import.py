@@ -71,6 +71,7 @@ LATER: dict[str, set[str]] = {
     "random": {"tensor"},  # a state is a tensor
     "func": {"api"},
     "api": {"nn"},  # stft pads
+    "nn": {"compiler"},  # Module.compile
     "ops": {"compiler"},  # an operation of many steps runs as one program on large arrays
     "serialization": {"ops"},
     "tensor": {"printing"},

@@ -57,12 +57,20 @@ def clip_grad_norm_(
         >>> torch.nn.utils.clip_grad_norm_([x], 1.0)
         tensor(5.)
     """
-    grads = _grads(parameters)
-    total = get_total_norm(grads, norm_type, error_if_nonfinite)
-    factor = (float(max_norm) / (total + 1e-6)).clamp(max=1.0)  # no branch: a compiled step clips as well
-    for grad in grads:
-        grad.mul_(factor)
+    parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    total = get_total_norm(_grads(parameters), norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(parameters, max_norm, total)
     return total
+
+
+@no_grad()
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
+) -> None:
+    """Scales all gradients, of which `total_norm` is the norm, so that it is at most `max_norm`."""
+    factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)  # no branch: a compiled step clips as well
+    for grad in _grads(parameters):
+        grad.mul_(factor)
 
 
 def clip_grad_norm(
