@@ -74,6 +74,7 @@ LATER: dict[str, set[str]] = {
     "api": {"nn"},  # stft pads
     "ops": {"compiler"},  # an operation of many steps runs as one program on large arrays
     "serialization": {"ops"},
+    "utils": {"compiler"},  # a worker process keeps to one thread
     "tensor": {"printing"},
 }
 

@@ -239,11 +239,6 @@ def test_faults(options):
     assert str(actual.value) == str(expected.value)
 
 
-def test_workers_are_refused_with_the_way_out():
-    with pytest.raises(NotImplementedError, match="num_workers=0 loads the same batches"):
-        ours.DataLoader(Squares(3), num_workers=2)
-
-
 def test_what_a_loader_reads_is_fixed():
     with pytest.raises(ValueError, match="batch_size attribute should not be set after DataLoader is initialized"):
         ours.DataLoader(Squares(3)).batch_size = 2
