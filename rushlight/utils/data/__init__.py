@@ -14,6 +14,7 @@ from rushlight.utils.data.dataset import (
 )
 from rushlight.utils.data.sampler import (
     BatchSampler as BatchSampler,
+    DistributedSampler as DistributedSampler,
     RandomSampler as RandomSampler,
     Sampler as Sampler,
     SequentialSampler as SequentialSampler,
