@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import mmap
 import os
 import pickle
 import struct
@@ -42,7 +43,7 @@ def load(
     if mmap and not isinstance(f, (str, os.PathLike)):
         raise ValueError("f must be a file path in order to use the mmap argument")
     with _opened(f) as file, _archive_of(file) as archive:
-        reader = _Reader(archive, file, map_location, os.fspath(f) if mmap else None)
+        reader = _Reader(archive, file, map_location, bool(mmap))
         return reader.read()
 
 
@@ -56,7 +57,14 @@ def _opened(f: Any) -> Iterator[IO[bytes]]:
 
 
 def _archive_of(file: IO[bytes]) -> zipfile.ZipFile:
-    start = file.tell()
+    try:
+        start = file.tell()
+        file.seek(start)
+    except (io.UnsupportedOperation, AttributeError) as error:
+        raise type(error)(
+            f"{error}. You can only torch.load from a file that is seekable. Please pre-load the data into a buffer like "
+            "io.BytesIO and try to load from it instead."
+        ) from None
     first = file.read(4)
     file.seek(start)
     if not first:
@@ -86,8 +94,9 @@ def _archive_of(file: IO[bytes]) -> zipfile.ZipFile:
 class _Reader:
     """Reads one archive."""
 
-    def __init__(self, archive: zipfile.ZipFile, file: IO[bytes], map_location: Any, mapped_path: str | None):
-        self.archive, self.file, self.map_location, self.mapped_path = archive, file, map_location, mapped_path
+    def __init__(self, archive: zipfile.ZipFile, file: IO[bytes], map_location: Any, is_mapped: bool):
+        self.archive, self.file, self.map_location, self.is_mapped = archive, file, map_location, is_mapped
+        self.mapping: mmap.mmap | None = None  # of the whole file
         self.length = file.seek(0, os.SEEK_END)
         self.storages: dict[tuple[str, str | None], Storage] = {}
         self.memory: dict[str, np.ndarray] = {}
@@ -181,7 +190,7 @@ class _Reader:
             return Storage(np.empty(0, np.uint8), dtype, "meta")
         if key not in self.memory:
             entry = self._entry(f"data/{key}")
-            can_map = self.mapped_path is not None and entry.compress_type == 0 and entry.file_size
+            can_map = self.is_mapped and entry.compress_type == 0 and entry.file_size
             data = self._mapped(entry) if can_map else self._fill(entry)
             self.memory[key] = self._native(data, dtype)
         data = self.memory[key]
@@ -207,8 +216,9 @@ class _Reader:
                 raise EOFError("the file is cut off")
         except EOFError as error:
             raise RuntimeError(f"PytorchStreamReader failed reading file {entry.filename}: {error}") from None
-        mapped = np.memmap(str(self.mapped_path), np.uint8, "c", start, (entry.file_size,))
-        return np.ndarray(mapped.shape, np.uint8, mapped)  # a plain array on the mapped memory
+        if self.mapping is None:
+            self.mapping = mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_COPY)
+        return np.ndarray((entry.file_size,), np.uint8, self.mapping, start)
 
 
 def _placed(device: str, map_location: Any) -> str:

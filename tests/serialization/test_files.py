@@ -194,6 +194,14 @@ def test_mapped_files(tmp_path):
             assert (entry.header_offset + header) % 64 == 0
 
 
+def test_files_that_cannot_seek():
+    read, write = os.pipe()
+    os.close(write)
+    with os.fdopen(read, "rb") as file:
+        with pytest.raises(io.UnsupportedOperation, match="only torch.load from a file that is seekable"):
+            load(file)
+
+
 def test_no_folder(tmp_path):
     with pytest.raises(RuntimeError, match=r"Parent directory .* does not exist"):
         save(1, tmp_path / "none" / "model.pt")

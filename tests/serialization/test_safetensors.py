@@ -70,7 +70,7 @@ def test_what_cannot_be_saved(tmp_path):
         safetensors.save_file({"a": x, "b": x[1:], "c": rushlight.ones(2)}, path)
     with pytest.raises(TypeError, match=r"no torch.complex128, which 'z' is"):
         safetensors.save_file({"z": x + 1j * x.double()}, path)
-    with pytest.raises(ValueError, match="expected torch.Tensor but received <class 'int'>"):
+    with pytest.raises(ValueError, match=r"expected torch.Tensor but received <class 'int'>"):
         safetensors.save_file({"z": 1}, path)
     assert list(safetensors.load_file(path)) == ["x"]
     assert [file.name for file in tmp_path.iterdir()] == ["x.safetensors"]
