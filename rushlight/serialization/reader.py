@@ -60,8 +60,8 @@ def _archive_of(file: IO[bytes]) -> zipfile.ZipFile:
     try:
         start = file.tell()
         file.seek(start)
-    except (io.UnsupportedOperation, AttributeError) as error:
-        raise type(error)(
+    except (OSError, AttributeError) as error:
+        raise io.UnsupportedOperation(
             f"{error}. You can only torch.load from a file that is seekable. Please pre-load the data into a buffer like "
             "io.BytesIO and try to load from it instead."
         ) from None
