@@ -124,7 +124,21 @@ from rushlight.autograd.modes import (
 )  # fmt: skip
 from rushlight.compiler.function import compile
 from rushlight.compiler.workers import get_num_threads, set_num_threads
-from rushlight import autograd, cuda, fft, func, linalg, masked, nn, optim, signal, special, utils
+from rushlight import (
+    accelerator,
+    autograd,
+    backends,
+    cuda,
+    fft,
+    func,
+    linalg,
+    masked,
+    nn,
+    optim,
+    signal,
+    special,
+    utils,
+)
 from rushlight.func.vectorize import vmap
 from rushlight.nn.convolution import (
     conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d,
@@ -148,7 +162,9 @@ from rushlight.nn.distance import cosine_similarity, pairwise_distance, pdist
 from rushlight.nn.embedding import bags as embedding_bag, embedding_renorm_, lookup as embedding
 from rushlight.nn.normalization import native_batch_norm, native_group_norm, native_layer_norm, rms_norm
 from rushlight.printing import set_printoptions
+from rushlight.accelerator import get_float32_matmul_precision, set_float32_matmul_precision
 from rushlight.serialization import load, save
+from rushlight.serving import as_torch
 
 newaxis = None
 __version__ = "0.1.0"
