@@ -144,6 +144,7 @@ from rushlight.nn.embedding import bags as embedding_bag, embedding_renorm_, loo
 from rushlight.nn.normalization import native_batch_norm, native_group_norm, native_layer_norm, rms_norm
 from rushlight.printing import set_printoptions
 from rushlight.serialization import load, save
+from rushlight.later import load as __getattr__
 
 newaxis = None
 __version__ = "0.1.0"

@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 
-
 # PyTorch has these two constants of Marsaglia & Tsang in single precision.
 _THIRD, _SQUEEZE = float(np.float32(1.0) / np.float32(3.0)), float(np.float32(0.0331))
 
