@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import rushlight as torch
@@ -79,7 +80,7 @@ class Multinomial(Distribution):
     def entropy(self) -> Tensor:
         """From the binomial distributions of the counts: only log x! of each is not linear."""
         binomial = Binomial(total_count=self.total_count, probs=self.probs)
-        count = torch.tensor(self.total_count)
+        count = self.total_count
         support = binomial.enumerate_support(expand=False)[1:]
         weighted = torch.exp(binomial.log_prob(support)) * torch.lgamma(support + 1)
-        return count * self._categorical.entropy() - torch.lgamma(count + 1) + weighted.sum([0, -1])
+        return count * self._categorical.entropy() - math.lgamma(count + 1) + weighted.sum([0, -1])
