@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-PARTS = frozenset({"distributions", "testing"})
+PARTS = frozenset({"distributions", "profiler", "testing"})
 
 
 def load(name: str) -> Any:

@@ -18,4 +18,8 @@ def __getattr__(name: str) -> Any:
 
         globals()[name] = found = getattr(gradients, name)
         return found
+    if name == "profiler":
+        import importlib
+
+        return importlib.import_module("rushlight.autograd.profiler")
     raise AttributeError(f"module 'rushlight.autograd' has no attribute {name!r}")

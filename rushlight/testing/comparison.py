@@ -223,7 +223,9 @@ def _compare_booleans(actual: bool, expected: bool, path: tuple) -> None:
         _fail(f"Booleans mismatch: {actual} is not {expected}", path)
 
 
-def _compare_numbers(actual: Any, expected: Any, tolerances: tuple[float, float], path: tuple, options: _Options) -> None:
+def _compare_numbers(
+    actual: Any, expected: Any, tolerances: tuple[float, float], path: tuple, options: _Options
+) -> None:
     if options.check_dtype and type(actual) is not type(expected):
         _fail(f"The (d)types do not match: {type(actual)} != {type(expected)}.", path)
     if actual == expected or options.equal_nan and cmath.isnan(actual) and cmath.isnan(expected):

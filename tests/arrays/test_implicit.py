@@ -50,5 +50,7 @@ def test_shapes_and_dtypes(dtype: str) -> None:
 def test_there_is_no_second_derivative(name: str) -> None:
     x = rushlight.tensor([0.5, 2.0], requires_grad=True)
     (grad,) = rushlight.autograd.grad((getattr(rushlight, name)(x) ** 2).sum(), x, create_graph=True)
-    with pytest.raises(NotImplementedError, match=r"the derivative for '_(standard_gamma|dirichlet)_grad' is not implemented"):
+    with pytest.raises(
+        NotImplementedError, match=r"the derivative for '_(standard_gamma|dirichlet)_grad' is not implemented"
+    ):
         grad.sum().backward()

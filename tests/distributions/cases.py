@@ -53,7 +53,9 @@ CASES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def build(torch: ModuleType, name: str, dtype: str = "float64", changes: dict[str, Any] | None = None) -> tuple[Any, list]:
+def build(
+    torch: ModuleType, name: str, dtype: str = "float64", changes: dict[str, Any] | None = None
+) -> tuple[Any, list]:
     """The distribution of a module, and its parameters that are tensors."""
     parameters = {
         key: torch.tensor(value, dtype=getattr(torch, dtype), requires_grad=True)

@@ -98,7 +98,9 @@ def test_vectors_and_matrices() -> None:
     np.testing.assert_allclose(d.Dirichlet(double(weights)).entropy(), stats.dirichlet(weights).entropy(), rtol=1e-9)
     counts = np.array([2.0, 1.0, 2.0])
     multinomial = d.Multinomial(5, probs=double(point))
-    np.testing.assert_allclose(multinomial.log_prob(double(counts)), stats.multinomial(5, point).logpmf(counts), rtol=1e-9)
+    np.testing.assert_allclose(
+        multinomial.log_prob(double(counts)), stats.multinomial(5, point).logpmf(counts), rtol=1e-9
+    )
     np.testing.assert_allclose(multinomial.entropy(), stats.multinomial(5, point).entropy(), rtol=1e-9)
 
     covariance, x = np.array([[2.0, 0.5], [0.5, 1.0]]), np.array([0.3, -0.7])

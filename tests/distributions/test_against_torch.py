@@ -31,7 +31,9 @@ def outcome(function: Callable[[], Any]) -> Any:
             return error
 
 
-def compare(name: str, ask: Callable[[Any, Any, list], Any], dtype: str = "float64", tolerance: float | None = None) -> None:
+def compare(
+    name: str, ask: Callable[[Any, Any, list], Any], dtype: str = "float64", tolerance: float | None = None
+) -> None:
     """`ask(module, distribution, parameters)` of both: equal tensors, or errors of one type and message."""
     if dtype == "float64" and name in ONLY_FLOAT32:
         dtype = "float32"
@@ -203,8 +205,14 @@ def test_errors_of_values(name: str) -> None:
     ],
 )
 def test_errors_of_parameters(name: str, changes: dict[str, Any]) -> None:
-    kinds = [type(outcome(lambda m=m: build(m, name, "float32", changes or {"validate_args": True}))) for m in (torch, rushlight)]
-    texts = [normal_text(outcome(lambda m=m: build(m, name, "float32", changes or {"validate_args": True}))) for m in (torch, rushlight)]
+    kinds = [
+        type(outcome(lambda m=m: build(m, name, "float32", changes or {"validate_args": True})))
+        for m in (torch, rushlight)
+    ]
+    texts = [
+        normal_text(outcome(lambda m=m: build(m, name, "float32", changes or {"validate_args": True})))
+        for m in (torch, rushlight)
+    ]
     assert issubclass(kinds[0], Exception)
     assert kinds[1] is kinds[0]
     assert texts[1] == texts[0]
@@ -267,14 +275,18 @@ def test_wrappers(module: Any) -> None:
         d.Independent(normal, 3)
 
     weights = module.tensor([0.25, 0.75])
-    mixture = d.MixtureSameFamily(d.Categorical(weights), d.Normal(module.tensor([0.0, 2.0]), module.tensor([1.0, 0.5])))
+    mixture = d.MixtureSameFamily(
+        d.Categorical(weights), d.Normal(module.tensor([0.0, 2.0]), module.tensor([1.0, 0.5]))
+    )
     value = module.tensor(0.5)
     parts = [d.Normal(0.0, 1.0).log_prob(value).exp(), d.Normal(2.0, 0.5).log_prob(value).exp()]
     np.testing.assert_allclose(mixture.log_prob(value).exp(), 0.25 * parts[0] + 0.75 * parts[1], rtol=1e-6)
     np.testing.assert_allclose(mixture.mean, 1.5)
     np.testing.assert_allclose(mixture.variance, 0.25 * (1 + 1.5**2) + 0.75 * (0.25 + 0.5**2))
     assert mixture.expand((4,)).sample((2,)).shape == (2, 4)
-    assert repr(mixture).startswith("MixtureSameFamily(\n  Categorical(probs: torch.Size([2]), logits: torch.Size([2])),\n  Normal(")
+    assert repr(mixture).startswith(
+        "MixtureSameFamily(\n  Categorical(probs: torch.Size([2]), logits: torch.Size([2])),\n  Normal("
+    )
 
     transformed = d.TransformedDistribution(normal, [d.ExpTransform(), d.AffineTransform(1.0, -2.0)])
     y = 1 - 2 * x.exp()

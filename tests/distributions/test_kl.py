@@ -110,7 +110,9 @@ def test_wrapped_distributions() -> None:
     np.testing.assert_allclose(d.kl_divergence(d.LogNormal(0.0, 1.0), d.LogNormal(1.0, 2.0)), plain[0, 0])
     with pytest.raises(NotImplementedError):
         d.kl_divergence(d.Independent(p, 1), d.Independent(q, 2))
-    with pytest.raises(NotImplementedError, match="No KL\\(p \\|\\| q\\) is implemented for p type Cauchy and q type Normal"):
+    with pytest.raises(
+        NotImplementedError, match="No KL\\(p \\|\\| q\\) is implemented for p type Cauchy and q type Normal"
+    ):
         d.kl_divergence(d.Cauchy(0.0, 1.0), d.Normal(0.0, 1.0))
     with pytest.raises(NotImplementedError, match="The cross KL-divergence between different exponential families"):
         d.kl_divergence(d.Bernoulli(0.5), d.Normal(0.0, 1.0))
@@ -139,7 +141,9 @@ def test_the_most_special_pair_is_found() -> None:
             kl.register_kl(*pair)(lambda p, q, pair=pair: pair)
         assert kl.kl_divergence(Base(), Base()) == (Base, Base)
         assert kl.kl_divergence(Special(), Base()) == (Special, Base)
-        with pytest.warns(RuntimeWarning, match=r"Ambiguous kl_divergence\(Special, Special\). Please register_kl\(Special, Spec"):
+        with pytest.warns(
+            RuntimeWarning, match=r"Ambiguous kl_divergence\(Special, Special\). Please register_kl\(Special, Spec"
+        ):
             assert kl.kl_divergence(Special(), Special()) == (Special, Base)
         kl.register_kl(Special, Special)(lambda p, q: "found")
         assert kl.kl_divergence(Special(), Special()) == "found"

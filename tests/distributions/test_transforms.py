@@ -44,7 +44,9 @@ every = pytest.mark.parametrize("name", TRANSFORMS)
 
 def make(module: Any, name: str) -> tuple[Any, Any]:
     build, x = TRANSFORMS[name]
-    return build(module.distributions, lambda v: module.tensor(v, dtype=module.float64)), module.tensor(x, dtype=module.float64)
+    return build(module.distributions, lambda v: module.tensor(v, dtype=module.float64)), module.tensor(
+        x, dtype=module.float64
+    )
 
 
 def attempt(function: Callable[[], Any]) -> Any:
@@ -99,7 +101,9 @@ def test_inverse_and_cache(name: str) -> None:
     assert pickle.loads(pickle.dumps(transform)).bijective == transform.bijective
 
 
-@pytest.mark.parametrize("name", ["Exp", "Power", "Sigmoid", "Softplus", "Tanh", "Affine", "Affine of vectors", "StickBreaking"])
+@pytest.mark.parametrize(
+    "name", ["Exp", "Power", "Sigmoid", "Softplus", "Tanh", "Affine", "Affine of vectors", "StickBreaking"]
+)
 def test_jacobian_by_autograd(name: str) -> None:
     transform, x = make(rushlight, name)
     x = x[0].requires_grad_()
@@ -114,7 +118,9 @@ def test_equality() -> None:
     for module in MODULES:
         d = module.distributions
         assert d.ExpTransform() == d.ExpTransform() and d.ExpTransform() != d.TanhTransform()
-        assert d.AffineTransform(1.0, 2.0) == d.AffineTransform(1, 2) and d.AffineTransform(1.0, 2.0) != d.AffineTransform(1.0, 3.0)
+        assert d.AffineTransform(1.0, 2.0) == d.AffineTransform(1, 2) and d.AffineTransform(
+            1.0, 2.0
+        ) != d.AffineTransform(1.0, 3.0)
         assert d.AffineTransform(module.ones(2), 2.0) == d.AffineTransform(module.ones(2), 2.0)
         assert d.ComposeTransform([d.ExpTransform()]) == d.ComposeTransform([d.ExpTransform()])
         assert d.ExpTransform().inv == d.ExpTransform().inv
