@@ -69,7 +69,9 @@ from rushlight.api.linalg_solve import (
 )  # fmt: skip
 from rushlight.api.spectral import istft, stft
 from rushlight.api.draws import rand, rand_like, randint, randint_like, randn, randn_like, randperm
-from rushlight.api.sample import bernoulli, binomial, multinomial, normal, poisson
+from rushlight.api.sample import (
+    _dirichlet_grad, _sample_dirichlet, _standard_gamma, _standard_gamma_grad, bernoulli, binomial, multinomial, normal, poisson,
+)  # fmt: skip
 from rushlight.api.numeric import (
     copysign, float_power, fmax, fmin, frexp, gcd, heaviside, hypot, isneginf, isposinf, lcm, ldexp, logaddexp, logaddexp2,
     nan_to_num, nextafter, signbit,
@@ -165,6 +167,7 @@ from rushlight.printing import set_printoptions
 from rushlight.accelerator import get_float32_matmul_precision, set_float32_matmul_precision
 from rushlight.serialization import load, save
 from rushlight.serving import as_torch
+from rushlight.later import load as __getattr__
 
 newaxis = None
 __version__ = "0.1.0"

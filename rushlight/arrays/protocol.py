@@ -57,6 +57,7 @@ HOST: dict[str, tuple[str, ...]] = {
         "adjugate", "cholesky", "cholesky_solve", "det", "eig", "eigh", "geqrf", "inv", "ldl_factor", "ldl_solve", "lu_factor",
         "matrix_exp", "permutation_matrix", "qr", "slogdet", "solve", "solve_triangular", "svd",
     ),
+    "implicit": ("dirichlet_grad", "standard_gamma_grad"),  # how samples move with the shape of their distribution
     "fourier": ("fft", "frames", "irfft", "overlap_add", "rfft"),
     "windows": ("convolve", "convolve_transposed", "convolve_weight", "fold", "unfold"),  # what slides over an array
     "pooling": ("max_windows", "put_at", "resample"),  # what makes an array shorter or longer along its axes
