@@ -90,8 +90,11 @@ class CompiledUpdate:
     def _options(self) -> list[tuple]:
         """The options that are no floats: a program depends on their values."""
         return [
-            tuple([v for k, v in g.items() if k != "params" and type(v) is not float and type(v) is not tuple])
-            for g in self.optimizer.param_groups
+            (self.optimizer.skip_nonfinite,),
+            *[
+                tuple([v for k, v in g.items() if k != "params" and type(v) is not float and type(v) is not tuple])
+                for g in self.optimizer.param_groups
+            ],
         ]
 
     def _compile(self, key: tuple, pending: Pending, grads: list[Tensor]) -> Any:
@@ -107,8 +110,7 @@ class CompiledUpdate:
             with recording(recorder):
                 for grad in grads:
                     recorder.lift(grad)
-                for param, grad, state, group in pending:
-                    self.optimizer._update_one(param, grad, state, traced_group(group))
+                self.optimizer._apply([(p, grad, state, traced_group(group)) for p, grad, state, group in pending])
                 made = recorder.finish(None)
             recorder.restore()
             if made.survivors:
