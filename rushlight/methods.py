@@ -39,6 +39,7 @@ from rushlight.api import (
     scan,
     scattering,
     sorting,
+    sparse,
     special,
     spectral,
     statistics,
@@ -52,6 +53,10 @@ from rushlight.ops.inplace import write
 from rushlight.tensor import Tensor, wrap
 
 METHODS: dict[Any, tuple[str, ...]] = {
+    sparse: (
+        "_indices", "_nnz", "_values", "coalesce", "dense_dim", "indices", "is_coalesced", "sparse_dim", "sparse_mask", "to_dense",
+        "to_sparse", "values",
+    ),
     comparison: ("allclose", "equal", "isclose"),
     complex: ("angle", "conj", "conj_physical", "is_conj", "is_neg", "isreal", "sgn"),
     numeric: (

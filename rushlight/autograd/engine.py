@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from rushlight.arrays.sparse import SparseArray
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.history import edge_of
 from rushlight.autograd.modes import modes
@@ -241,6 +242,8 @@ def _accumulate(leaf: Tensor, grad: Any, create_graph: bool) -> None:
         array = before._array
         if type(array) is ndarray:
             np.add(array, grad, out=array, casting="same_kind")
+        elif type(array) is SparseArray:
+            before._array = grad + array  # plain, if the new one is
         else:
             namespace_of(array, grad).assign(array, array + grad)
         if before._cell is not None:
@@ -254,6 +257,8 @@ def _owned(grad: Any) -> Any:
     """An array that nothing else holds or shares memory with: `grad` itself if it is one."""
     if type(grad) is SymbolicArray:
         return define.symbolic_arrays.copy(grad)
+    if type(grad) is SparseArray:
+        return grad.with_values(_owned(grad.values))
     if type(grad) is not ndarray:
         return np.asarray(grad)
     if grad.base is None and sys.getrefcount(grad) <= REFERENCES:
@@ -262,7 +267,7 @@ def _owned(grad: Any) -> Any:
 
 
 def _as_array(grad: Any) -> Any:
-    return grad if type(grad) in (ndarray, SymbolicArray) else np.asarray(grad)
+    return grad if type(grad) in (ndarray, SymbolicArray, SparseArray) else np.asarray(grad)
 
 
 def _as_tensors(node: Node, saved: tuple) -> tuple:

@@ -38,6 +38,7 @@ from numpy import ndarray
 
 from rushlight import dtypes
 from rushlight.arrays import numpy as numpy_arrays, symbolic as symbolic_arrays
+from rushlight.arrays.sparse import SparseArray, SparseNamespace
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.history import cell_of, edge_of, note_view
 from rushlight.autograd.modes import modes
@@ -81,7 +82,7 @@ class TensorArrays:
 
 
 tensor_arrays = TensorArrays()
-_NAMESPACES = {SymbolicArray: symbolic_arrays, Tensor: tensor_arrays}
+_NAMESPACES = {SymbolicArray: symbolic_arrays, Tensor: tensor_arrays, SparseArray: SparseNamespace()}
 
 
 def namespace_of(*arrays: Any) -> Any:
@@ -440,8 +441,11 @@ class Op:
         return RuntimeError(f"{self.name}: {error} (shapes {', '.join(str(list(s)) for s in shapes)})")
 
 
+_KINDS = (ndarray, SymbolicArray, SparseArray)
+
+
 def _wrapped(out: Any) -> Tensor:
-    return wrap(out if out.__class__ is ndarray or out.__class__ is SymbolicArray else np.asarray(out))
+    return wrap(out if out.__class__ in _KINDS else np.asarray(out))
 
 
 def op(function: Callable[..., Any] | None = None, **options: Any) -> Any:
