@@ -111,7 +111,7 @@ METHODS: dict[Any, tuple[str, ...]] = {
         "zero_",
     ),
     creation: ("new_empty", "new_empty_strided", "new_full", "new_ones", "new_tensor", "new_zeros"),
-    convert: ("apply_", "as_subclass", "cpu", "cuda", "map2_", "map_", "module_load", "new", "to", "to_dense", "type", "type_as"),
+    convert: ("apply_", "as_subclass", "cpu", "cuda", "map2_", "map_", "module_load", "new", "to", "type", "type_as"),
     indexing: ("index_put", "index_put_"),
     gathering: (
         "argwhere", "gather", "index_select", "masked_select", "nonzero", "nonzero_static", "take", "take_along_dim",

@@ -360,7 +360,7 @@ class Tensor:
             if type(array) is SymbolicArray:
                 raise RuntimeError(f"Tensor.{what} cannot be called on meta tensors: they have no data")
             if type(array) is SparseArray:
-                raise TypeError("can't convert sparse coo tensor to numpy. Use Tensor.to_dense() first.")
+                raise TypeError("can't convert Sparse layout tensor to numpy. Use Tensor.to_dense() first.")
         return array
 
     def numpy(self, *, force: bool = False) -> np.ndarray:

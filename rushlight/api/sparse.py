@@ -73,7 +73,8 @@ def _check_size(indices: ndarray, values: ndarray, shape: tuple[int, ...]) -> No
     sparse_dim, dense_dim = len(indices), values.ndim - 1
     if len(shape) != sparse_dim + dense_dim:
         raise RuntimeError(
-            f"number of dimensions must be sparse_dim ({sparse_dim}) + dense_dim ({dense_dim}), but got {len(shape)}"
+            f"'len(size) == sparse_dim + dense_dim' is not satisfied: len(size) = {len(shape)}, sparse_dim = {sparse_dim}, "
+            f"dense_dim = {dense_dim}"
         )
     if shape[sparse_dim:] != values.shape[1:]:
         raise RuntimeError(f"values has incorrect size, expected {[values.shape[0], *shape[sparse_dim:]]}, got {list(values.shape)}")

@@ -151,8 +151,8 @@ def _sum(ufunc: np.ufunc, x: Any, y: Any, out: Any) -> Any:
         values = y.values if sign > 0 else -y.values
         indices = np.concatenate((x.indices, y.indices), axis=1)
         return SparseArray(indices, np.concatenate((x.values, values)), x.shape).coalesced()
-    if type(x) is SparseArray:
-        raise TypeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
+    if type(x) is SparseArray:  # sparse + plain is plain: in PyTorch only the engine may do it, here everyone
+        x, y, sign = (y, x, 1) if sign > 0 else (-y, x, 1)
     if out is None:
         out = np.array(np.broadcast_to(x, y.shape), dtype=np.result_type(x, y.dtype))
     elif out is not x:
