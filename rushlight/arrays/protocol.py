@@ -61,8 +61,8 @@ HOST: dict[str, tuple[str, ...]] = {
     "windows": ("convolve", "convolve_transposed", "convolve_weight", "fold", "unfold"),  # what slides over an array
     "pooling": ("max_windows", "put_at", "resample"),  # what makes an array shorter or longer along its axes
     "sorting": (
-        "cumulative_argmax", "cumulative_argmin", "cumulative_logsumexp", "cumulative_prod", "index_of_rank", "mode_index",
-        "searchsorted", "top_indices",
+        "cumulative_argmax", "cumulative_argmin", "cumulative_logsumexp", "cumulative_prod", "first_places", "index_of_rank",
+        "mode_index", "searchsorted", "top_indices",
     ),
 }
 # fmt: on
