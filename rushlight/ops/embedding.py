@@ -39,7 +39,7 @@ def _embedding_gradient(
 
 
 def _sparse_gradient(grad: Any, indices: Any, weight_shape: tuple[int, ...], padding_idx: int) -> SparseArray:
-    rows = indices.reshape(1, -1).astype(np.int64)
+    rows = indices.reshape(1, -1).astype(np.int64, copy=False)
     values = grad if grad.ndim == 2 else grad.reshape(-1, weight_shape[1])
     if padding_idx >= 0:
         is_kept = rows[0] != padding_idx

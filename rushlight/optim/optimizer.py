@@ -113,10 +113,13 @@ class Optimizer:
 
     complex_as_real = True  # a complex parameter is updated as the pairs of its real and imaginary parts
     takes_complex = True
-    gathers_rows = True  # a sparse gradient's rows are updated as if they were a dense parameter
     fixed_options: dict[str, Any] = {}  # noqa: RUF012 (never written): options that no loaded state changes
     takes_dense, takes_sparse = True, False  # gradients
     instead_of_sparse = ""  # what the error for a sparse gradient adds
+
+    def gathers_rows(self, group: dict[str, Any]) -> bool:
+        """Whether of a sparse gradient its rows are updated as if they were a dense parameter."""
+        return True
 
     def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         """What must exist before the first update of a parameter."""

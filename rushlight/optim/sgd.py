@@ -55,8 +55,11 @@ class SGD(Optimizer):
             ),
         )  # fmt: skip
 
-    complex_as_real = False  # its arithmetic is the same on complex numbers,
-    takes_sparse, gathers_rows = True, False  # and on sparse gradients, whose momentum is sparse too
+    complex_as_real = False  # its arithmetic is the same on complex numbers
+    takes_sparse = True
+
+    def gathers_rows(self, group: dict[str, Any]) -> bool:
+        return bool(group["momentum"] == 0 and group["weight_decay"] == 0)  # momentum is a sparse tensor too
 
     def update(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         if group["weight_decay"] != 0:

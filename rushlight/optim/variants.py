@@ -9,11 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy import ndarray
 
 from rushlight.ops.complex import view_as_real
+from rushlight.ops.create import zeros_like
 from rushlight.ops.define import cast
+from rushlight.ops.index import first_places, index_put, take
 from rushlight.ops.precision import HALF
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
     from rushlight.optim.optimizer import Optimizer
@@ -29,14 +32,15 @@ def update_one(
         check_gradient(optimizer, grad)
     if isinstance(group.get("lr"), Tensor) and group["lr"].ndim:
         group = {**group, "lr": group["lr"].reshape(())}
+    if grad.is_sparse and optimizer.gathers_rows(group):
+        _update_rows(optimizer, param, grad, state, group)
+        return
     if group.get("maximize"):
         grad = -grad
     if param._array.dtype.char in HALF:
         widened = wide(param)
         optimizer.update(widened, wide(grad), state, group)
         param.copy_(widened)
-    elif grad.is_sparse and optimizer.gathers_rows:
-        _update_rows(optimizer, param, grad, state, group)
     elif optimizer.complex_as_real and param.is_complex():
         optimizer.update(view_as_real(param), view_as_real(grad), _real_state(state), group)
     else:
@@ -65,12 +69,13 @@ def _update_rows(
     optimizer: Optimizer, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]
 ) -> None:
     """Updates the rows that a sparse gradient has; of the state, what is of the parameter's shape goes with them."""
-    grad = grad.coalesce()
-    at = tuple(grad.indices().unbind(0))
+    if group.get("weight_decay", 0) != 0:
+        raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+    at, values = _rows_of(grad)
     shape = param.shape
     rows = {key: x[at] if isinstance(x, Tensor) and x.shape == shape else x for key, x in state.items()}
-    row = param[at]
-    optimizer.update(row, grad.values(), rows, group)
+    row = wide(param[at])
+    optimizer.update(row, -wide(values) if group.get("maximize") else wide(values), rows, group)
     param[at] = row
     for key, value in rows.items():
         whole = state[key]
@@ -78,6 +83,21 @@ def _update_rows(
             whole[at] = value
         elif whole is not value:
             state[key] = value
+
+
+def _rows_of(grad: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+    """The index of the rows of a sparse gradient, and their sums.
+
+    While a program is recorded nothing may depend on how many rows are there twice: these stay, each with the whole sum.
+    """
+    entries = grad._array
+    if type(entries.values) is ndarray:
+        entries = entries.coalesced()
+        return tuple([wrap(index) for index in entries.indices]), wrap(entries.values)
+    index, values = wrap(entries.indices).reshape(-1), wrap(entries.values)
+    first = first_places(index, size=entries.shape[0])
+    sums = index_put(zeros_like(values), values, first, spec=(("array", 0),), accumulate=True)
+    return (index,), take(sums, first, axis=0)
 
 
 # ---------------------------------------------------------------- half precision
