@@ -87,6 +87,7 @@ from rushlight.api.reduce import (
     softmax, sum,
 )  # fmt: skip
 from rushlight.api.scan import cummax, cummin, cumprod, cumsum, logcumsumexp
+from rushlight.api.sparse import sparse_coo_tensor
 from rushlight.api.sorting import (
     argsort, bucketize, kthvalue, msort, searchsorted, sort, topk, unique, unique_consecutive,
 )  # fmt: skip

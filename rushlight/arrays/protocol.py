@@ -63,8 +63,8 @@ HOST: dict[str, tuple[str, ...]] = {
     "pooling": ("max_windows", "put_at", "resample"),  # what makes an array shorter or longer along its axes
     "recurrent": ("gru_backward", "gru_states", "lstm_backward", "lstm_states", "rnn_backward", "rnn_states"),
     "sorting": (
-        "cumulative_argmax", "cumulative_argmin", "cumulative_logsumexp", "cumulative_prod", "index_of_rank", "mode_index",
-        "searchsorted", "top_indices",
+        "cumulative_argmax", "cumulative_argmin", "cumulative_logsumexp", "cumulative_prod", "first_places", "index_of_rank",
+        "mode_index", "searchsorted", "top_indices",
     ),
 }
 # fmt: on

@@ -16,6 +16,11 @@ def _grads(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return [p.grad for p in parameters if p.grad is not None]
 
 
+def _elements(grad: Tensor) -> Tensor:
+    """What of a gradient may not be 0: of a sparse one the values."""
+    return grad.coalesce().values() if grad.is_sparse else grad
+
+
 @no_grad()
 def get_total_norm(
     tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False,
@@ -30,7 +35,7 @@ def get_total_norm(
     norm_type = float(norm_type)
     if not tensors:
         return new_tensor(0.0)
-    total = stack([t.norm(norm_type) for t in tensors]).norm(norm_type)
+    total = stack([_elements(t).norm(norm_type) for t in tensors]).norm(norm_type)
     if error_if_nonfinite and bool(total.isnan().logical_or(total.isinf())):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
