@@ -111,7 +111,7 @@ def same_passes(make, passes=2):
         {"batch_size": None, "shuffle": True},
         {"batch_size": 2, "collate_fn": lambda samples: [sample["number"] for sample in samples]},
     ],
-    ids=str,
+    ids=["in order", "shuffled", "single samples", "collate_fn"],
 )
 def test_batches(num_workers, options):
     same_passes(lambda t, d: d.DataLoader(Squares(), num_workers=num_workers, **options))
