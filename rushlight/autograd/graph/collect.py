@@ -310,7 +310,7 @@ def _array_in(value: Any) -> Any:
 
 def _saved(name: str, value: Any) -> Saved:
     if hasattr(value, "dtype"):
-        return Saved(name, value_of(value), value.nbytes, statistics_of(value))
+        return Saved(name, value_of(value), getattr(value, "nbytes", 0), statistics_of(value))
     return Saved(name, Value(), 0, text=_short(value))
 
 

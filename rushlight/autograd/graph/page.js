@@ -73,13 +73,13 @@ for (const node of nodes) {
 
 function heat(share) { // from nearly white to a strong blue
   const mix = (from, to) => Math.round(from + (to - from) * Math.min(1, Math.max(0, share)));
-  return `rgb(${mix(247, 106)},${mix(250, 163)},${mix(254, 232)})`;
+  return `rgb(${mix(250, 128)},${mix(252, 180)},${mix(254, 243)})`;
 }
 
 function colourOf(family, bytes, gradient) {
   const [fill, border] = data.colours[family] || data.colours.other;
   const way = byId("colour").value;
-  if (way === "memory") return [heat(bytes ? 0.12 + 0.88 * Math.log1p(bytes) / Math.log1p(scale.bytes) : 0), "#7c93b2"];
+  if (way === "memory") return [heat(Math.sqrt(bytes / scale.bytes)), "#7c93b2"];
   if (way === "gradient") {
     if (!gradient) return ["#ffffff", "#b6bec9"];
     if (gradient.state !== "ok") return [gradient.state === "zero" ? "#f3d9a4" : "#f5b5b5", "#c62828"];
@@ -306,7 +306,7 @@ function element(name, attributes = {}, ...children) {
 function itemOf(node, note) {
   const [fill, border] = data.colours[node.family] || data.colours.other, state = stateOf(node);
   const item = element("button", { className: "item", onclick: () => choose(node.id, true) },
-    element("i"), element("b", {}, node.kind === "leaf" ? node.label : node.op), state,
+    element("i"), element("b", {}, node.kind === "leaf" ? node.name.split(".").slice(-2).join(".") : node.op), state,
     element("small", {}, [node.kind === "leaf" ? node.module : node.module || "model", node.outputs.join(", "), note].filter(Boolean).join(" · ")));
   item.firstChild.style.cssText = `background:${fill};border-color:${border}`;
   item.dataset.id = node.id;

@@ -272,3 +272,4 @@ def test_statistics() -> None:
     assert statistics_of(np.zeros(3)).state == "zero" and statistics_of(np.zeros(0)).state == "ok"
     assert str(statistics_of(np.full(2, np.nan))) == "no finite number, 2 NaN"
     assert statistics_of(np.array([3 + 4j])).norm == 5.0
+    assert np.isfinite(statistics_of(np.full(9, 1e308)).norm)

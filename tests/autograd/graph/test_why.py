@@ -50,6 +50,9 @@ def test_another_leaf_with_the_same_values() -> None:
     again = copy.deepcopy(w)
     answer = graph.why(w, (again * 2).sum())
     assert answer.reason == "other leaf" and "another leaf with the same values, again" in answer.text
+    assert (
+        graph.why(torch.ones(2, requires_grad=True), (torch.ones(2, requires_grad=True) * 2).sum()).reason == "not used"
+    )
     alias = torch.nn.Parameter(w)
     assert "another leaf of the same memory, alias" in graph.why(w, (alias * 2).sum()).text
 
@@ -83,6 +86,18 @@ def test_sound() -> None:
     picture.backward()
     answer = picture.why(w)
     assert (answer.state, str(answer)) == ("ok", "The gradient of w is sound: norm 5, in [3, 4].")
+
+
+def test_without_data() -> None:
+    w = torch.ones(3, 4, device="meta", requires_grad=True)
+    loss = (w.exp() @ w.mT).sum()
+    answer = graph.why(w, loss)
+    assert (answer.state, answer.reason) == ("ok", "no data")
+    assert [str(node.outputs[0]) for node in graph.trace(loss).nodes][2:] == [
+        "float32 (4, 3)",
+        "float32 (3, 3)",
+        "float32 ()",
+    ]
 
 
 def test_wrong_arguments() -> None:
