@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rushlight.autograd.graph import modules, shapes
-from rushlight.autograd.graph.collect import GraphNode, Value, collect, kept_by, memory_of, value_of
+from rushlight.autograd.graph.collect import GraphNode, Input, Value, collect, kept_by, memory_of, value_of
 from rushlight.autograd.graph.recording import Note, latest_record, lines_of_traceback
 from rushlight.autograd.graph.statistics import statistics_of
 from rushlight.tensor import Tensor
@@ -197,7 +199,7 @@ class Graph:
         for node in self.nodes:
             node.gradients = []
             for given in node.inputs:
-                given.gradient = None
+                given.gradient, given.zero_at = None, ""
         handles = [self._watch(node, thing) for node, thing in zip(self.nodes, self._things, strict=True)]
         try:
             yield
@@ -211,10 +213,15 @@ class Graph:
         def at_leaf(grad: Any) -> None:
             node.gradients = [statistics_of(grad)]
 
+        kept = [] if isinstance(thing, Tensor) else kept_by(thing)  # after the derivative the node has let go of it
+
         def at_node(to_inputs: Any, arrived: Any) -> None:
             node.gradients = [None if grad is None else statistics_of(grad) for grad in arrived]
             for given, grad in zip(node.inputs, to_inputs, strict=False):
                 given.gradient = None if grad is None else statistics_of(grad)
+                if _becomes_bad(node, given):
+                    given.zero_at = next((name for name, value in kept if _is_zero_where_bad(value, grad)), "")
+            kept.clear()
             if len(arrived) == len(node.outputs):
                 for value, grad in zip(node.outputs, arrived, strict=True):
                     if grad is not None:
@@ -298,6 +305,27 @@ def search_fields(node: GraphNode) -> list[str]:
             " ".join(f"{line.file}:{line.line} {line.function} {line.text}" for line in node.lines),
         )
     ]
+
+
+def _becomes_bad(node: GraphNode, given: Input) -> bool:
+    """Whether finite gradients arrived at a node and it sent one that is not to an input."""
+    return (
+        given.gradient is not None
+        and given.gradient.state in ("nan", "inf")
+        and all(g is None or g.state in ("ok", "zero") for g in node.gradients)
+    )
+
+
+def _is_zero_where_bad(value: Any, grad: Tensor) -> bool:
+    """Whether a saved array is 0 wherever a gradient is not finite."""
+    array, gradient = value, grad._array
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fc" or array.ndim > gradient.ndim:
+        return False
+    try:
+        spread = np.broadcast_to(array, gradient.shape)
+    except ValueError:
+        return False
+    return not np.any(spread[~np.isfinite(gradient)])
 
 
 def _owner(array: Any) -> Any:
