@@ -240,8 +240,8 @@ def _outputs(node: Any, op: Any) -> list[Value]:
 
 def has_hooks(node: Any) -> bool:
     """Whether somebody registered a hook on a node or on what it made."""
-    extras = getattr(node, "extras", node)
-    return any(getattr(extras, kind, None) for kind in ("hooks", "node_hooks", "tensors", "before", "after"))
+    extras = node.extras
+    return extras is not None and bool(extras.tensors or extras.before or extras.after)
 
 
 def _input_name(op: Any, number: int) -> str:

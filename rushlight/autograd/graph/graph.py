@@ -337,21 +337,15 @@ def _owner(array: Any) -> Any:
 
 @contextmanager
 def _without_retained_grads(things: list[Any]) -> Iterator[None]:
-    """Takes out the hooks of `Tensor.retain_grad`: a probing pass must not add to any `.grad`."""
-    taken, swapped = [], []
+    """Takes out what `Tensor.retain_grad` left at nodes: a probing pass must not add to any `.grad`."""
+    taken = []
     for thing in things:
-        extras = getattr(thing, "extras", None)
-        if getattr(extras, "retained", None):
-            swapped.append((extras, extras.retained))
+        extras = None if isinstance(thing, Tensor) else thing.extras
+        if extras is not None and extras.retained:
+            taken.append((extras, extras.retained))
             extras.retained = {}
-        for hooks in (getattr(thing, "hooks", None) or {}).values():
-            for key, hook in list(hooks.items()):
-                if getattr(hook, "__qualname__", "").startswith("Tensor.retain_grad"):
-                    taken.append((hooks, key, hooks.pop(key)))
     try:
         yield
     finally:
-        for hooks, key, hook in taken:
-            hooks[key] = hook
-        for extras, retained in swapped:
+        for extras, retained in taken:
             extras.retained = retained
