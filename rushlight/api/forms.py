@@ -13,9 +13,24 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes
+from rushlight.arrays.kinds import Abstract
 from rushlight.autograd.modes import modes, no_grad
+from rushlight.ops import define
 from rushlight.ops.inplace import check_castable, check_writable, write
 from rushlight.tensor import Tensor
+
+
+def of_values(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Lets a function that reads its arguments' values, and has no derivative, be called inside transforms."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for x in (*args, *kwargs.values()):
+            if isinstance(getattr(x, "_array", None), Abstract):
+                return define.transforms().of_values(call, args, kwargs)
+        return function(*args, **kwargs)
+
+    return call
 
 
 def _tensors_among(values: Any) -> list[Tensor]:
