@@ -19,7 +19,7 @@ from rushlight.autograd.modes import (
 _LATER = {
     "backward": "gradients", "grad": "gradients", "Function": "function", "Variable": "variable", "function": "",
     "forward_ad": "", "graph": "", "anomaly_mode": "", "variable": "", "functional": "", "gradcheck": "gradcheck",
-    "gradgradcheck": "gradcheck",
+    "gradgradcheck": "gradcheck", "profiler": "",
 }  # fmt: skip
 
 

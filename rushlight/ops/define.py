@@ -40,6 +40,7 @@ from numpy import ndarray
 from rushlight import dtypes
 from rushlight.arrays import kinds, numpy as numpy_arrays, symbolic as symbolic_arrays
 from rushlight.arrays.kinds import Abstract, namespace_of
+from rushlight.arrays.sparse import SparseArray, SparseNamespace
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd import anomaly, saved
 from rushlight.autograd.history import cell_of, edge_of, note_view
@@ -94,7 +95,7 @@ class TensorArrays:
 
 
 tensor_arrays = TensorArrays()
-kinds.NAMESPACES.update({SymbolicArray: symbolic_arrays, Tensor: tensor_arrays})
+kinds.NAMESPACES.update({SymbolicArray: symbolic_arrays, SparseArray: SparseNamespace(), Tensor: tensor_arrays})
 kinds.HOLDERS.add(Tensor)
 
 
@@ -483,9 +484,12 @@ def bare_node(node_class: type[Node], edges: tuple, attrs: dict[str, Any] | None
     return node
 
 
+_KINDS = frozenset((ndarray, SymbolicArray, SparseArray))
+
+
 def is_array(x: Any) -> bool:
     """Whether something is an array of one of the kinds; NumPy's scalars and Tensors are not."""
-    return x.__class__ is ndarray or x.__class__ is SymbolicArray or isinstance(x, Abstract)
+    return x.__class__ in _KINDS or isinstance(x, Abstract)
 
 
 def _wrapped(out: Any) -> Tensor:
