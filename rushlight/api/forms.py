@@ -183,7 +183,10 @@ def in_place_form(function: Callable[..., Any], name: str | None = None) -> Call
 
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         check_writable(self, modes.grad)
-        recorded = modes.grad and any(t._needs_grad for t in _tensors_among([self, *args, *kwargs.values()]))
+        recorded = modes.grad and (
+            isinstance(self._array, Abstract)
+            or any(t._needs_grad for t in _tensors_among([self, *args, *kwargs.values()]))
+        )
         source = self.clone() if recorded else self  # formulas may keep what is about to be overwritten
         result = function(source, *args, **kwargs)
         if result._array.shape != self._array.shape:

@@ -191,17 +191,40 @@ def lifted_to_write(target: Tensor, others: tuple) -> tuple:
     is_below = level is not None and not (isinstance(array, Abstract) and array.level is level)
     if is_below and type(level) is Batch:  # what is one for all examples can only be written what is so, too
         return lifted_to_write(target, tuple([_one_for_all(level, x) for x in others]))
-    if is_below:
-        if view is None:
-            _make_dual(level, target)
+    if is_below or isinstance(array, DualArray) and _needs_room(array, others):
+        base = again = target if view is None else view.base
+        if not (isinstance(base._array, Abstract) and base._array.level is level):
+            _make_dual(level, base)
         else:
-            base = again = view.base
-            if not (isinstance(base._array, Abstract) and base._array.level is level):
-                _make_dual(level, base)
+            base._array.tangent = no_tangent(base._array) + base._array.tangent
+        if view is not None:
             for operation, attrs in view.steps:
                 again = operation.call(again, **(attrs or {}))
             target._array = again._array
     return lifted((target, *others))
+
+
+def _needs_room(target: DualArray, others: tuple) -> bool:
+    """Whether tangents about to be written differ between examples of `vmap`s that share the target's one."""
+    if target.tangent is None:
+        return False
+    arrays = [getattr(x, "_array", None) for x in others]
+    parts = [part for a in arrays if isinstance(a, DualArray) for part in (a.primal, a.tangent) if part is not None]
+    return not _examples_of((target.primal, *parts)) <= _examples_of((target.tangent,))
+
+
+def _examples_of(tensors: Any) -> set[Level]:
+    """The `vmap`s for whose examples one of the tensors differs."""
+    found: set[Level] = set()
+    for x in tensors:
+        array = x._array
+        while isinstance(array, Abstract):
+            if isinstance(array, BatchedArray):
+                found |= {array.level} if array.is_batched else set()
+                array = array.inner._array
+            else:
+                array = array.primal._array
+    return found
 
 
 def _one_for_all(level: Level, x: Any) -> Any:
