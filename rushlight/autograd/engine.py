@@ -29,7 +29,7 @@ from rushlight.autograd.node import Node, as_edge
 from rushlight.autograd.plan import last_consumers, masks_towards, reachable
 from rushlight.autograd.saved import FREED, Packed, unpack
 from rushlight.ops import define
-from rushlight.ops.define import is_array, namespace_of, tensor_arrays
+from rushlight.ops.define import is_array, namespace_of, numpy_arrays, tensor_arrays
 from rushlight.tensor import Tensor, wrap
 
 LARGE = 32_768  # elements of a gradient that is not to wait for the end of the pass
@@ -133,43 +133,67 @@ class _Walk:
         pending, at_nodes, send = self.pending, self.at_nodes, self.send
         if self.goals is not None:
             self._prepare_goals()
-        masks, watches = self.masks, modes.anomaly
-        while pending:
-            node = heapq.heappop(pending)[1]
-            grad = at_nodes.pop(node)
+        masks, watched, frees = self.masks, self.watched, not self.retain_graph
+        is_plain, watches = not (self.create_graph or self.among_transforms), modes.anomaly
+        following: Any = None  # the next node, if it is known without the heap
+        grad: Any = None
+        while following is not None or pending:
+            if following is not None:
+                node = following
+            else:
+                node = heapq.heappop(pending)[1]
+                grad = at_nodes.pop(node)
             edges = node.edges
             if masks is not None:
                 mask = masks.get(node)
                 if mask is None:
                     self._arrive(node, grad)
+                    following = None
                     continue
                 edges = mask
-            if node.extras is not None or watches or node in self.watched:
+            op, saved, cells = node.op, node.saved, node.cells
+            if node.extras is not None or watches or watched and node in watched:
                 parts = self._with_hooks(node, grad, edges)
-            else:
+            elif not is_plain or op.several or saved is None:
                 parts = self._differentiate(node, grad, edges)
+            else:  # the most frequent case: `_differentiate` without the calls
+                if cells and (len(cells) > 2 or cells[0][0] != cells[1]):
+                    _check_versions(node)
+                xp = numpy_arrays if grad.__class__ is ndarray else namespace_of(grad)
+                parts = op.differentiate(node, saved, xp, grad, edges)
+                if frees and saved:
+                    node.saved, node.cells = None, ()
+            saved = None
+            following = None
             for edge, part in zip(edges, parts, strict=True):
-                if part is not None and edge is not None:
-                    if isinstance(edge, Node) and edge not in at_nodes:  # the most frequent case, without a call
-                        at_nodes[edge] = part
-                        heapq.heappush(pending, (-edge.serial, edge))
-                    else:
-                        send(edge, part)
-            grad = parts = part = None  # nothing is to hold what the next node replaces
+                if part is None or edge is None:
+                    continue
+                if following is not None:  # it was not the last one
+                    at_nodes[following] = grad
+                    heapq.heappush(pending, (-following.serial, following))
+                    following = None
+                if isinstance(edge, Node) and edge not in at_nodes:
+                    following, grad = edge, part
+                else:
+                    send(edge, part)
+            if following is None:
+                grad = None
+            elif pending and -pending[0][0] > following.serial:
+                at_nodes[following] = grad
+                heapq.heappush(pending, (-following.serial, following))
+                following = grad = None
+            parts = part = None  # nothing is to hold what the next node replaces
             if self.hurries:
-                self._finish_leaves(node, edges)
+                self._finish_leaves(node, edges, following)
 
     def _differentiate(self, node: Node, grad: Any, edges: tuple) -> Any:
         saved, op = node.saved, node.op
         if saved is None:
             raise RuntimeError(FREED)
-        cells = node.cells
-        for i in range(0, len(cells), 2):
-            if cells[i][0] != cells[i + 1]:
-                raise _modified(node, cells[i], cells[i + 1])
+        _check_versions(node)
         if node.extras is not None and node.extras.packed:
             saved = unpack(node)
-        if len(op.outputs) > 1:
+        if op.several:
             parts = grad if isinstance(grad, dict) else {0: grad}
             grad = tuple([parts.get(i) for i in range(len(op.outputs))])
             xp = tensor_arrays if self.create_graph else namespace_of(*parts.values())
@@ -243,10 +267,11 @@ class _Walk:
 
     # ------------------------------------------------------------ backward: into .grad
 
-    def _finish_leaves(self, node: Node, edges: tuple) -> None:
-        """Accumulates what is complete, after `node`."""
+    def _finish_leaves(self, node: Node, edges: tuple, following: Node | None) -> None:
+        """Accumulates what is complete, after `node` and before `following`."""
         if self.last is None:
-            self.last = last_consumers([pending for _, pending in self.pending], self.masks)
+            starts = [pending for _, pending in self.pending] + ([] if following is None else [following])
+            self.last = last_consumers(starts, self.masks)
             complete = [leaf for leaf in self.at_leaves if leaf not in self.last]
         else:
             complete = [
@@ -381,34 +406,31 @@ def apply_node(node: Node, grads: tuple) -> Any:
     before = modes.grad
     walk = _Walk(create_graph=before, retain_graph=True, inputs=None, accumulates=False)
     parts = {i: g if before else g._array for i, g in enumerate(grads) if g is not None}
-    results = walk._differentiate(node, parts if len(node.op.outputs) > 1 else parts[0], node.edges)
+    results = walk._differentiate(node, parts if node.op.several else parts[0], node.edges)
     shown = tuple([None if g is None else hooked.as_tensor(g) for g in results])
     return shown if len(shown) != 1 else shown[0]
 
 
 def _as_tensors(node: Node, saved: tuple) -> tuple:
     """The saved values as Tensors that remember where they came from, for derivatives of derivatives."""
-    return tuple([_as_saved(node, at, value) for at, value in enumerate(saved)])
+    return tuple([_as_saved(node, place, value) for place, value in zip(node.op.saved_places, saved, strict=True)])
 
 
-def _as_saved(node: Node, at: int, value: Any) -> Any:
-    operation = node.op
-    name = operation.saved_names[at]
-    if name == operation.variadic:
-        edges = node.edges[len(operation.inputs) :]
+def _as_saved(node: Node, place: int | None, value: Any) -> Any:
+    if place is None:
+        edges = node.edges[len(node.op.inputs) :]
         return tuple([_with_history(array, edge) for array, edge in zip(value, edges, strict=True)])
     if not is_array(value):
         return value
-    if name in operation.outputs:
-        number = operation.outputs.index(name)
-        return _with_history(value, (node, number) if number else node)
-    return _with_history(value, node.edges[operation.inputs.index(name)])
+    if place < 0:
+        return _with_history(value, (node, -1 - place) if place < -1 else node)
+    return _with_history(value, node.edges[place])
 
 
 def saved_tensor(node: Node, at: int) -> Any:
     """The saved value `at` of a node, as the tensor it was."""
     value = node.saved[at]
-    return _as_saved(node, at, value.array() if type(value) is Packed else value)
+    return _as_saved(node, node.op.saved_places[at], value.array() if type(value) is Packed else value)
 
 
 def _with_history(array: Any, edge: Any) -> Tensor:
@@ -426,6 +448,14 @@ def _with_history(array: Any, edge: Any) -> Tensor:
     tensor._node, tensor._output = edge if isinstance(edge, tuple) else (edge, 0)
     tensor._needs_grad = True
     return tensor
+
+
+def _check_versions(node: Node) -> None:
+    """Raises if what a node keeps has been written to since."""
+    cells = node.cells
+    for i in range(0, len(cells), 2):
+        if cells[i][0] != cells[i + 1]:
+            raise _modified(node, cells[i], cells[i + 1])
 
 
 def _modified(node: Node, cell: list, expected: int) -> RuntimeError:
