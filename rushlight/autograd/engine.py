@@ -98,36 +98,33 @@ class _Walk:
 
     def send(self, edge: Any, grad: Any) -> None:
         """Adds a gradient to what has arrived at the end of an edge."""
-        if isinstance(edge, Node):
-            at_nodes = self.at_nodes
-            if edge in at_nodes:
-                before = at_nodes[edge]
-                if isinstance(before, dict):  # gradients of other outputs have arrived: this is for output 0
-                    before[0] = _sum(before[0], grad) if 0 in before else grad
-                else:
-                    at_nodes[edge] = _sum(before, grad)
+        at_nodes, leaves = self.at_nodes, self.at_leaves
+        if edge in at_nodes:
+            before = at_nodes[edge]
+            if isinstance(before, dict):  # gradients of other outputs have arrived: this is for output 0
+                before[0] = _sum(before[0], grad) if 0 in before else grad
             else:
-                at_nodes[edge] = grad
-                heapq.heappush(self.pending, (-edge.serial, edge))
-        elif isinstance(edge, tuple):
+                at_nodes[edge] = _sum(before, grad)
+        elif edge in leaves:
+            before = leaves[edge]
+            leaves[edge] = _sum(before, grad)
+        elif edge.__class__ is tuple:
             node, number = edge
-            parts = self.at_nodes.get(node)
+            parts = at_nodes.get(node)
             if parts is None:
-                self.at_nodes[node] = {number: grad}
+                at_nodes[node] = {number: grad}
                 heapq.heappush(self.pending, (-node.serial, node))
             else:
                 if not isinstance(parts, dict):
-                    parts = self.at_nodes[node] = {0: parts}
+                    parts = at_nodes[node] = {0: parts}
                 parts[number] = _sum(parts[number], grad) if number in parts else grad
+        elif isinstance(edge, Node):
+            at_nodes[edge] = grad
+            heapq.heappush(self.pending, (-edge.serial, edge))
         else:
-            leaves = self.at_leaves
-            if edge in leaves:
-                before = leaves[edge]
-                leaves[edge] = _sum(before, grad)
-            else:
-                leaves[edge] = grad
-                if self.accumulates and not self.hurries:
-                    self.hurries = _is_urgent(edge)
+            leaves[edge] = grad
+            if self.accumulates and not self.hurries:
+                self.hurries = _is_urgent(edge)
 
     def run(self) -> None:
         pending, at_nodes, send = self.pending, self.at_nodes, self.send
@@ -172,10 +169,10 @@ class _Walk:
                     at_nodes[following] = grad
                     heapq.heappush(pending, (-following.serial, following))
                     following = None
-                if isinstance(edge, Node) and edge not in at_nodes:
-                    following, grad = edge, part
-                else:
+                if edge in at_nodes or not isinstance(edge, Node):
                     send(edge, part)
+                else:
+                    following, grad = edge, part
             if following is None:
                 grad = None
             elif pending and -pending[0][0] > following.serial:
@@ -190,22 +187,24 @@ class _Walk:
         saved, op = node.saved, node.op
         if saved is None:
             raise RuntimeError(FREED)
-        _check_versions(node)
+        if node.cells:
+            _check_versions(node)
         if node.extras is not None and node.extras.packed:
             saved = unpack(node)
         if op.several:
             parts = grad if isinstance(grad, dict) else {0: grad}
             grad = tuple([parts.get(i) for i in range(len(op.outputs))])
-            xp = tensor_arrays if self.create_graph else namespace_of(*parts.values())
+            given = tuple(parts.values())
         else:
-            xp = tensor_arrays if self.create_graph else namespace_of(grad)
+            given = (grad,)
+        xp = tensor_arrays if self.create_graph else namespace_of(*given)
         if self.among_transforms:
             xp = define.transforms().namespace_for(self.create_graph, grad, *saved)
         if self.create_graph:
             saved = _as_tensors(node, saved)
         grads = op.differentiate(node, saved, xp, grad, edges)
         if not self.retain_graph:
-            node.saved, node.cells = None if saved or op.saved_names else saved, ()
+            node.saved, node.cells = None if saved else saved, ()
         return grads
 
     def _with_hooks(self, node: Node, grad: Any, edges: tuple) -> Any:
@@ -236,11 +235,11 @@ class _Walk:
     def _prepare_goals(self) -> None:
         goals = set(self.goals or ())
         for goal in goals:
-            if not isinstance(goal, Tensor):
-                self.watched.setdefault(goal[0] if isinstance(goal, tuple) else goal, []).append(goal)
-        self.masks = masks_towards(self.at_nodes, goals)
-        for leaf in [leaf for leaf in self.at_leaves if leaf not in goals]:
-            del self.at_leaves[leaf]
+            if goal.__class__ is tuple or isinstance(goal, Node):
+                self.watched.setdefault(goal[0] if goal.__class__ is tuple else goal, []).append(goal)
+        self.masks = masks_towards(self.at_nodes, goals, not self.watched)
+        if self.at_leaves:
+            self.at_leaves = {leaf: grad for leaf, grad in self.at_leaves.items() if leaf in goals}
 
     def _arrive(self, node: Node, grad: Any) -> None:
         """Ends at a node from which no edge leads on to a goal."""
@@ -258,10 +257,12 @@ class _Walk:
         found: dict[Any, Any] = {}
         for goal in self.goals or ():
             if goal not in found:
-                is_leaf = isinstance(goal, Tensor)
-                grad = (self.at_leaves if is_leaf else self.captured).pop(goal, None)
-                if is_leaf and grad is not None:
-                    grad = hooked.of_leaf(goal, grad, self.create_graph)
+                if goal in self.at_leaves:
+                    grad = self.at_leaves.pop(goal)
+                    if goal._hooks is not None:
+                        grad = hooked.of_leaf(goal, grad, self.create_graph)
+                else:
+                    grad = self.captured.pop(goal, None)
                 found[goal] = grad if grad is None or self.create_graph else _returned(grad)
         return [found[goal] for goal in self.goals or ()]
 
@@ -417,14 +418,14 @@ def _as_tensors(node: Node, saved: tuple) -> tuple:
 
 
 def _as_saved(node: Node, place: int | None, value: Any) -> Any:
+    if value.__class__ is ndarray or is_array(value):
+        if place < 0:  # type: ignore[operator]
+            return _with_history(value, (node, -1 - place) if place < -1 else node)  # type: ignore[operator]
+        return _with_history(value, node.edges[place])  # type: ignore[index]
     if place is None:
         edges = node.edges[len(node.op.inputs) :]
         return tuple([_with_history(array, edge) for array, edge in zip(value, edges, strict=True)])
-    if not is_array(value):
-        return value
-    if place < 0:
-        return _with_history(value, (node, -1 - place) if place < -1 else node)
-    return _with_history(value, node.edges[place])
+    return value
 
 
 def saved_tensor(node: Node, at: int) -> Any:
@@ -438,14 +439,15 @@ def _with_history(array: Any, edge: Any) -> Tensor:
     if edge is None or array.dtype.kind in "biu":
         plain: Tensor = wrap(array)
         return plain
-    if isinstance(edge, Tensor):
+    if edge.__class__ is not tuple and not isinstance(edge, Node):
         if edge._array is array:
-            return edge
+            leaf: Tensor = edge
+            return leaf
         from rushlight.ops.views import alias
 
         edge = define.bare_node(alias.op.node_class, (edge,))
     tensor: Tensor = wrap(array)
-    tensor._node, tensor._output = edge if isinstance(edge, tuple) else (edge, 0)
+    tensor._node, tensor._output = edge if edge.__class__ is tuple else (edge, 0)
     tensor._needs_grad = True
     return tensor
 

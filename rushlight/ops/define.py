@@ -185,7 +185,9 @@ class Op:
         self.differentiable, self.saved_names, self.saves_shapes = False, [], False
         self.joint: Formula | None = None
         self.saved_outputs: tuple[int, ...] = ()
-        self.saved_places: list[int | None] = []  # numbers of inputs; -1 and down: of outputs; None: all that are variadic
+        self.saved_places: list[
+            int | None
+        ] = []  # numbers of inputs; -1 and down: of outputs; None: all that are variadic
         self.plans: dict[tuple, Any] = {}
         grad_name = grad_name or "".join(part.capitalize() for part in self.name.split("_"))
         self.node_class = type(f"{grad_name}Backward0", (Node,), {"__slots__": (), "op": self})
@@ -374,7 +376,9 @@ class Op:
                 grads.append(None)
                 continue
             takes = formula.takes  # the most frequent cases without another call
-            if takes == 1:
+            if takes == 2:
+                result = formula.function(xp, grad, saved[formula.at])
+            elif takes == 1:
                 result = formula.function(xp, grad, *saved)
             elif takes == 0:
                 result = formula.function(xp, grad)

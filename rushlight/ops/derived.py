@@ -50,15 +50,17 @@ class Derived:
 
         if define.recording or not modes.grad:
             return None
-        arrays, needs_grad = [], False
+        arrays: list[Any] = []
+        edges: list[Any] = []
         for x in operands:
             if isinstance(x, define.Tensor):
                 array = x._array
                 if array.__class__ is not ndarray or array.dtype.char not in PLAIN:
                     return None
-                needs_grad = needs_grad or x._needs_grad
+                edges.append(edge_of(x) if x._needs_grad else None)
                 arrays.append(array)
             elif x.__class__ in define.NUMBERS:
+                edges.append(None)
                 arrays.append(x)
             else:
                 return None
@@ -66,21 +68,20 @@ class Derived:
         if out.__class__ is not ndarray:
             return None
         result = define.wrap(out)
-        if needs_grad:
-            self._record(result, operands, arrays)
+        if any(edge is not None for edge in edges):
+            self._record(result, operands, arrays, edges)
         return result
 
-    def _record(self, result: Any, operands: tuple, arrays: list[Any]) -> None:
+    def _record(self, result: Any, operands: tuple, arrays: list[Any], edges: list[Any]) -> None:
         if not self.inputs:
             self.inputs = self.saved_names = [f"operand{i}" for i in range(len(operands))]
             self.saved_places = list(range(len(operands)))
         node = object.__new__(self.node_class)
         node.serial, node.extras, node.attrs, node.shapes = next_serial(), None, None, None
-        node.saved = tuple(arrays)
-        node.edges = tuple([edge_of(x) if hasattr(x, "_array") and x._needs_grad else None for x in operands])
+        node.saved, node.edges = tuple(arrays), tuple(edges)
         cells: tuple = ()
-        for x in operands:
-            if hasattr(x, "_array"):
+        for x, array in zip(operands, arrays, strict=True):
+            if array is not x:  # no number
                 cell = cell_of(x)
                 cells += (cell, cell[0])
         node.cells = cells
