@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import textwrap
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import rushlight
@@ -56,23 +57,21 @@ class Timer:
     def _time(self, number: int) -> float:
         return max(self._timer.timeit(number), 1e-9)
 
-    def _measured(self, number: int, times: Callable[[], list[float]]) -> Measurement:
-        """With the number of threads that was asked for."""
+    @contextlib.contextmanager
+    def _threads(self) -> Iterator[None]:
+        """The number of threads that was asked for."""
         before = rushlight.get_num_threads()
+        rushlight.set_num_threads(self._task_spec.num_threads)
         try:
-            rushlight.set_num_threads(self._task_spec.num_threads)
-            return Measurement(number, times(), self._task_spec)
+            yield
         finally:
             rushlight.set_num_threads(before)
 
     def timeit(self, number: int = 1000000) -> Measurement:
         """Runs the statement so many times, after a hundredth of that as a warm-up."""
-
-        def times() -> list[float]:
+        with self._threads():
             self._time(max(int(number // 100), 2))
-            return [self._time(number)]
-
-        return self._measured(number, times)
+            return Measurement(number, [self._time(number)], self._task_spec)
 
     def _block_size(self, min_run_time: float) -> int:
         """How many runs make the clock's own time negligible, and take a thousandth of the time there is."""
@@ -116,16 +115,13 @@ class Timer:
         self, block_time: float, min_run_time: float, max_run_time: float | None,
         is_enough: Callable[[Measurement], bool], callback: Callable[[int, float], Any] | None,
     ) -> Measurement:  # fmt: skip
-        number = self._measured(0, lambda: [self._block_size(block_time)]).raw_times[0]
-
-        def times() -> list[float]:
-            found: list[float] = []
-            while sum(found) < min_run_time or not is_enough(Measurement(number, found, self._task_spec)):
-                found.append(self._time(number))
+        times: list[float] = []
+        with self._threads():
+            number = self._block_size(block_time)
+            while sum(times) < min_run_time or not is_enough(Measurement(number, times, self._task_spec)):
+                times.append(self._time(number))
                 if callback is not None:
-                    callback(number, found[-1])
-                if max_run_time is not None and sum(found) > max_run_time:
+                    callback(number, times[-1])
+                if max_run_time is not None and sum(times) > max_run_time:
                     break
-            return found
-
-        return self._measured(number, times)
+        return Measurement(number, times, self._task_spec)
