@@ -166,6 +166,11 @@ from rushlight.nn.embedding import bags as embedding_bag, embedding_renorm_, loo
 from rushlight.nn.normalization import native_batch_norm, native_group_norm, native_layer_norm, rms_norm
 from rushlight.printing import set_printoptions
 from rushlight.accelerator import get_float32_matmul_precision, set_float32_matmul_precision
+from rushlight.settings import (
+    are_deterministic_algorithms_enabled, get_deterministic_debug_mode, get_num_interop_threads,
+    is_deterministic_algorithms_warn_only_enabled, set_deterministic_debug_mode, set_flush_denormal,
+    set_num_interop_threads, use_deterministic_algorithms,
+)  # fmt: skip
 from rushlight.serialization import load, save
 from rushlight.serving import as_torch
 from rushlight.later import load as __getattr__
