@@ -107,9 +107,7 @@ class LBFGS(Optimizer):
         self._iterate(closure, float(first_loss))
         if before and not all(np.isfinite(param._array).all() for param in self._params):
             self._restore(before)
-            count = self._skipped.tensor()
-            count += 1
-            self._skipped.report(self)
+            self._skipped.add(self)
         return first_loss
 
     def _iterate(self, closure: Callable[[], Any], loss: float) -> None:
