@@ -117,12 +117,16 @@ from rushlight.legacy import (
 from rushlight.random import (
     Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state,
 )  # fmt: skip
+from rushlight.amp.autocast import (
+    autocast, clear_autocast_cache, get_autocast_cpu_dtype, get_autocast_dtype, is_autocast_cache_enabled,
+    is_autocast_cpu_enabled, is_autocast_enabled, set_autocast_cache_enabled, set_autocast_dtype, set_autocast_enabled,
+)  # fmt: skip
 from rushlight.autograd.modes import (
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
 )  # fmt: skip
 from rushlight.compiler.function import compile
 from rushlight.compiler.workers import get_num_threads, set_num_threads
-from rushlight import autograd, cuda, fft, linalg, masked, nn, optim, signal, special, utils
+from rushlight import amp, autograd, cpu, cuda, fft, linalg, masked, nn, optim, signal, special, utils
 from rushlight.nn.convolution import (
     conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d,
 )  # fmt: skip

@@ -77,11 +77,15 @@ def _check_size(indices: ndarray, values: ndarray, shape: tuple[int, ...]) -> No
             f"dense_dim = {dense_dim}"
         )
     if shape[sparse_dim:] != values.shape[1:]:
-        raise RuntimeError(f"values has incorrect size, expected {[values.shape[0], *shape[sparse_dim:]]}, got {list(values.shape)}")
+        raise RuntimeError(
+            f"values has incorrect size, expected {[values.shape[0], *shape[sparse_dim:]]}, got {list(values.shape)}"
+        )
     for axis, row in enumerate(indices):
         if row.size and (row.min() < 0 or row.max() >= shape[axis]):
             wrong = int(row.min() if row.min() < 0 else row.max())
-            raise RuntimeError(f"size is inconsistent with indices: for dim {axis}, size is {shape[axis]} but found index {wrong}")
+            raise RuntimeError(
+                f"size is inconsistent with indices: for dim {axis}, size is {shape[axis]} but found index {wrong}"
+            )
 
 
 def _entries(x: Tensor, name: str) -> SparseArray:

@@ -15,8 +15,28 @@ import numpy as np
 from numpy import ndarray
 
 KEEP_ZERO = frozenset(
-    "absolute arcsin arcsinh arctan arctanh ceil conjugate expm1 floor log1p negative rint sign sin sinh sqrt square tan "
-    "tanh trunc".split()
+    [
+        "absolute",
+        "arcsin",
+        "arcsinh",
+        "arctan",
+        "arctanh",
+        "ceil",
+        "conjugate",
+        "expm1",
+        "floor",
+        "log1p",
+        "negative",
+        "rint",
+        "sign",
+        "sin",
+        "sinh",
+        "sqrt",
+        "square",
+        "tan",
+        "tanh",
+        "trunc",
+    ]
 )
 ADDS = {np.add: 1, np.subtract: -1}
 

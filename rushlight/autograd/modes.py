@@ -12,10 +12,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class _Modes(threading.local):
-    """`grad`: operations on tensors that require gradients are recorded. `inference`: inside inference_mode."""
+    """`grad`: operations on tensors that require gradients are recorded. `inference`: inside inference_mode. `autocast`:
+    NumPy's dtype of what autocast lowers, None outside of it."""
 
     grad = True
     inference = False
+    autocast: Any = None
 
 
 modes = _Modes()

@@ -99,7 +99,13 @@ class EachJob:
         records, bounds = self._cut(sizes)
         self._records, self._bounds = np.array(records, np.int64), np.array(bounds, np.int64)
         self._driver = np.array(
-            [self.tables.ctypes.data, count, self.tables.strides[0], self._records.ctypes.data, self._bounds.ctypes.data],
+            [
+                self.tables.ctypes.data,
+                count,
+                self.tables.strides[0],
+                self._records.ctypes.data,
+                self._bounds.ctypes.data,
+            ],
             np.int64,
         )
         address = program.library.address

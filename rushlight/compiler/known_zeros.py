@@ -23,7 +23,9 @@ from rushlight.compiler.graph import Graph
 from rushlight.compiler.simplify import scalar_value, simplify
 
 ROWS = (("array", 0),)  # the spec of an index of rows
-KEEP_ZERO = frozenset({"abs", "astype", "expm1", "log1p", "negative", "sign", "sin", "sqrt", "square", "tan", "tanh", "trunc"})
+KEEP_ZERO = frozenset(
+    {"abs", "astype", "expm1", "log1p", "negative", "sign", "sin", "sqrt", "square", "tan", "tanh", "trunc"}
+)
 POINTWISE = frozenset(ELEMENTWISE) | {"astype"}
 ZERO, KEEPS, OTHER = "zero", "keeps", "other"
 
@@ -103,7 +105,12 @@ class _Table:
         return True
 
     def _kind(self, node: Node, zeros: list[bool]) -> tuple[str, Node | None]:
-        if node.op in KEEP_ZERO and zeros[0] or node.op in ("multiply", "minimum", "maximum", "add", "subtract") and all(zeros):
+        if (
+            node.op in KEEP_ZERO
+            and zeros[0]
+            or node.op in ("multiply", "minimum", "maximum", "add", "subtract")
+            and all(zeros)
+        ):
             return ZERO, None
         if node.op == "multiply" and any(zeros) or node.op == "divide" and zeros[0]:
             return ZERO, None

@@ -7,7 +7,11 @@ from typing import Any
 from rushlight.ops.create import tensor, zeros_like
 from rushlight.ops.elementwise import maximum
 from rushlight.optim.checks import (
-    check_betas, check_implementation, check_learning_rate, check_not_negative, check_tensor_betas,
+    check_betas,
+    check_implementation,
+    check_learning_rate,
+    check_not_negative,
+    check_tensor_betas,
 )  # fmt: skip
 from rushlight.optim.optimizer import Optimizer
 from rushlight.tensor import Tensor

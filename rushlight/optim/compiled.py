@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from numpy import ndarray
 
 from rushlight.arrays.sparse import SparseArray
-from rushlight.ops import define
 from rushlight.optim.each import Pending, each_update, traced_group
 from rushlight.tensor import Tensor, wrap
 

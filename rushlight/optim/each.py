@@ -7,6 +7,7 @@ not elementwise (Adafactor, Muon) and sparse gradients have programs of their ow
 
 from __future__ import annotations
 
+import itertools
 import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -153,7 +154,8 @@ class EachUpdate:
         self.written: list[Tensor] = []
         self.numbers: list[tuple[ndarray, list[Any]]] = []
         self.comparisons: list[Any] = []
-        self.jobs, self.kept = [], [None] * len(pending)
+        self.jobs: list[Any] = []
+        self.kept: list[Any] = [None] * len(pending)
         for template, members in parts:
             self._bind(template, members, pending)
 
@@ -183,7 +185,7 @@ class EachUpdate:
         spans = sorted({
             (array.ctypes.data, array.ctypes.data + array.nbytes) for tensor in self.written for array in [tensor._array]
         })  # fmt: skip
-        return len(spans) < len(self.written) or any(a[1] > b[0] for a, b in zip(spans, spans[1:], strict=False))
+        return len(spans) < len(self.written) or any(a[1] > b[0] for a, b in itertools.pairwise(spans))
 
     def broken_guard(self, grads: list[Tensor]) -> str | None:
         """What no longer is as it was compiled; None if all holds."""

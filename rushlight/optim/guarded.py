@@ -40,7 +40,7 @@ class Counter:
 
     def add(self, optimizer: Optimizer) -> None:
         """Counts an update that was taken back, and says so."""
-        count = self.tensor()
+        count: Any = self.tensor()
         count += 1
         warnings.warn(
             f"{type(optimizer).__name__}: an update would have written NaN or Inf and was not made; {self.value()} so far",
@@ -53,7 +53,7 @@ def update_if_finite(optimizer: Optimizer, pending: Pending, update: Callable[[]
     """Runs an update of these parameters; puts everything back if not all that it wrote is finite."""
     saved = [_Saved(optimizer, param, grad) for param, grad, _, _ in pending]
     update()
-    if not all([each.is_finite() for each in saved]):
+    if not all(each.is_finite() for each in saved):
         for each in saved:
             each.restore()
         optimizer._skipped.add(optimizer)

@@ -16,7 +16,6 @@ from rushlight.optim.optimizer import Optimizer
 from rushlight.optim.variants import view_as_real
 from rushlight.tensor import Tensor
 
-
 # What a step remembers of the one before, in the order in which PyTorch's state has it.
 MEMORY = ("d", "t", "old_dirs", "old_stps", "ro", "H_diag", "prev_flat_grad", "prev_loss")
 
@@ -68,7 +67,7 @@ class LBFGS(Optimizer):
     def _gradient(self) -> Tensor:
         parts = []
         for param in self._params:
-            grad = param._grad
+            grad: Any = param._grad
             if grad is None:
                 grad = zeros(tuple(param.shape), dtype=param.dtype)
             elif grad.is_sparse:
@@ -119,7 +118,7 @@ class LBFGS(Optimizer):
         evaluations, grad = 1, self._gradient()
         if grad.abs().max() <= group["tolerance_grad"]:
             return
-        memory = {key: state.get(key) for key in MEMORY}
+        memory: dict[str, Any] = {key: state.get(key) for key in MEMORY}
         for iteration in range(1, group["max_iter"] + 1):
             state["n_iter"] += 1
             self._find_direction(grad, state, memory, group["history_size"])
@@ -147,9 +146,7 @@ class LBFGS(Optimizer):
                 break
         state.update(memory)
 
-    def _find_direction(
-        self, grad: Tensor, state: dict[str, Any], memory: dict[str, Any], history_size: int
-    ) -> None:
+    def _find_direction(self, grad: Tensor, state: dict[str, Any], memory: dict[str, Any], history_size: int) -> None:
         """Remembers the last change, and sets d = -H g by the two loops."""
         if state["n_iter"] == 1:
             memory.update(d=-grad, old_dirs=[], old_stps=[], ro=[], H_diag=1)
@@ -194,5 +191,5 @@ class LBFGS(Optimizer):
         return loss, grad, evaluated
 
 
-def _smaller_of_one(x: Tensor) -> Any:
-    return x if x < 1.0 else 1.0
+def _smaller_of_one(x: Any) -> Any:
+    return min(1.0, x)

@@ -69,9 +69,7 @@ def _is_high(point: Point, start: Point) -> bool:
     return bool(point.loss > start.loss + ENOUGH_DESCENT * point.step * start.slope)
 
 
-def _find_bracket(
-    at: Callable[[Any], Point], start: Point, step: Any, most: int
-) -> tuple[list[Point], int, bool]:
+def _find_bracket(at: Callable[[Any], Point], start: Point, step: Any, most: int) -> tuple[list[Point], int, bool]:
     """Two points with a good step between them, or one that is good; the rounds it took; whether one is good."""
     before, now, rounds = start, at(step), 0
     while rounds < most:

@@ -52,7 +52,9 @@ def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
             replaced = hook(self, args, kwargs)
             if replaced is not None:
                 if not (isinstance(replaced, tuple) and len(replaced) == 2):
-                    raise RuntimeError(f"{step} must return None or a tuple of (new_args, new_kwargs), but got {replaced}.")
+                    raise RuntimeError(
+                        f"{step} must return None or a tuple of (new_args, new_kwargs), but got {replaced}."
+                    )
                 args, kwargs = replaced
         result = step(self, *args, **kwargs)
         for hook in chain(self._step_post_hooks.values(), _steps_after.values()):

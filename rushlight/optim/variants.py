@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 FLOAT32 = np.dtype(np.float32)
 
 
-def update_one(
-    optimizer: Optimizer, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]
-) -> None:
+def update_one(optimizer: Optimizer, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
     """Runs `optimizer.update` for a parameter of any kind."""
     if grad.is_sparse or not optimizer.takes_dense:
         check_gradient(optimizer, grad)

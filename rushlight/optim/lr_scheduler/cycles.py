@@ -7,7 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from rushlight.optim.lr_scheduler.base import (
-    LRScheduler, check_optimizer, for_each_group, load_function_state, set_option, state_of_function,
+    LRScheduler,
+    check_optimizer,
+    for_each_group,
+    load_function_state,
+    set_option,
+    state_of_function,
 )  # fmt: skip
 
 
@@ -171,7 +176,7 @@ class OneCycleLR(_WithMomentum):
         step, start = self.last_epoch, 0.0
         if step > self.total_steps:
             raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
-        for phase in self._schedule_phases:  # noqa: B007
+        for phase in self._schedule_phases:
             if step <= phase["end_step"]:
                 break
             start = phase["end_step"] if phase is not self._schedule_phases[-1] else start

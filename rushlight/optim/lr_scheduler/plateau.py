@@ -7,7 +7,11 @@ import warnings
 from typing import Any
 
 from rushlight.optim.lr_scheduler.base import (
-    EPOCH_IS_DEPRECATED, LRScheduler, check_optimizer, options_of, set_option,
+    EPOCH_IS_DEPRECATED,
+    LRScheduler,
+    check_optimizer,
+    options_of,
+    set_option,
 )  # fmt: skip
 
 
