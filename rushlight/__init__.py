@@ -122,26 +122,18 @@ from rushlight.random import (
 from rushlight.autograd.anomaly import (
     is_anomaly_check_nan_enabled, is_anomaly_enabled, set_anomaly_enabled,
 )  # fmt: skip
+from rushlight.amp.autocast import (
+    autocast, clear_autocast_cache, get_autocast_cpu_dtype, get_autocast_dtype, is_autocast_cache_enabled,
+    is_autocast_cpu_enabled, is_autocast_enabled, set_autocast_cache_enabled, set_autocast_dtype, set_autocast_enabled,
+)  # fmt: skip
 from rushlight.autograd.modes import (
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
 )  # fmt: skip
 from rushlight.compiler.function import compile
 from rushlight.compiler.workers import get_num_threads, set_num_threads
 from rushlight import (
-    accelerator,
-    autograd,
-    backends,
-    cuda,
-    fft,
-    func,
-    linalg,
-    masked,
-    nn,
-    optim,
-    signal,
-    special,
-    utils,
-)
+    accelerator, amp, autograd, backends, cpu, cuda, fft, func, linalg, masked, nn, optim, signal, special, utils,
+)  # fmt: skip
 from rushlight.func.vectorize import vmap
 from rushlight.nn.convolution import (
     conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d,
