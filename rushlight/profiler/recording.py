@@ -222,7 +222,9 @@ def _known_code() -> dict[CodeType, _Naming]:
     for kind in vars(engine).values():
         if inspect.isclass(kind) and hasattr(kind, "_differentiate"):
             names[kind._differentiate.__code__] = _name_of_node
-    names[Optimizer.step.__code__] = names[Optimizer.zero_grad.__code__] = _name_of_optimizer
+    for kind in (Optimizer, *Optimizer.__subclasses__()):  # whose steps hooks are wrapped around
+        for method in (kind.step, kind.zero_grad):
+            names[inspect.unwrap(method).__code__] = _name_of_optimizer
     names[CompiledStep.__call__.__code__] = functools.partial(_constant, "Torch-Compiled Region")
     return names
 
