@@ -266,7 +266,7 @@ def _sample_dirichlet(self: Tensor, generator: Any = None) -> Tensor:
     """Draws from Dirichlet distributions, whose concentrations are along the last dimension, differentiably."""
     array = self._array
     require_kind(array.dtype, "f", "dirichlet")
-    drawn = np.asarray(_drawn_by("gamma", generator, self))
+    drawn = np.asarray(_drawn_by("gamma", generator, self.detach().double()))
     share = (drawn / drawn.sum(-1, keepdims=True)).astype(array.dtype)
     one, tiny = array.dtype.type(1), np.finfo(array.dtype).tiny
     return dirichlet_sample(wrap(np.clip(share, tiny, np.nextafter(one, array.dtype.type(0)))), self)
