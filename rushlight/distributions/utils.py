@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from typing import Any
 
+import numpy as np
+
 import rushlight as torch
 from rushlight.tensor import Tensor
 
@@ -47,6 +49,12 @@ class lazy_property:
             value = self.wrapped(instance)
         instance.__dict__[self.wrapped.__name__] = value
         return value
+
+
+def holds(valid: Tensor) -> bool:
+    """Whether all elements are true, or cannot be known: of a program that is recorded, inside vmap, on the meta device."""
+    array = valid._array
+    return bool(array.all()) if isinstance(array, np.ndarray) else True
 
 
 def standard_normal(shape: Sequence[int], like: Tensor) -> Tensor:

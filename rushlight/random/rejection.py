@@ -121,7 +121,9 @@ def _log(x):
 def binomial(source, count, probability):
     """How many of `count` trials succeed: by inversion (Kachitvichyanukul & Schmeiser 1988), or Hormann's BTRS (1993)."""
     is_drawn = (count > 0) & (probability > 0) & (probability < 1)
-    fixed = np.where(probability >= 1, np.maximum(count, 0), np.where(np.isnan(count) | np.isnan(probability), np.nan, 0))
+    fixed = np.where(
+        probability >= 1, np.maximum(count, 0), np.where(np.isnan(count) | np.isnan(probability), np.nan, 0)
+    )
     return _one_by_one(source, _binomial, is_drawn, fixed, count, probability)
 
 
