@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,11 @@ def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
     if all(tensor.shape == tensors[0].shape for tensor in tensors):
         return tuple(tensors)  # a parameter of one's own stays a leaf
     return torch.broadcast_tensors(*tensors)
+
+
+def same_as(path: str) -> Any:
+    """A property that is another attribute, such as "loc" or "base_dist.scale"."""
+    return property(attrgetter(path))
 
 
 class lazy_property:
