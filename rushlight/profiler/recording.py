@@ -204,17 +204,16 @@ def _known_code() -> dict[CodeType, _Naming]:
 
     names: dict[CodeType, _Naming] = {}
     spaces = [
-        (torch, ""),
-        (torch.nn.functional, ""),
-        (torch.linalg, "linalg_"),
-        (torch.fft, "fft_"),
+        (Tensor, ""), (torch, ""), (torch.nn.functional, ""), (torch.linalg, "linalg_"), (torch.fft, "fft_"),
         (torch.special, "special_"),
-    ]
+    ]  # fmt: skip
     for space, prefix in spaces:
         for name, function in vars(space).items():
-            code = _code_of_api(function)
-            if code is not None:
-                names.setdefault(code, functools.partial(_constant, f"aten::{prefix}{name}"))
+            computation = _computation(function)
+            if computation is not None and not name.startswith("_"):
+                own = computation.__name__  # one function may have several names, and wrappers of other names around it
+                name = own if hasattr(space, own) else name
+                names.setdefault(computation.__code__, functools.partial(_constant, f"aten::{prefix}{name}"))
     for module in [module for name, module in sys.modules.items() if name.startswith("rushlight.ops.")]:
         for function in vars(module).values():
             if hasattr(function, "op") and inspect.isfunction(function):
@@ -229,14 +228,14 @@ def _known_code() -> dict[CodeType, _Naming]:
     return names
 
 
-def _code_of_api(function: Any) -> CodeType | None:
-    """The code of a function of PyTorch's API that computes, under its wrappers."""
+def _computation(function: Any) -> Any:
+    """A function of PyTorch's API that computes, without its wrappers; None if it is none."""
     if not inspect.isfunction(function) or hasattr(function, "op"):
         return None
     function = inspect.unwrap(function)
     module = function.__module__ or ""
     is_computation = module.startswith(("rushlight.api.", "rushlight.nn.", "rushlight.ops.create"))
-    return function.__code__ if is_computation and not module.startswith("rushlight.api.query") else None
+    return function if is_computation and not module.startswith("rushlight.api.query") else None
 
 
 def _constant(name: str, frame: FrameType) -> str:

@@ -85,6 +85,18 @@ def test_nested_events() -> None:
     assert "outer" in top and "inner" not in top
 
 
+def test_names_of_methods_and_of_functions_with_several_names() -> None:
+    x = torch.ones(2, 3)
+    with profile() as prof:
+        x.expand(4, 2, 3).permute(2, 0, 1)
+        torch.linalg.solve_triangular(torch.eye(2), x, upper=False)
+        torch.concat([x, x])
+        x.add_(1)
+    names = set(by_key(prof))
+    assert {"aten::expand", "aten::permute", "aten::linalg_solve_triangular", "aten::cat", "aten::add_"} <= names
+    assert not any(name.endswith("_copy") for name in names)
+
+
 def test_compiled_steps_are_one_event() -> None:
     compiled = torch.compile(lambda x: (x * 2 + 1).sum())
     compiled(torch.ones(3))
