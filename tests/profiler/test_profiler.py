@@ -97,6 +97,23 @@ def test_names_of_methods_and_of_functions_with_several_names() -> None:
     assert not any(name.endswith("_copy") for name in names)
 
 
+def test_derivatives_of_every_kind_of_node() -> None:
+    class Double(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return 2 * x
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> Any:
+            return 2 * grad
+
+    x = torch.ones(3, requires_grad=True)
+    with profile() as prof:
+        (Double.apply(x) * x + x.half().exp() - torch.stack([x, x])[0]).real.sum().backward()
+    backward = {name for name in by_key(prof) if "Backward" in name}
+    assert {"DoubleBackward", "MulBackward0", "ExpBackward0", "StackBackward0", "AddBackward0"} <= backward
+
+
 def test_compiled_steps_are_one_event() -> None:
     compiled = torch.compile(lambda x: (x * 2 + 1).sum())
     compiled(torch.ones(3))
