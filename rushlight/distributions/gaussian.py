@@ -37,7 +37,7 @@ def factor_of_precision(precision: Tensor) -> Tensor:
 
 
 class CovarianceForms:
-    """For distributions that are given a covariance, its inverse or its Cholesky factor: they have the other two as well."""
+    """For distributions that are given a covariance, its inverse or its Cholesky factor: they have the others too."""
 
     _unbroadcasted_scale_tril: Tensor  # the Cholesky factor, of which everything is computed
 

@@ -58,7 +58,7 @@ class lazy_property:
 
 
 def holds(valid: Tensor) -> bool:
-    """Whether all elements are true, or cannot be known: of a program that is recorded, inside vmap, on the meta device."""
+    """Whether all are true, or cannot be known: of a program that is recorded, inside vmap, on the meta device."""
     array = valid._array
     return bool(array.all()) if isinstance(array, np.ndarray) else True
 

@@ -32,7 +32,8 @@ class Wishart(CovarianceForms, ExponentialFamily):
         validate_args: whether arguments are checked.
 
     Raises:
-        AssertionError: not exactly one of the three is given. ValueError: one has too few dimensions, or `df` is too small.
+        AssertionError: not exactly one of the three is given.
+        ValueError: it has too few dimensions, or `df` is too small.
     """
 
     support = constraints.positive_definite

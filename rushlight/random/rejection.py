@@ -29,7 +29,7 @@ class _Uniforms:
 
 
 def _one_by_one(source, make, is_drawn, fixed, *parameters):
-    """`make(uniforms, *numbers)` for the numbers at each place of the arrays, in C order; `fixed` where none is drawn."""
+    """`make(uniforms, *numbers)` for the numbers at each place of the arrays, in C order; else `fixed`."""
     is_drawn, fixed, *parameters = np.broadcast_arrays(is_drawn, fixed, *parameters)
     numbers = fixed.astype(np.float64).reshape(-1)
     places = np.flatnonzero(is_drawn)
@@ -119,7 +119,7 @@ def _log(x):
 
 
 def binomial(source, count, probability):
-    """How many of `count` trials succeed: by inversion (Kachitvichyanukul & Schmeiser 1988), or Hormann's BTRS (1993)."""
+    """How many of `count` trials succeed: by the waits between them (Devroye 1986), or Hormann's BTRS (1993)."""
     is_drawn = (count > 0) & (probability > 0) & (probability < 1)
     fixed = np.where(
         probability >= 1, np.maximum(count, 0), np.where(np.isnan(count) | np.isnan(probability), np.nan, 0)

@@ -1,4 +1,4 @@
-"""Programs that use distributions: trained beside PyTorch for the same seed, compiled, and under transforms of functions."""
+"""Programs that use distributions: trained beside PyTorch for a seed, compiled, and under transforms of functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a profiler records of a program, the table beside PyTorch's, schedules, traces; and that nothing is left behind."""
+"""What a profiler records of a program, tables beside PyTorch's, schedules, traces; and that nothing is left behind."""
 
 from __future__ import annotations
 
@@ -187,11 +187,20 @@ def replica(module: Any, events: list[dict[str, Any]], with_flops: bool = False)
 
 
 EVENTS: list[dict[str, Any]] = [
-    {"key": "aten::mul", "count": 3, "cpu_time_total": 5.25, "self_cpu_time_total": 5.25, "cpu_memory_usage": 2048, "self_cpu_memory_usage": 100,
-     "input_shapes": [[2, 3], []], "flops": 4000, "stack": ["/a/very/long/path/" * 6 + "file.py(3): f", "g.py(4): g"]},
-    {"key": "a name that is longer than the fifty-five columns it may have in the table", "count": 1, "cpu_time_total": 2.5e6,
-     "self_cpu_time_total": 1234.5, "cpu_memory_usage": -5 * 1024**2, "self_cpu_memory_usage": 3 * 1024**3, "input_shapes": ""},
-    {"key": "aten::add", "count": 0, "cpu_time_total": 0.0, "self_cpu_time_total": 0.0, "input_shapes": [[1] * 40], "flops": 2_500_000},
+    {
+        "key": "aten::mul", "count": 3, "cpu_time_total": 5.25, "self_cpu_time_total": 5.25, "cpu_memory_usage": 2048,
+        "self_cpu_memory_usage": 100, "input_shapes": [[2, 3], []], "flops": 4000,
+        "stack": ["/a/very/long/path/" * 6 + "file.py(3): f", "g.py(4): g"],
+    },
+    {
+        "key": "a name that is longer than the fifty-five columns it may have in the table", "count": 1,
+        "cpu_time_total": 2.5e6, "self_cpu_time_total": 1234.5, "cpu_memory_usage": -5 * 1024**2,
+        "self_cpu_memory_usage": 3 * 1024**3, "input_shapes": "",
+    },
+    {
+        "key": "aten::add", "count": 0, "cpu_time_total": 0.0, "self_cpu_time_total": 0.0, "input_shapes": [[1] * 40],
+        "flops": 2_500_000,
+    },
 ]  # fmt: skip
 
 
