@@ -1,8 +1,8 @@
 """How operations are noticed while a profiler records: by their code, from the interpreter's own report of calls.
 
 `sys.setprofile` calls a function at every Python call and return of a thread. Most are let through after one look
-into a dictionary. An event is made for the code of: an operation (`ops.define` builds their functions, which know their `op`);
-a function of PyTorch's API; the derivative of a node; an optimizer's step; a compiled function.
+into a dictionary. An event is made for the code of: an operation (`ops.define` builds their functions, which know their
+`op`); a function of PyTorch's API; the derivative of a node; an optimizer's step; a compiled function.
 
 Memory is that of results which own their data: where it goes again is noticed by weak references.
 """
