@@ -2,7 +2,8 @@
 
 Nothing of it is in the operations. While a profiler records, `sys.setprofile` reports every Python call, and
 `recording.py` looks up whether its code is that of an operation. So a program that is not profiled pays nothing.
-`events.py` has the events, `table.py` prints them, `session.py` is `profile` and its schedule. Left out: GPUs, modules, memory timelines.
+`events.py` has the events, `table.py` prints them, `session.py` is `profile` and its schedule. Left out: GPUs,
+modules, memory timelines.
 """
 
 from rushlight.profiler.events import DeviceType, EventList, FunctionEvent, FunctionEventAvg
