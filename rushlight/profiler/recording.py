@@ -81,7 +81,9 @@ class Recorder:
     # ------------------------------------------------------------ events
 
     def _on_call(self, frame: FrameType, kind: str, result: Any) -> None:
-        if kind == "call":
+        if active is not self:  # a thread that was started meanwhile, and outlives the recording
+            sys.setprofile(None)
+        elif kind == "call":
             naming = self._names.get(frame.f_code, False)
             if naming is False:
                 naming = self._names[frame.f_code] = _naming_of(frame.f_code)

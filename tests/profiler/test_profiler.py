@@ -143,6 +143,23 @@ def test_threads_have_trees_of_their_own() -> None:
     assert event.thread == 2 and event.cpu_parent is None
 
 
+def test_threads_that_outlive_the_profile_are_left_alone() -> None:
+    go_on, hooks = threading.Event(), []
+
+    def work() -> None:
+        go_on.wait()
+        torch.ones(3)
+        hooks.append(sys.getprofile())
+
+    with profile() as prof:
+        thread = threading.Thread(target=work)
+        thread.start()
+    count = len(prof.events())
+    go_on.set()
+    thread.join()
+    assert hooks == [None] and len(prof.events()) == count
+
+
 def test_nothing_is_left_behind() -> None:
     assert sys.getprofile() is None
     with profile():
