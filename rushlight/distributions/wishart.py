@@ -16,8 +16,6 @@ from rushlight.distributions.utils import NUMBER, replaced, vec_to_tril_matrix
 from rushlight.tensor import Tensor
 
 _LOG_2 = math.log(2)
-
-
 _MAX_TRIES = 10
 
 
