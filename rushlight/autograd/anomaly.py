@@ -101,7 +101,7 @@ def note_forward(node: Any) -> None:
         frame = frame.f_back
     own = next((i for i, name in enumerate(modules) if not f"{name}.".startswith(_OWN)), 0)
     metadata = node.metadata
-    metadata["traceback_"] = stack[: len(stack) - 1 - own].format()
+    metadata["traceback_"] = traceback.format_list(stack[: len(stack) - 1 - own])
     if modes.walk is not None and modes.walk.evaluating is not None:
         metadata["parent_"] = modes.walk.evaluating
 

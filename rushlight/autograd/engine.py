@@ -30,7 +30,7 @@ from rushlight.autograd.node import Node, as_edge
 from rushlight.autograd.plan import last_consumers, masks_towards, reachable
 from rushlight.autograd.saved import FREED, Packed, unpack
 from rushlight.ops import define
-from rushlight.ops.define import is_array, namespace_of, tensor_arrays
+from rushlight.ops.define import is_array, namespace_of, numpy_arrays, tensor_arrays
 from rushlight.tensor import Tensor, wrap
 
 LARGE = 32_768  # elements of a gradient that is not to wait for the end of the pass
@@ -99,90 +99,113 @@ class _Walk:
 
     def send(self, edge: Any, grad: Any) -> None:
         """Adds a gradient to what has arrived at the end of an edge."""
-        if isinstance(edge, Node):
-            at_nodes = self.at_nodes
-            if edge in at_nodes:
-                before = at_nodes[edge]
-                if isinstance(before, dict):  # gradients of other outputs have arrived: this is for output 0
-                    before[0] = _sum(before[0], grad) if 0 in before else grad
-                else:
-                    at_nodes[edge] = _sum(before, grad)
+        at_nodes, leaves = self.at_nodes, self.at_leaves
+        if edge in at_nodes:
+            before = at_nodes[edge]
+            if isinstance(before, dict):  # gradients of other outputs have arrived: this is for output 0
+                before[0] = _sum(before[0], grad) if 0 in before else grad
             else:
-                at_nodes[edge] = grad
-                heapq.heappush(self.pending, (-edge.serial, edge))
-        elif isinstance(edge, tuple):
+                at_nodes[edge] = _sum(before, grad)
+        elif edge in leaves:
+            before = leaves[edge]
+            leaves[edge] = _sum(before, grad)
+        elif edge.__class__ is tuple:
             node, number = edge
-            parts = self.at_nodes.get(node)
+            parts = at_nodes.get(node)
             if parts is None:
-                self.at_nodes[node] = {number: grad}
+                at_nodes[node] = {number: grad}
                 heapq.heappush(self.pending, (-node.serial, node))
             else:
                 if not isinstance(parts, dict):
-                    parts = self.at_nodes[node] = {0: parts}
+                    parts = at_nodes[node] = {0: parts}
                 parts[number] = _sum(parts[number], grad) if number in parts else grad
+        elif isinstance(edge, Node):
+            at_nodes[edge] = grad
+            heapq.heappush(self.pending, (-edge.serial, edge))
         else:
-            leaves = self.at_leaves
-            if edge in leaves:
-                before = leaves[edge]
-                leaves[edge] = _sum(before, grad)
-            else:
-                leaves[edge] = grad
-                if self.accumulates and not self.hurries:
-                    self.hurries = _is_urgent(edge)
+            leaves[edge] = grad
+            if self.accumulates and not self.hurries:
+                self.hurries = _is_urgent(edge)
 
     def run(self) -> None:
         pending, at_nodes, send = self.pending, self.at_nodes, self.send
         if self.goals is not None:
             self._prepare_goals()
-        masks, watches = self.masks, modes.anomaly
-        while pending:
-            node = heapq.heappop(pending)[1]
-            grad = at_nodes.pop(node)
+        masks, watched, frees = self.masks, self.watched, not self.retain_graph
+        is_plain, watches = not (self.create_graph or self.among_transforms), modes.anomaly
+        following: Any = None  # the next node, if it is known without the heap
+        grad: Any = None
+        while following is not None or pending:
+            if following is not None:
+                node = following
+            else:
+                node = heapq.heappop(pending)[1]
+                grad = at_nodes.pop(node)
             edges = node.edges
             if masks is not None:
                 mask = masks.get(node)
                 if mask is None:
                     self._arrive(node, grad)
+                    following = None
                     continue
                 edges = mask
-            if node.extras is not None or watches or node in self.watched:
+            op, saved, cells = node.op, node.saved, node.cells
+            if node.extras is not None or watches or watched and node in watched:
                 parts = self._with_hooks(node, grad, edges)
-            else:
+            elif not is_plain or op.several or saved is None:
                 parts = self._differentiate(node, grad, edges)
+            else:  # the most frequent case: `_differentiate` without the calls
+                if cells and (len(cells) > 2 or cells[0][0] != cells[1]):
+                    _check_versions(node)
+                xp = numpy_arrays if grad.__class__ is ndarray else namespace_of(grad)
+                parts = op.differentiate(node, saved, xp, grad, edges)
+                if frees and saved:
+                    node.saved, node.cells = None, ()
+            saved = None
+            following = None
             for edge, part in zip(edges, parts, strict=True):
-                if part is not None and edge is not None:
-                    if isinstance(edge, Node) and edge not in at_nodes:  # the most frequent case, without a call
-                        at_nodes[edge] = part
-                        heapq.heappush(pending, (-edge.serial, edge))
-                    else:
-                        send(edge, part)
-            grad = parts = part = None  # nothing is to hold what the next node replaces
+                if part is None or edge is None:
+                    continue
+                if following is not None:  # it was not the last one
+                    at_nodes[following] = grad
+                    heapq.heappush(pending, (-following.serial, following))
+                    following = None
+                if edge in at_nodes or not isinstance(edge, Node):
+                    send(edge, part)
+                else:
+                    following, grad = edge, part
+            if following is None:
+                grad = None
+            elif pending and -pending[0][0] > following.serial:
+                at_nodes[following] = grad
+                heapq.heappush(pending, (-following.serial, following))
+                following = grad = None
+            parts = part = None  # nothing is to hold what the next node replaces
             if self.hurries:
-                self._finish_leaves(node, edges)
+                self._finish_leaves(node, edges, following)
 
     def _differentiate(self, node: Node, grad: Any, edges: tuple) -> Any:
         saved, op = node.saved, node.op
         if saved is None:
             raise RuntimeError(FREED)
-        cells = node.cells
-        for i in range(0, len(cells), 2):
-            if cells[i][0] != cells[i + 1]:
-                raise _modified(node, cells[i], cells[i + 1])
+        if node.cells:
+            _check_versions(node)
         if node.extras is not None and node.extras.packed:
             saved = unpack(node)
-        if len(op.outputs) > 1:
+        if op.several:
             parts = grad if isinstance(grad, dict) else {0: grad}
             grad = tuple([parts.get(i) for i in range(len(op.outputs))])
-            xp = tensor_arrays if self.create_graph else namespace_of(*parts.values())
+            given = tuple(parts.values())
         else:
-            xp = tensor_arrays if self.create_graph else namespace_of(grad)
+            given = (grad,)
+        xp = tensor_arrays if self.create_graph else namespace_of(*given)
         if self.among_transforms:
             xp = define.transforms().namespace_for(self.create_graph, grad, *saved)
         if self.create_graph:
             saved = _as_tensors(node, saved)
         grads = op.differentiate(node, saved, xp, grad, edges)
         if not self.retain_graph:
-            node.saved, node.cells = None if saved or op.saved_names else saved, ()
+            node.saved, node.cells = None if saved else saved, ()
         return grads
 
     def _with_hooks(self, node: Node, grad: Any, edges: tuple) -> Any:
@@ -213,11 +236,11 @@ class _Walk:
     def _prepare_goals(self) -> None:
         goals = set(self.goals or ())
         for goal in goals:
-            if not isinstance(goal, Tensor):
-                self.watched.setdefault(goal[0] if isinstance(goal, tuple) else goal, []).append(goal)
-        self.masks = masks_towards(self.at_nodes, goals)
-        for leaf in [leaf for leaf in self.at_leaves if leaf not in goals]:
-            del self.at_leaves[leaf]
+            if goal.__class__ is tuple or isinstance(goal, Node):
+                self.watched.setdefault(goal[0] if goal.__class__ is tuple else goal, []).append(goal)
+        self.masks = masks_towards(self.at_nodes, goals, not self.watched)
+        if self.at_leaves:
+            self.at_leaves = {leaf: grad for leaf, grad in self.at_leaves.items() if leaf in goals}
 
     def _arrive(self, node: Node, grad: Any) -> None:
         """Ends at a node from which no edge leads on to a goal."""
@@ -235,19 +258,22 @@ class _Walk:
         found: dict[Any, Any] = {}
         for goal in self.goals or ():
             if goal not in found:
-                is_leaf = isinstance(goal, Tensor)
-                grad = (self.at_leaves if is_leaf else self.captured).pop(goal, None)
-                if is_leaf and grad is not None:
-                    grad = hooked.of_leaf(goal, grad, self.create_graph)
+                if goal in self.at_leaves:
+                    grad = self.at_leaves.pop(goal)
+                    if goal._hooks is not None:
+                        grad = hooked.of_leaf(goal, grad, self.create_graph)
+                else:
+                    grad = self.captured.pop(goal, None)
                 found[goal] = grad if grad is None or self.create_graph else _returned(grad)
         return [found[goal] for goal in self.goals or ()]
 
     # ------------------------------------------------------------ backward: into .grad
 
-    def _finish_leaves(self, node: Node, edges: tuple) -> None:
-        """Accumulates what is complete, after `node`."""
+    def _finish_leaves(self, node: Node, edges: tuple, following: Node | None) -> None:
+        """Accumulates what is complete, after `node` and before `following`."""
         if self.last is None:
-            self.last = last_consumers([pending for _, pending in self.pending], self.masks)
+            starts = [pending for _, pending in self.pending] + ([] if following is None else [following])
+            self.last = last_consumers(starts, self.masks)
             complete = [leaf for leaf in self.at_leaves if leaf not in self.last]
         else:
             complete = [
@@ -386,34 +412,31 @@ def apply_node(node: Node, grads: tuple) -> Any:
     before = modes.grad
     walk = _Walk(create_graph=before, retain_graph=True, inputs=None, accumulates=False)
     parts = {i: g if before else g._array for i, g in enumerate(grads) if g is not None}
-    results = walk._differentiate(node, parts if len(node.op.outputs) > 1 else parts[0], node.edges)
+    results = walk._differentiate(node, parts if node.op.several else parts[0], node.edges)
     shown = tuple([None if g is None else hooked.as_tensor(g) for g in results])
     return shown if len(shown) != 1 else shown[0]
 
 
 def _as_tensors(node: Node, saved: tuple) -> tuple:
     """The saved values as Tensors that remember where they came from, for derivatives of derivatives."""
-    return tuple([_as_saved(node, at, value) for at, value in enumerate(saved)])
+    return tuple([_as_saved(node, place, value) for place, value in zip(node.op.saved_places, saved, strict=True)])
 
 
-def _as_saved(node: Node, at: int, value: Any) -> Any:
-    operation = node.op
-    name = operation.saved_names[at]
-    if name == operation.variadic:
-        edges = node.edges[len(operation.inputs) :]
+def _as_saved(node: Node, place: int | None, value: Any) -> Any:
+    if value.__class__ is ndarray or is_array(value):
+        if place < 0:  # type: ignore[operator]
+            return _with_history(value, (node, -1 - place) if place < -1 else node)  # type: ignore[operator]
+        return _with_history(value, node.edges[place])  # type: ignore[index]
+    if place is None:
+        edges = node.edges[len(node.op.inputs) :]
         return tuple([_with_history(array, edge) for array, edge in zip(value, edges, strict=True)])
-    if not is_array(value):
-        return value
-    if name in operation.outputs:
-        number = operation.outputs.index(name)
-        return _with_history(value, (node, number) if number else node)
-    return _with_history(value, node.edges[operation.inputs.index(name)])
+    return value
 
 
 def saved_tensor(node: Node, at: int) -> Any:
     """The saved value `at` of a node, as the tensor it was."""
     value = node.saved[at]
-    return _as_saved(node, at, value.array() if type(value) is Packed else value)
+    return _as_saved(node, node.op.saved_places[at], value.array() if type(value) is Packed else value)
 
 
 def _with_history(array: Any, edge: Any) -> Tensor:
@@ -421,16 +444,25 @@ def _with_history(array: Any, edge: Any) -> Tensor:
     if edge is None or array.dtype.kind in "biu":
         plain: Tensor = wrap(array)
         return plain
-    if isinstance(edge, Tensor):
+    if edge.__class__ is not tuple and not isinstance(edge, Node):
         if edge._array is array:
-            return edge
+            leaf: Tensor = edge
+            return leaf
         from rushlight.ops.views import alias
 
         edge = define.bare_node(alias.op.node_class, (edge,))
     tensor: Tensor = wrap(array)
-    tensor._node, tensor._output = edge if isinstance(edge, tuple) else (edge, 0)
+    tensor._node, tensor._output = edge if edge.__class__ is tuple else (edge, 0)
     tensor._needs_grad = True
     return tensor
+
+
+def _check_versions(node: Node) -> None:
+    """Raises if what a node keeps has been written to since."""
+    cells = node.cells
+    for i in range(0, len(cells), 2):
+        if cells[i][0] != cells[i + 1]:
+            raise _modified(node, cells[i], cells[i + 1])
 
 
 def _modified(node: Node, cell: list, expected: int) -> RuntimeError:

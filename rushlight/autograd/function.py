@@ -172,6 +172,7 @@ class CustomNode(Node):
 
     __slots__ = ("ctx", "results", "takes")
     saved_names: tuple[str, ...] = ()
+    saved_places: tuple[int, ...] = ()
     attributes: ClassVar[dict[str, Any]] = {}
     inputs: tuple[str, ...] = ()
     variadic = None
@@ -184,6 +185,10 @@ class CustomNode(Node):
     def outputs(self) -> tuple[Any, ...]:
         found: tuple[Any, ...] = self.results
         return found
+
+    @property
+    def several(self) -> bool:
+        return len(self.results) > 1
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:

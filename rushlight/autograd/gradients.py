@@ -89,10 +89,9 @@ def grad(
         if not all(isinstance(x, Tensor) for x in wanted):
             raise AssertionError("materialize_grads cannot be used when the given input is a GradientEdge")
         grads = [zeros_like(x) if g is None else g for g, x in zip(grads, wanted, strict=True)]
-    elif not allow_unused and any(g is None for g in grads):
-        unused = next(i for i, g in enumerate(grads) if g is None)
+    elif not allow_unused and (unused := [i for i, g in enumerate(grads) if g is None]):
         raise RuntimeError(
-            f"The differentiated Tensor at index {unused} appears to not have been used in the graph. Set "
+            f"The differentiated Tensor at index {unused[0]} appears to not have been used in the graph. Set "
             "allow_unused=True if this is the desired behavior."
         )
     return tuple(grads)

@@ -76,7 +76,7 @@ def before(node: Node, grad: Any, create_graph: bool) -> Any:
     grad = of_tensors(node, grad, create_graph)
     if node.extras is None or not node.extras.before:
         return grad
-    several = len(node.op.outputs) > 1
+    several = node.op.several
     parts = grad if isinstance(grad, dict) else {0: grad}
     replaced = _of_tuple(node.extras.before, tuple(map(parts.get, range(len(node.op.outputs)))), create_graph)
     return dict(enumerate(replaced)) if several else replaced[0]

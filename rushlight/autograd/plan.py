@@ -14,34 +14,36 @@ from rushlight.autograd.node import Node
 _by_serial = attrgetter("serial")
 
 
-def masks_towards(starts: Iterable[Any], goals: set[Any]) -> dict[Node, tuple] | None:
+def masks_towards(starts: Iterable[Any], goals: set[Any], are_leaves: bool) -> dict[Node, tuple] | None:
     """For each node that leads from `starts` to a goal: its edges, with None in place of those that do not.
 
     Args:
         starts: nodes.
         goals: edges: leaves, nodes, or (node, number of the output).
+        are_leaves: all of the goals.
 
     Returns:
         None if that would be all edges of all nodes, as when the inputs are all the parameters of a model.
     """
-    seen = set(starts)
-    stack, all_lead = list(seen), not any(isinstance(goal, (Node, tuple)) for goal in goals)
-    while stack:
-        for edge in stack.pop().edges:
-            if edge is None:
+    nodes, seen, all_lead = list(starts), {None}, are_leaves
+    seen.update(nodes, goals if are_leaves else ())
+    for node in nodes:  # which grows
+        for edge in node.edges:
+            if edge in seen:
                 continue
             if edge.__class__ is tuple:
                 edge = edge[0]
+                if edge in seen:
+                    continue
             elif not isinstance(edge, Node):
-                all_lead = all_lead and edge in goals
+                all_lead = False
                 continue
-            if edge not in seen:
-                seen.add(edge)
-                stack.append(edge)
+            seen.add(edge)
+            nodes.append(edge)
     if all_lead:
         return None
     masks: dict[Node, tuple] = {}
-    for node in sorted(seen, key=_by_serial):  # inputs before what was made of them
+    for node in sorted(nodes, key=_by_serial):  # inputs before what was made of them
         leads = [
             edge is not None and (edge in goals or (edge[0] if edge.__class__ is tuple else edge) in masks)
             for edge in node.edges

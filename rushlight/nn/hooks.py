@@ -132,7 +132,9 @@ class _Identity:
 
     name = "backward_hook"
     saved_names: tuple[str, ...] = ()
+    saved_places: tuple[int, ...] = ()
     outputs = ("out",)
+    several = False
 
     @staticmethod
     def differentiate(node: Any, saved: Any, xp: Any, grad: Any, edges: Any) -> list[Any]:

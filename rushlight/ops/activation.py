@@ -47,7 +47,7 @@ logsigmoid.derivative(x=lambda xp, grad, out: grad * (1 - xp.exp(out)))
 # ---------------------------------------------------------------- linear pieces
 
 
-@op(elementwise=True, refuses="b")
+@op(elementwise=True, refuses="b", fuse="derivative")
 def relu(xp, x):
     return xp.maximum(x, 0)
 

@@ -164,7 +164,7 @@ class Op:
         wide: half precision is computed in float32 and rounded once, as PyTorch does; not so for what only moves values.
         refuses: dtypes that PyTorch has no such operation for: "b" for a boolean result, "B" for any boolean operand.
         fuse: a composition worth compiling into one pass, forward and derivatives (`ops.fused`); "simple": one step of
-            NumPy, worth it on large arrays or after very many calls, and only forward.
+            NumPy, worth it on large arrays or after very many calls, and only forward; "derivative": the other way round.
         wirtinger: not holomorphic: its formulas are right for complex numbers as they stand.
         outputs: the names of the results, where `forward` returns a tuple of several.
         grad_name: the name of its nodes, as PyTorch's: "Mul" gives "MulBackward0".
@@ -182,18 +182,23 @@ class Op:
         self.promote_from, self.linear = promote_from, linear or view
         self.factors, self.symmetric = factors, symmetric
         self.wide, self.refuses, self.wirtinger, self.outputs = wide and not view, refuses, wirtinger, outputs
+        self.several = len(outputs) > 1
         not_floats = "?bBhHiIlLqQpP" if self.floats else "?" if refuses else ""
         self.slow = not_floats + (HALF + "FD" if self.wide else "")  # NumPy's characters of dtypes for the long path
         self.formulas: list[Formula | None] = [None] * len(self.inputs)
         self.differentiable, self.saved_names, self.saves_shapes = False, [], False
         self.joint: Formula | None = None
         self.saved_outputs: tuple[int, ...] = ()
+        self.saved_places: list[
+            int | None
+        ] = []  # numbers of inputs; -1 and down: of outputs; None: all that are variadic
         self.plans: dict[tuple, Any] = {}
         grad_name = grad_name or "".join(part.capitalize() for part in self.name.split("_"))
         self.node_class = type(f"{grad_name}Backward0", (Node,), {"__slots__": (), "op": self})
         self.direct = _direct_function(forward, self)
         self.function = forward
-        self.forward = Fused(forward, LONG_PATIENCE if fuse == "simple" else PATIENCE) if fuse else forward
+        self.is_fused = fuse in (True, "simple")
+        self.forward = Fused(forward, LONG_PATIENCE if fuse == "simple" else PATIENCE) if self.is_fused else forward
         self.large = Large(forward, self.direct is not None) if self.elementwise else None
         self.__doc__ = forward.__doc__
         self.call = self._caller()
@@ -217,6 +222,8 @@ class Op:
                 node.__class__ = self.half_node_class
             elif not self.wirtinger and any(a.__class__ not in NUMBERS and a.dtype.kind == "c" for a in arrays):
                 node.__class__ = self.complex_node_class
+
+    lowered: Callable[[tuple], tuple] | None = None  # casts operands while autocast is on (`ops.autocast`)
 
     def _caller(self) -> Callable[..., Any]:
         plain = not (self.variadic or self.attributes or self.view) and len(self.outputs) == 1
@@ -257,7 +264,19 @@ class Op:
         self.differentiable = True
         self.saves_shapes = self.elementwise and len(self.inputs) > 1 or any(f.saves_shapes for f in formulas)
         self.saved_outputs = tuple([i for i, name in enumerate(self.outputs) if name in self.saved_names])
+        self.saved_places = [
+            None
+            if name == self.variadic
+            else -1 - self.outputs.index(name)
+            if name in self.outputs
+            else self.inputs.index(name)
+            for name in self.saved_names
+        ]
         self.plans.clear()
+        if not self.joint and not self.variadic and len(self.inputs) == 1:
+            self.differentiate = _unary_differentiator(self)  # type: ignore[method-assign]
+        elif not self.joint and self.elementwise and len(self.inputs) == 2:
+            self.differentiate = _binary_differentiator(self)  # type: ignore[method-assign]
 
     def plan_for(self, needed: tuple[bool, ...]) -> tuple[Callable[[tuple], tuple], list[int], list[int]]:
         """What to keep when these inputs need gradients: (picks it from inputs, outputs and rest; inputs; outputs kept)."""
@@ -284,7 +303,9 @@ class Op:
     def record(self, results: Any, inputs: tuple, arrays: Any, attrs: dict[str, Any] | None) -> None:
         """Makes the node of the results (a Tensor or a tuple of them) and attaches it."""
         if results.__class__ is not tuple:
-            results = (results,)
+            self.record_plain(results, inputs, arrays, attrs)
+            self.fit_node_class(results._node, arrays)
+            return
         node = self.make_node(inputs, arrays, [result._array for result in results], attrs)
         if self.saved_outputs:
             self.watch_outputs(node, results)
@@ -292,6 +313,13 @@ class Op:
         for i, result in enumerate(results):
             if i == 0 or result._array.dtype.kind not in "biu":
                 result._node, result._output, result._needs_grad = node, i, True
+
+    def record_plain(self, result: Tensor, inputs: tuple, arrays: Any, attrs: dict[str, Any] | None) -> None:
+        """`record` for one result, of operands whose dtypes ask for no other class of node."""
+        node = self.make_node(inputs, arrays, (result._array,), attrs)
+        if self.saved_outputs:
+            self.watch_outputs(node, (result,))
+        result._node, result._output, result._needs_grad = node, 0, True
 
     def watch_outputs(self, node: Node, results: Any) -> None:
         """Notes the versions of the results that their own node keeps."""
@@ -304,7 +332,7 @@ class Op:
             node.cells += (cell, cell[0])
 
     def make_node(
-        self, inputs: tuple, arrays: Any, outs: list[Any], attrs: dict[str, Any] | None, watched: bool = True
+        self, inputs: tuple, arrays: Any, outs: Any, attrs: dict[str, Any] | None, watched: bool = True
     ) -> Node:  # fmt: skip
         node = _new(self.node_class)
         node.serial = next_serial()
@@ -322,8 +350,11 @@ class Op:
             node.saved = pick((*arrays, *outs, None))
         cells: tuple = ()
         for i in kept:
-            if inputs[i].__class__ not in NUMBERS:
-                cell = cell_of(inputs[i])
+            x = inputs[i]
+            if x.__class__ not in NUMBERS:
+                cell = x._cell
+                if cell is None:
+                    cell = x._cell = [0, None]
                 cells += (cell, cell[0])
         node.cells = cells
         if self.saves_shapes:
@@ -351,7 +382,9 @@ class Op:
                 grads.append(None)
                 continue
             takes = formula.takes  # the most frequent cases without another call
-            if takes == 1:
+            if takes == 2:
+                result = formula.function(xp, grad, saved[formula.at])
+            elif takes == 1:
                 result = formula.function(xp, grad, *saved)
             elif takes == 0:
                 result = formula.function(xp, grad)
@@ -396,6 +429,8 @@ class Op:
             return NotImplemented
         if self.elementwise:
             tensors = self.promoted(tensors)
+        elif self.lowered is not None and modes.autocast is not None:
+            tensors = self.lowered(tensors)
         if recording:
             for x in tensors:
                 if isinstance(x, Tensor):
@@ -538,7 +573,7 @@ def _direct_function(forward: Callable[..., Any], op: Op) -> Callable[..., Any] 
 
 def _unary(op: Op) -> Any:
     forward, general = op.forward, op.general
-    compute = op.direct or (forward.of_one if op.fuse else lambda x: forward(numpy_arrays, x))
+    compute = op.direct or (forward.of_one if op.is_fused else lambda x: forward(numpy_arrays, x))
     slow, record, elementwise = op.slow, _unary_recorder(op), op.elementwise
 
     def call(x: Tensor) -> Tensor:
@@ -573,7 +608,7 @@ def _unary(op: Op) -> Any:
 def _unary_with_attributes(op: Op) -> Any:
     forward, general, record, view = op.forward, op.general, _unary_recorder(op), op.view
     slow, elementwise = op.slow, op.elementwise
-    compute = forward.of_one if op.fuse else lambda x, attrs: forward(numpy_arrays, x, **attrs)
+    compute = forward.of_one if op.is_fused else lambda x, attrs: forward(numpy_arrays, x, **attrs)
 
     def call(x: Any, **attrs: Any) -> Any:
         try:
@@ -615,12 +650,15 @@ def _unary_recorder(op: Op) -> Callable[..., None]:
         node.serial = next_serial()
         node.extras = None
         node.attrs = attrs
-        node.edges = (edge_of(x),)
+        source = x._node
+        node.edges = (source if source is not None and x._view is None and not x._output else edge_of(x),)
         pick, kept, keeps_out = op.plans.get(_ALONE) or op.plan_for(_ALONE)
         node.saved = pick((a, out, None))
         cells: tuple = ()
         if kept:
-            cell = cell_of(x)
+            cell = x._cell
+            if cell is None:
+                cell = x._cell = [0, None]
             cells = (cell, cell[0])
         if keeps_out:
             cell = result._cell
@@ -706,16 +744,20 @@ def _binary(op: Op) -> Any:
 
 def _binary_recorder(op: Op) -> Callable[..., None]:
     """`Op.record` for two inputs, without loops. The second may be a Python number."""
-    node_class = op.node_class
+    node_class, plans = op.node_class, op.plans
 
     def record(result: Tensor, x: Tensor, y: Any, a: Any, b: Any, out: Any, y_needs_grad: bool) -> None:
         node = _new(node_class)
         node.serial = next_serial()
         node.extras = node.attrs = node.shapes = None
-        x_needs_grad = x._needs_grad
-        node.edges = (edge_of(x) if x_needs_grad else None, edge_of(y) if y_needs_grad else None)
-        needed = x_needs_grad, y_needs_grad
-        pick, kept, keeps_out = op.plans.get(needed) or op.plan_for(needed)
+        if not y_needs_grad:
+            source, needed = x._node, _FIRST
+            node.edges = (source if source is not None and x._view is None and not x._output else edge_of(x), None)
+        elif x._needs_grad:
+            node.edges, needed = (edge_of(x), edge_of(y)), _BOTH
+        else:
+            node.edges, needed = (None, edge_of(y)), _SECOND
+        pick, kept, keeps_out = plans.get(needed) or op.plan_for(needed)
         node.saved = pick((a, b, out, None))
         cells: tuple = ()
         for i in kept:
@@ -723,7 +765,9 @@ def _binary_recorder(op: Op) -> Callable[..., None]:
                 cell = cell_of(x)
                 cells += (cell, cell[0])
             elif b is not y:  # not a number
-                cell = cell_of(y)
+                cell = y._cell
+                if cell is None:
+                    cell = y._cell = [0, None]
                 cells += (cell, cell[0])
         if keeps_out:
             result._cell = cell = [0, None]
@@ -737,10 +781,65 @@ def _binary_recorder(op: Op) -> Callable[..., None]:
     return record
 
 
+_FIRST, _SECOND, _BOTH = (True, False), (False, True), (True, True)
+
+
+def _unary_differentiator(op: Op) -> Callable[..., Any]:
+    """`Op.differentiate` for one input, without a loop."""
+    formula: Any = op.formulas[0]
+    elementwise, saves_shapes = op.elementwise, op.elementwise and op.saves_shapes
+
+    def differentiate(node: Node, saved: tuple, xp: Any, grad: Any, edges: tuple) -> Any:
+        if elementwise and grad.__class__ is ndarray and grad.size >= LARGE and xp is numpy_arrays:
+            return op._differentiate_large(node, saved, grad, edges)
+        takes = formula.takes
+        if takes == 1:
+            result = formula.function(xp, grad, *saved)
+        elif takes == 0:
+            result = formula.function(xp, grad)
+        else:
+            result = formula.call(node, saved, xp, grad)
+        if saves_shapes and result is not None and result.shape != node.shapes[0][0]:
+            result = sum_to_shape(xp, result, node.shapes[0][0])
+        return (result,)
+
+    return differentiate
+
+
+def _binary_differentiator(op: Op) -> Callable[..., Any]:
+    """`Op.differentiate` for two elementwise inputs, without a loop."""
+    first, second = op.formulas
+
+    def differentiate(node: Node, saved: tuple, xp: Any, grad: Any, edges: tuple) -> Any:
+        if grad.__class__ is ndarray and grad.size >= LARGE and xp is numpy_arrays:
+            return op._differentiate_large(node, saved, grad, edges)
+        left = right = None
+        edge, other = edges
+        if edge is not None and first is not None:
+            takes = first.takes
+            if takes == 0:
+                left = first.function(xp, grad)
+            elif takes == 2:
+                left = first.function(xp, grad, saved[first.at])
+            else:
+                left = first.call(node, saved, xp, grad)
+        if other is not None and second is not None:
+            right = second.call(node, saved, xp, grad)
+        shapes = node.shapes
+        if shapes is not None:
+            if left is not None and left.shape != shapes[0][0]:
+                left = sum_to_shape(xp, left, shapes[0][0])
+            if right is not None and right.shape != shapes[1][0]:
+                right = sum_to_shape(xp, right, shapes[1][0])
+        return left, right
+
+    return differentiate
+
+
 def _pair(op: Op) -> Any:
     """For two tensors of one dtype that are not elements of each other: a matrix product."""
     compute, general = op.direct or (lambda x, y: op.forward(numpy_arrays, x, y)), op.general
-    slow, record = op.slow, op.record
+    slow, record = op.slow, op.record_plain
 
     def call(x: Any, y: Any) -> Any:
         try:
@@ -776,7 +875,7 @@ def _pair(op: Op) -> Any:
 
 
 def _nary(op: Op) -> Any:
-    elementwise, forward, general, record, view = op.elementwise, op.forward, op.general, op.record, op.view
+    elementwise, forward, general, record, view = op.elementwise, op.forward, op.general, op.record_plain, op.view
     slow, several = op.slow, len(op.outputs) > 1
 
     def call(*inputs: Any, **attrs: Any) -> Any:

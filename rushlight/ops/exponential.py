@@ -197,7 +197,7 @@ def atanh(xp, x):
 atanh.derivative(x=lambda xp, grad, x: grad / (1 - x * x))
 
 
-@op(floats=True, waist="tanh")
+@op(floats=True, waist="tanh", fuse="derivative")
 def tanh(xp, x):
     return xp.tanh(x)
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rushlight.autograd.node import Node
-from rushlight.ops.fused import Fused
+from rushlight.ops.derived import Derived
+from rushlight.ops.fused import LONG_PATIENCE, PATIENCE, Fused
 from rushlight.ops.large import Large
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ class Formula:
     NONE, ALL, ONE, ANY = range(4)
 
     def __init__(self, function: Callable[..., Any], op: Op):
-        self.function, self.op = Fused(function) if op.fuse is True else function, op
+        self.function, self.op = function, op
+        if op.fuse in (True, "derivative"):
+            self.function = fused = Fused(function, PATIENCE if op.fuse is True else LONG_PATIENCE)
+            fused.derived = Derived(fused, op.node_class.__name__)
         self.large = Large(function, op.direct is not None) if op.elementwise else None
         self.names = list(parameters_of(function)[0][2:])
         self.saved = [n for n in self.names if n in op.outputs or n in op.inputs or n == op.variadic]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,14 @@ class Fused:
         self.calls: dict[tuple, int] = {}
         self.programs: dict[tuple, _Program | None] = {}  # None: cannot be compiled
         self.last: _Program | None = None  # the one that ran last, tried before anything is looked up
+        self.derived: Callable[[tuple], Any] | None = None  # of a derivative formula: itself as an operation on Tensors
 
     def __call__(self, xp: Any, *arrays: Any, **attrs: Any) -> Any:
         if xp is not numpy_arrays:
+            if self.derived is not None and xp.__class__ is not ModuleType:  # on Tensors
+                result = self.derived(arrays)
+                if result is not None:
+                    return result
             return self.function(xp, *arrays, **attrs)
         last = self.last
         if last is not None and last.attrs == attrs:

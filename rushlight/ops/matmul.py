@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rushlight.ops.define import op, sum_to_shape
+from rushlight.ops.define import op, sum_to_shape, tensor_arrays
 
 
 def transposed(xp: Any, x: Any) -> Any:
@@ -25,12 +25,16 @@ def _as_matrices(xp: Any, grad: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
 
 def _left_gradient(xp: Any, grad: Any, a: Any, b: Any) -> Any:
     shape = a.shape
+    if len(shape) == 2 and len(b.shape) == 2:
+        return xp.matmul(grad, b.T)
     grad, _, b = _as_matrices(xp, grad, a, b)
     return _in_shape(xp, xp.matmul(grad, transposed(xp, b)), shape if len(shape) > 1 else (1, shape[0]), shape)
 
 
 def _right_gradient(xp: Any, grad: Any, a: Any, b: Any) -> Any:
     shape = b.shape
+    if len(shape) == 2 and len(a.shape) == 2:
+        return product_of_columns(xp, a, grad)
     grad, a, _ = _as_matrices(xp, grad, a, b)
     return _in_shape(xp, xp.matmul(transposed(xp, a), grad), shape if len(shape) > 1 else (shape[0], 1), shape)
 
@@ -50,6 +54,23 @@ def matmul(xp, a, b):
 matmul.derivative(a=_left_gradient, b=_right_gradient)
 
 
+@op(grad_name="Mm")
+def _of_columns(xp, a, b):
+    """a^T b, for matrices."""
+    return xp.matmul(a.T, b)
+
+
+_of_columns.derivative(
+    a=lambda xp, grad, b: xp.matmul(b, grad.T),
+    b=lambda xp, grad, a: xp.matmul(a, grad),
+)
+
+
+def product_of_columns(xp: Any, a: Any, b: Any) -> Any:
+    """a^T b; to be differentiated again, as one operation."""
+    return _of_columns(a, b) if xp is tensor_arrays else xp.matmul(a.T, b)
+
+
 def _rows(xp: Any, x: Any) -> Any:
     """All leading axes as one."""
     return x if len(x.shape) == 2 else xp.reshape(x, (-1, x.shape[-1]))
@@ -65,7 +86,7 @@ def linear(xp, x, weight, bias):
 
 linear.derivative(
     x=lambda xp, grad, weight: xp.matmul(grad, weight),
-    weight=lambda xp, grad, x: xp.matmul(_rows(xp, grad).T, _rows(xp, x)),
+    weight=lambda xp, grad, x: product_of_columns(xp, _rows(xp, grad), _rows(xp, x)),
     bias=lambda xp, grad: xp.sum(grad, axis=tuple(range(len(grad.shape) - 1))),
 )
 
@@ -78,5 +99,5 @@ def linear_without_bias(xp, x, weight):
 
 linear_without_bias.derivative(
     x=lambda xp, grad, weight: xp.matmul(grad, weight),
-    weight=lambda xp, grad, x: xp.matmul(_rows(xp, grad).T, _rows(xp, x)),
+    weight=lambda xp, grad, x: product_of_columns(xp, _rows(xp, grad), _rows(xp, x)),
 )

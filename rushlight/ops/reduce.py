@@ -25,6 +25,8 @@ def kept_shape(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
 
 def spread(xp: Any, grad: Any, shape: tuple[int, ...], axis: Any) -> Any:
     """Repeats the gradient of a reduction over the axes that were reduced."""
+    if len(grad.shape) == len(shape) or axis is None or axis == (0,):  # broadcasting puts the axes where they belong
+        return xp.broadcast_to(grad, shape)
     return xp.broadcast_to(xp.reshape(grad, kept_shape(shape, axis)), shape)
 
 
