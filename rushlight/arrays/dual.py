@@ -17,7 +17,13 @@ from rushlight.arrays.kinds import Abstract, Level, numpy_dtype
 
 
 class Forward(Level):
-    """A forward-mode differentiation that is running."""
+    """A forward-mode differentiation that is running.
+
+    Attributes:
+        is_by_hand: of `autograd.forward_ad`, where gradients may be asked for by tensors from outside.
+    """
+
+    is_by_hand = False
 
 
 class DualArray(Abstract):

@@ -51,7 +51,8 @@ def within_its_domain(check, lib):
     """The operator, behind what the database has for operators of special matrices: it makes of any input and tangent
     symmetric, or triangular, ones. For others forward mode and backward mode of PyTorch are not each other's transpose."""
     function, wrapper = check.function(lib), check.op.gradcheck_wrapper
-    if function is None or not re.search("hermitian|triangular", wrapper.__name__):
+    names = " ".join([wrapper.__name__, *wrapper.__code__.co_names])  # of the lambdas, what they call
+    if function is None or not re.search("hermitian|triangular", names):
         return function
     return lambda *args, **kwargs: rehost(wrapper, lib)(function, *args, **kwargs)
 
