@@ -180,6 +180,14 @@ def value_of(tensor: Tensor, what: str) -> Tensor:
     raise RuntimeError(f"vmap: Tensor.{what} needs one value, and each example has its own")
 
 
+def of_all_examples(tensor: Tensor) -> Tensor:
+    """The values of all examples in one tensor."""
+    while isinstance(tensor._array, Abstract):
+        array: Any = tensor._array
+        tensor = array.inner if isinstance(array, BatchedArray) else array.primal
+    return tensor
+
+
 def raised(level: Any, tensor: Tensor) -> Tensor:
     """The tensor as one of a level."""
     tensor = after_its_end(tensor)
