@@ -122,9 +122,13 @@ def test_any_memory_layout_without_overlap() -> None:
 
 
 def pytorchs(forward: Callable[..., Any], backward: Callable[..., Any]) -> Any:
-    """A function of PyTorch's with a derivative of one's own: `backward(grads..., inputs...)`."""
+    return custom(pytorch, forward, backward)
 
-    class Custom(pytorch.autograd.Function):
+
+def custom(torch: Any, forward: Callable[..., Any], backward: Callable[..., Any]) -> Any:
+    """A function with a derivative of one's own: `backward(grads..., inputs...)`."""
+
+    class Custom(torch.autograd.Function):  # type: ignore[name-defined]
         @staticmethod
         def forward(ctx: Any, *inputs: Any) -> Any:
             ctx.save_for_backward(*inputs)
@@ -218,6 +222,21 @@ def test_wrong_functions_give_false_without_exceptions(case: str, fast_mode: boo
         inputs = tensors(torch, *shapes, dtype=dtype)
         assert not torch.autograd.gradcheck(function, inputs, raise_exception=False, fast_mode=fast_mode)
         assert torch.autograd.gradcheck(function, inputs, atol=100.0, fast_mode=fast_mode)
+
+
+@MODES
+def test_wrong_functions_of_users_fail_with_pytorchs_words_and_numbers(fast_mode: bool) -> None:
+    forward, backward = (lambda x, y: x * y.exp()), (lambda g, x, y: (g * y.exp(), g * x))
+    texts = [
+        failure(torch, custom(torch, forward, backward), tensors(torch, (2,), (2,)), fast_mode=fast_mode)
+        for torch in (pytorch, rushlight)
+    ]
+    assert texts[0].startswith("Jacobian mismatch for output 0 with respect to input 1,\nnumerical:")
+    assert texts[1].split("numerical:")[0] == texts[0].split("numerical:")[0]
+    np.testing.assert_allclose(numbers(texts[1])[: len(numbers(texts[0]))], numbers(texts[0]), 1e-3, 1e-3)
+    right = lambda g, x, y: (g * y.exp(), g * x * y.exp())  # noqa: E731
+    assert rushlight.autograd.gradcheck(custom(rushlight, forward, right), tensors(rushlight, (2,), (2,)))
+    assert rushlight.autograd.gradgradcheck(custom(rushlight, forward, right), tensors(rushlight, (2,), (2,)))
 
 
 def test_the_message_says_where_jacobians_part() -> None:
