@@ -91,4 +91,6 @@ class DualArrays:
     def _tensor(self, x: Any) -> Any:
         if isinstance(x, (Abstract, np.ndarray)):
             return self._wrap(x)
+        if isinstance(x, np.generic):  # as NumPy's sums over all axes are
+            return self._wrap(np.asarray(x))
         return [self._tensor(part) for part in x] if isinstance(x, list) else x
