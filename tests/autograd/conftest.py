@@ -36,7 +36,7 @@ def raised(function: Callable[[], Any], length: int = 60) -> str:
     """The type and the first letters of the message of what a function raises; "nothing" if it does not."""
     try:
         function()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is compared or raised)
         return f"{type(error).__name__}: {str(error).strip()[:length]}"
     return "nothing"
 

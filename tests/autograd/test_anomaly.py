@@ -67,7 +67,7 @@ def test_second_order_shows_who_induced_it(same) -> None:
     def program_of_functions(torch: Any) -> None:
         x = torch.ones(1, requires_grad=True)
         y = first.apply(x * x)  # the cause
-        (g,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+        (g,) = torch.autograd.grad((y * y).sum(), x, create_graph=True)
         g.sum().backward()
 
     message, texts = explained(rushlight, program_of_functions)

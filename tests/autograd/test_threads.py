@@ -22,7 +22,7 @@ def in_threads(run: Callable[[int], None]) -> None:
         try:
             barrier.wait()
             run(number)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (whatever it is, it is compared or raised)
             errors.append(error)
 
     threads = [threading.Thread(target=target, args=(number,)) for number in range(THREADS)]

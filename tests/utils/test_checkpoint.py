@@ -39,7 +39,7 @@ def same(program: Callable[[Any, Any], list[Any]]) -> None:
 def raised(function: Callable[[], Any], length: int = 70) -> str:
     try:
         function()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is compared or raised)
         return f"{type(error).__name__}: {str(error)[:length]}"
     return "nothing"
 
