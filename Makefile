@@ -11,7 +11,7 @@ demo: .venv/plot  ## train both examples; pictures go to out/
 	$(BIN)/python examples/linear_regression.py
 	$(BIN)/python examples/digits.py
 
-test: .venv/test  ## the whole test suite; PyTorch is what it compares with
+test: .venv/test  ## the whole test suite; PyTorch is what it compares with, Chromium (if there) what shows the graph page
 	$(BIN)/python -m pytest -q -n auto
 
 check: .venv/test  ## lint, format and types

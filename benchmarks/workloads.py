@@ -195,6 +195,111 @@ def recsys(torch: Any, users: int, items: int, width: int, batch: int) -> Case:
     return training(optimizer, lambda: nn.functional.binary_cross_entropy_with_logits(model(user, item), liked))
 
 
+def mnist_cnn(torch: Any, side: int, widths: tuple[int, int], hidden: int, batch: int) -> Case:
+    """Two convolutions, a pooling and two linear layers on images of digits."""
+    nn = torch.nn
+    first, second = widths
+    places = (side - 4) // 2
+    model = nn.Sequential(
+        nn.Conv2d(1, first, 3), nn.ReLU(), nn.Conv2d(first, second, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(second * places * places, hidden), nn.ReLU(), nn.Linear(hidden, 10),
+    )  # fmt: skip
+    inputs, labels = images(torch, batch, side * side)
+    inputs = inputs.view(batch, 1, side, side)
+    optimizer = torch.optim.Adam(initialize(torch, model, scale=0.05).parameters(), lr=1e-3)
+    return training(optimizer, lambda: nn.functional.cross_entropy(model(inputs), labels))
+
+
+def resnet_block(torch: Any, side: int, widths: tuple[int, ...], batch: int) -> Case:
+    """A small residual network with batch normalization, two blocks for each width."""
+    nn, functional = torch.nn, torch.nn.functional
+
+    def convolution(inputs: int, outputs: int, kernel: int, stride: int) -> list[Any]:
+        padding = kernel // 2
+        return [nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False), nn.BatchNorm2d(outputs)]
+
+    class Block(nn.Module):
+        def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+            super().__init__()
+            first, second = convolution(inputs, outputs, 3, stride), convolution(outputs, outputs, 3, 1)
+            self.main = nn.Sequential(*first, nn.ReLU(), *second)
+            self.short = nn.Sequential(*convolution(inputs, outputs, 1, stride)) if stride > 1 else nn.Identity()
+
+        def forward(self, x: Any) -> Any:
+            return functional.relu(self.main(x) + self.short(x))
+
+    layers = [*convolution(3, widths[0], 3, 1), nn.ReLU()]
+    for inputs, outputs in pairwise((widths[0], *widths)):
+        layers += [Block(inputs, outputs, 1 if inputs == outputs else 2), Block(outputs, outputs, 1)]
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], 10))
+    inputs, labels = images(torch, batch, 3 * side * side)
+    inputs = inputs.view(batch, 3, side, side)
+    optimizer = torch.optim.SGD(initialize(torch, model).parameters(), lr=0.01, momentum=0.9)
+    return training(optimizer, lambda: functional.cross_entropy(model(inputs), labels))
+
+
+def text(torch: Any, vocabulary: int, batch: int, time: int) -> tuple[Any, Any]:
+    """Random characters, and those that follow them."""
+    random = numbers()
+    inputs, targets = (random.integers(0, vocabulary, (batch, time)) for _ in range(2))
+    return torch.from_numpy(inputs), torch.from_numpy(targets.reshape(-1))
+
+
+def lstm(torch: Any, vocabulary: int, width: int, hidden: int, time: int, batch: int) -> Case:
+    """A character model: embedding, one LSTM layer, a linear layer at every time."""
+    nn = torch.nn
+
+    class Characters(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(vocabulary, width)
+            self.rnn = nn.LSTM(width, hidden, batch_first=True)
+            self.output = nn.Linear(hidden, vocabulary)
+
+        def forward(self, x: Any) -> Any:
+            return self.output(self.rnn(self.embedding(x))[0]).view(-1, vocabulary)
+
+    model = initialize(torch, Characters())
+    inputs, targets = text(torch, vocabulary, batch, time)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return training(optimizer, lambda: nn.functional.cross_entropy(model(inputs), targets))
+
+
+def char_gpt(torch: Any, vocabulary: int, width: int, heads: int, depth: int, time: int, batch: int) -> Case:
+    """A small transformer decoder on characters, pre-norm, with exact GELU."""
+    nn, functional = torch.nn, torch.nn.functional
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+            self.qkv, self.output = nn.Linear(width, 3 * width), nn.Linear(width, width)
+            self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+        def forward(self, x: Any) -> Any:
+            parts = self.qkv(self.norm1(x)).split(width, 2)
+            q, k, v = (part.view(*x.shape[:2], heads, width // heads).transpose(1, 2) for part in parts)
+            mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + self.output(mixed.transpose(1, 2).reshape(x.shape))
+            return x + self.down(functional.gelu(self.up(self.norm2(x))))
+
+    class Transformer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.token, self.place = nn.Embedding(vocabulary, width), nn.Embedding(time, width)
+            self.blocks = nn.Sequential(*[Block() for _ in range(depth)])
+            self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, vocabulary, bias=False)
+
+        def forward(self, x: Any) -> Any:
+            x = self.token(x) + self.place(torch.arange(time))
+            return self.head(self.norm(self.blocks(x))).view(-1, vocabulary)
+
+    model = initialize(torch, Transformer(), scale=0.05)
+    inputs, targets = text(torch, vocabulary, batch, time)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.01)
+    return training(optimizer, lambda: functional.cross_entropy(model(inputs), targets))
+
+
 def digits(optimizer: str, lr: float) -> Workload:
     size = {"sizes": (64, 64, 10), "batch": 64, "optimizer": optimizer, "lr": lr}
     return Workload(classifier, size, size)
@@ -227,6 +332,21 @@ WORKLOADS = {
     "deep_chain": Workload(deep_chain, {"length": 1000}, {"length": 30}),
     "hvp": Workload(hvp, {"sizes": (64, 64, 10), "batch": 64}, {"sizes": (64, 16, 10), "batch": 8}),
     "vae": Workload(vae, VAE, {"pixels": 64, "hidden": 32, "code": 4, "batch": 16}, flops=vae_flops, moved=vae_bytes),
+    "mnist_cnn": Workload(
+        mnist_cnn, {"side": 28, "widths": (32, 64), "hidden": 128, "batch": 64},
+        {"side": 12, "widths": (4, 8), "hidden": 16, "batch": 8},
+    ),
+    "resnet_block": Workload(
+        resnet_block, {"side": 32, "widths": (32, 64, 128), "batch": 32}, {"side": 8, "widths": (4, 8), "batch": 4},
+    ),
+    "lstm": Workload(
+        lstm, {"vocabulary": 65, "width": 128, "hidden": 256, "time": 64, "batch": 32},
+        {"vocabulary": 13, "width": 8, "hidden": 16, "time": 6, "batch": 4},
+    ),
+    "char_gpt": Workload(
+        char_gpt, {"vocabulary": 65, "width": 128, "heads": 4, "depth": 4, "time": 64, "batch": 12},
+        {"vocabulary": 13, "width": 16, "heads": 2, "depth": 2, "time": 8, "batch": 2},
+    ),
     "recsys_adagrad": Workload(
         recsys, {"users": 100_000, "items": 50_000, "width": 64, "batch": 1024},
         {"users": 1000, "items": 500, "width": 8, "batch": 64},

@@ -69,7 +69,9 @@ from rushlight.api.linalg_solve import (
 )  # fmt: skip
 from rushlight.api.spectral import istft, stft
 from rushlight.api.draws import rand, rand_like, randint, randint_like, randn, randn_like, randperm
-from rushlight.api.sample import bernoulli, binomial, multinomial, normal, poisson
+from rushlight.api.sample import (
+    _dirichlet_grad, _sample_dirichlet, _standard_gamma, _standard_gamma_grad, bernoulli, binomial, multinomial, normal, poisson,
+)  # fmt: skip
 from rushlight.api.numeric import (
     copysign, float_power, fmax, fmin, frexp, gcd, heaviside, hypot, isneginf, isposinf, lcm, ldexp, logaddexp, logaddexp2,
     nan_to_num, nextafter, signbit,
@@ -85,6 +87,7 @@ from rushlight.api.reduce import (
     softmax, sum,
 )  # fmt: skip
 from rushlight.api.scan import cummax, cummin, cumprod, cumsum, logcumsumexp
+from rushlight.api.sparse import sparse_coo_tensor
 from rushlight.api.sorting import (
     argsort, bucketize, kthvalue, msort, searchsorted, sort, topk, unique, unique_consecutive,
 )  # fmt: skip
@@ -124,13 +127,30 @@ from rushlight.autograd.modes import (
 )  # fmt: skip
 from rushlight.compiler.function import compile
 from rushlight.compiler.workers import get_num_threads, set_num_threads
-from rushlight import autograd, cuda, fft, func, linalg, masked, nn, optim, signal, special, utils
+from rushlight import (
+    accelerator,
+    autograd,
+    backends,
+    cuda,
+    fft,
+    func,
+    linalg,
+    masked,
+    nn,
+    optim,
+    signal,
+    special,
+    utils,
+)
 from rushlight.func.vectorize import vmap
 from rushlight.nn.convolution import (
     conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d,
 )  # fmt: skip
 from rushlight.nn.folding import channel_shuffle, native_channel_shuffle, pixel_shuffle, pixel_unshuffle
 from rushlight.nn.padding import constant_pad_nd
+from rushlight.nn.recurrent import (
+    gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell,
+)  # fmt: skip
 from rushlight.nn.adaptive_pooling import adaptive_avg_pool1d, adaptive_max_pool1d_with_indices as adaptive_max_pool1d
 from rushlight.nn.pooling import avg_pool1d, max_pool1d, max_pool1d_with_indices, max_pool2d, max_pool3d
 from rushlight.nn.grid_sampling import affine_grid_generator, grid_sampler, grid_sampler_2d, grid_sampler_3d
@@ -145,7 +165,10 @@ from rushlight.nn.distance import cosine_similarity, pairwise_distance, pdist
 from rushlight.nn.embedding import bags as embedding_bag, embedding_renorm_, lookup as embedding
 from rushlight.nn.normalization import native_batch_norm, native_group_norm, native_layer_norm, rms_norm
 from rushlight.printing import set_printoptions
+from rushlight.accelerator import get_float32_matmul_precision, set_float32_matmul_precision
 from rushlight.serialization import load, save
+from rushlight.serving import as_torch
+from rushlight.later import load as __getattr__
 
 newaxis = None
 __version__ = "0.1.0"

@@ -18,3 +18,29 @@ def manual_seed_all(seed: int) -> None:
 
 
 manual_seed = manual_seed_all
+
+
+def memory_allocated(device: object = None) -> int:
+    """Bytes that tensors take on a GPU: none."""
+    return 0
+
+
+max_memory_allocated = memory_reserved = max_memory_reserved = memory_allocated
+
+
+def empty_cache() -> None:
+    """Gives memory of a GPU back: there is none to give."""
+
+
+def is_bf16_supported() -> bool:
+    """Whether a GPU computes in bfloat16."""
+    return False
+
+
+def synchronize(device: object = None) -> None:
+    """Waits for a GPU.
+
+    Raises:
+        AssertionError: there is none, in PyTorch's words.
+    """
+    raise AssertionError("Torch not compiled with CUDA enabled")

@@ -1,4 +1,4 @@
-"""Memory formats and layouts: names that PyTorch's scripts pass around. Here every tensor is strided."""
+"""Memory formats and layouts: names that PyTorch's scripts pass around."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class memory_format:
 
 
 class layout(memory_format):
-    """How elements are found in memory: always `strided`; `sparse_coo` is a name to be refused."""
+    """How elements are found in memory: `strided`, or for sparse gradients by their coordinates (`sparse_coo`)."""
 
     __slots__ = ()
 

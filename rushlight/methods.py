@@ -39,6 +39,7 @@ from rushlight.api import (
     scan,
     scattering,
     sorting,
+    sparse,
     special,
     spectral,
     statistics,
@@ -52,6 +53,10 @@ from rushlight.ops.inplace import write
 from rushlight.tensor import Tensor, wrap
 
 METHODS: dict[Any, tuple[str, ...]] = {
+    sparse: (
+        "_indices", "_nnz", "_values", "coalesce", "dense_dim", "indices", "is_coalesced", "sparse_dim", "sparse_mask", "to_dense",
+        "to_sparse", "values",
+    ),
     comparison: ("allclose", "equal", "isclose"),
     complex: ("angle", "conj", "conj_physical", "is_conj", "is_neg", "isreal", "sgn"),
     numeric: (
@@ -106,7 +111,7 @@ METHODS: dict[Any, tuple[str, ...]] = {
         "zero_",
     ),
     creation: ("new_empty", "new_empty_strided", "new_full", "new_ones", "new_tensor", "new_zeros"),
-    convert: ("apply_", "as_subclass", "cpu", "cuda", "map2_", "map_", "module_load", "new", "to", "to_dense", "type", "type_as"),
+    convert: ("apply_", "as_subclass", "cpu", "cuda", "map2_", "map_", "module_load", "new", "to", "type", "type_as"),
     indexing: ("index_put", "index_put_"),
     gathering: (
         "argwhere", "gather", "index_select", "masked_select", "nonzero", "nonzero_static", "take", "take_along_dim",
@@ -319,7 +324,7 @@ def _on_tensors() -> None:
     waist.imag = lambda x: complex_ops.imag(x) if x.is_complex() else waist.full(x.shape, 0, x.dtype)
     waist.take = lambda x, indices, axis: take(x, indices, axis=axis)
     waist.slice = _slice_on_tensors
-    waist.concat = lambda arrays, axis=0: joining.cat(list(arrays), axis)
+    waist.concat = lambda arrays, axis=0: joining.cat([x if isinstance(x, Tensor) else wrap(x) for x in arrays], axis)
     for name in _POSITIONS:
         setattr(waist, name, lambda *operands, f=name, **attrs: _positions(f, operands, attrs))
     waist.sort = lambda x, axis=-1, **order: waist.take_along_axis(x, waist.argsort(x, axis=axis, **order), axis=axis)

@@ -15,6 +15,7 @@ import numpy as np
 
 from rushlight import devices, dtypes, layouts
 from rushlight.arrays.kinds import Abstract
+from rushlight.arrays.sparse import SparseArray
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.history import cell_of, current_node
 from rushlight.autograd.hooks import LeafHooks, RemovableHandle
@@ -111,10 +112,17 @@ class Tensor:
     def is_cpu(self) -> bool:
         return self.device.type == "cpu"
 
-    is_sparse = is_sparse_csr = is_quantized = is_nested = is_mkldnn = volatile = False
+    is_sparse_csr = is_quantized = is_nested = is_mkldnn = volatile = False
     is_xpu = is_mps = is_mtia = is_maia = is_ipu = is_xla = is_vulkan = False
     name = None
-    layout = layouts.strided
+
+    @property
+    def is_sparse(self) -> bool:
+        return type(self._array) is SparseArray
+
+    @property
+    def layout(self) -> layouts.layout:
+        return layouts.sparse_coo if self.is_sparse else layouts.strided
 
     def get_device(self) -> int:
         """The number of the GPU; -1 on the CPU."""
@@ -236,7 +244,7 @@ class Tensor:
     @property
     def data(self) -> Tensor:
         """A tensor on the same memory that autograd does not know of: neither history nor version are shared."""
-        return wrap(self._array)
+        return wrap(self._without_tangents())
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -245,12 +253,17 @@ class Tensor:
         self._array = value._array
 
     def detach(self) -> Tensor:
-        """A tensor on the same memory, without history. Writes to either are noticed by both."""
+        """A tensor on the same memory, without history or tangents. Writes to either are noticed by both."""
         if define.recording:
             define.lift(self)
-        result = wrap(self._array)
+        result = wrap(self._without_tangents())
         result._cell = cell_of(self)
         return result
+
+    def _without_tangents(self) -> Any:
+        """The array; inside transforms one that none of them differentiates."""
+        array = self._array
+        return define.transforms().without_tangents(array) if isinstance(array, Abstract) else array
 
     def detach_(self) -> Tensor:
         """Forgets this tensor's history. Returns self."""
@@ -348,6 +361,8 @@ class Tensor:
             return array
         if isinstance(array, Abstract):
             return define.transforms().value_of(self, what)._data(what)
+        if type(array) is SparseArray:
+            raise TypeError("can't convert Sparse layout tensor to numpy. Use Tensor.to_dense() first.")
         raise RuntimeError(f"Tensor.{what} cannot be called on meta tensors: they have no data")
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
@@ -443,7 +458,8 @@ class Tensor:
         return result
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _rebuild, (type(self), self._data("pickle"), self._needs_grad)
+        array = self._array if self.is_sparse else self._data("pickle")
+        return _rebuild, (type(self), array, self._needs_grad)
 
 
 def wrap(array: Any, cls: type = Tensor) -> Any:

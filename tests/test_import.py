@@ -23,9 +23,9 @@ NOW: dict[str, set[str]] = {
     "return_types": set(),
     "random": {"devices", "dtypes"},
     "arrays": {"dtypes"},
-    "func": CORE | {"utils"},
+    "func": CORE | {"nn", "utils"},
     "tensor": BASE | {"arrays", "autograd", "ops"},
-    "autograd": {"arrays", "dtypes", "ops", "tensor"},
+    "autograd": {"arrays", "dtypes", "ops", "random", "tensor"},
     "ops": CORE,
     "api": CORE,
     "printing": BASE | {"tensor"},
@@ -40,6 +40,13 @@ NOW: dict[str, set[str]] = {
     "masked": {"api", "dtypes", "ops", "tensor"},
     "linalg": {"api", "arrays", "tensor"},
     "cuda": set(),
+    "accelerator": {"devices"},
+    "backends": set(),
+    "multiprocessing": set(),
+    "version": set(),
+    "serving": set(),
+    "doctor": set(),
+    "__main__": set(),
     "compiler": {"arrays", "autograd", "ops", "random", "tensor"},
     "optim": {"autograd", "compiler", "ops", "tensor"},
     "nn": CORE | {"api"},
@@ -47,6 +54,8 @@ NOW: dict[str, set[str]] = {
     "utils": CORE | {"api", "interop"},
     "__init__": CORE
     | {
+        "accelerator",
+        "backends",
         "legacy",
         "api",
         "compiler",
@@ -61,18 +70,23 @@ NOW: dict[str, set[str]] = {
         "optim",
         "printing",
         "serialization",
+        "serving",
         "signal",
         "special",
         "utils",
     },
 }
 LATER: dict[str, set[str]] = {
+    "__main__": {"doctor", "serving"},
+    "doctor": {"compiler", "cuda"},
+    "autograd": {"api", "func"},  # derivatives of functions, and their checks, use transforms and draw numbers
     "random": {"tensor"},  # a state is a tensor
-    "func": {"api", "nn"},
-    "autograd": {"func"},  # forward_ad
+    "func": {"api"},
     "api": {"nn"},  # stft pads
+    "nn": {"compiler"},  # Module.compile
     "ops": {"compiler"},  # an operation of many steps runs as one program on large arrays
     "serialization": {"ops"},
+    "utils": {"compiler"},  # a worker process keeps to one thread
     "tensor": {"printing"},
 }
 

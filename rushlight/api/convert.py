@@ -107,11 +107,6 @@ def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_fo
     return to(self, "cuda" if device is None else device, memory_format=memory_format)
 
 
-def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: Any = True) -> Tensor:
-    """The tensor, which is dense."""
-    return self if dtype is None else to(self, dtype)
-
-
 def as_subclass(self: Tensor, cls: Any) -> Any:
     """A tensor of another class on the same memory, with the same history."""
     result = self.view_as(self)

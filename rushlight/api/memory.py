@@ -11,6 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import devices, dtypes, layouts
+from rushlight.arrays.kinds import Abstract
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.history import cell_of, note_write
 from rushlight.ops import create, views as ops
@@ -34,9 +35,24 @@ def is_contiguous(self: Tensor, memory_format: Any = layouts.contiguous_format) 
     array, order = self._array, _LAST.get(getattr(memory_format, "name", ""))
     if type(array) is SymbolicArray:
         return order is None
+    if type(array) is not ndarray:  # inside a transform
+        axes = order or range(array.ndim)
+        return len(axes) == array.ndim and _is_dense(
+            [array.shape[i] for i in axes], [array.strides[i] for i in axes], array.itemsize
+        )
     if order is None:
         return array.flags.c_contiguous
     return len(order) == array.ndim and array.transpose(order).flags.c_contiguous
+
+
+def _is_dense(shape: list[int], strides: list[int], itemsize: int) -> bool:
+    """Whether elements of that size follow each other without gaps, the last dimension's the quickest."""
+    expected = itemsize
+    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if size > 1 and stride != expected:
+            return False
+        expected *= size
+    return True
 
 
 def contiguous(self: Tensor, memory_format: Any = layouts.contiguous_format) -> Tensor:
@@ -224,6 +240,8 @@ def storage(self: Tensor) -> TypedStorage:
 def storage_offset(self: Tensor) -> int:
     """How many elements of the memory lie before this tensor's first."""
     array = self._array
+    if isinstance(array, Abstract):  # of the first example, or of the value
+        return storage_offset(array.inner if hasattr(array, "inner") else array.primal)
     if type(array) is SymbolicArray or array.base is None:
         return 0
     return (self.data_ptr() - np.lib.array_utils.byte_bounds(_owner(array))[0]) // array.dtype.itemsize

@@ -26,7 +26,13 @@ from rushlight.dtypes import legacy_name
 from rushlight.ops import create
 from rushlight.ops.define import cast
 from rushlight.ops.inplace import write
-from rushlight.ops.sample import sampled
+from rushlight.ops.sample import (
+    dirichlet_grad as _dirichlet_grad,
+    dirichlet_sample,
+    gamma_sample,
+    sampled,
+    standard_gamma_grad as _standard_gamma_grad,
+)
 from rushlight.tensor import Tensor, wrap
 
 # ---------------------------------------------------------------- filled in place
@@ -246,6 +252,24 @@ def binomial(count: Tensor, prob: Tensor, generator: Any = None) -> Tensor:
     shape = common_shape(count, prob)
     drawn = _drawn_by("binomial", generator, count.expand(shape), prob.expand(shape))
     return sampled(wrap(np.asarray(drawn).astype(count._array.dtype)), count, prob)
+
+
+def _standard_gamma(self: Tensor, generator: Any = None) -> Tensor:
+    """Draws from the gamma distributions of rate 1 whose concentrations are the input's elements, differentiably."""
+    array = self._array
+    require_kind(array.dtype, "f", "gamma")
+    drawn = np.asarray(_drawn_by("gamma", generator, self)).astype(array.dtype)
+    return gamma_sample(wrap(np.maximum(drawn, np.finfo(array.dtype).tiny)), self)
+
+
+def _sample_dirichlet(self: Tensor, generator: Any = None) -> Tensor:
+    """Draws from Dirichlet distributions, whose concentrations are along the last dimension, differentiably."""
+    array = self._array
+    require_kind(array.dtype, "f", "dirichlet")
+    drawn = np.asarray(_drawn_by("gamma", generator, self))
+    share = (drawn / drawn.sum(-1, keepdims=True)).astype(array.dtype)
+    one, tiny = array.dtype.type(1), np.finfo(array.dtype).tiny
+    return dirichlet_sample(wrap(np.clip(share, tiny, np.nextafter(one, array.dtype.type(0)))), self)
 
 
 def _drawn_by(method: str, generator: Any, *args: Any) -> np.ndarray:

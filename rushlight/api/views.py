@@ -263,9 +263,9 @@ def expand_as(self: Tensor, other: Tensor) -> Tensor:
     return expand(self, other.shape)
 
 
-def broadcast_to(input: Tensor, size: Any) -> Tensor:
-    """`expand` to a shape given as a sequence."""
-    return expand(input, size)
+def broadcast_to(input: Tensor, *args: Any, size: Any = None) -> Tensor:
+    """`expand` to a shape."""
+    return expand(input, *args, size=size)
 
 
 def broadcast_shapes(*shapes: Any) -> Size:

@@ -57,12 +57,14 @@ HOST: dict[str, tuple[str, ...]] = {
         "adjugate", "cholesky", "cholesky_solve", "det", "eig", "eigh", "geqrf", "inv", "ldl_factor", "ldl_solve", "lu_factor",
         "matrix_exp", "permutation_matrix", "qr", "slogdet", "solve", "solve_triangular", "svd",
     ),
+    "implicit": ("dirichlet_grad", "standard_gamma_grad"),  # how samples move with the shape of their distribution
     "fourier": ("fft", "frames", "irfft", "overlap_add", "rfft"),
     "windows": ("convolve", "convolve_transposed", "convolve_weight", "fold", "unfold"),  # what slides over an array
     "pooling": ("max_windows", "put_at", "resample"),  # what makes an array shorter or longer along its axes
+    "recurrent": ("gru_backward", "gru_states", "lstm_backward", "lstm_states", "rnn_backward", "rnn_states"),
     "sorting": (
-        "cumulative_argmax", "cumulative_argmin", "cumulative_logsumexp", "cumulative_prod", "index_of_rank", "mode_index",
-        "searchsorted", "top_indices",
+        "cumulative_argmax", "cumulative_argmin", "cumulative_logsumexp", "cumulative_prod", "first_places", "index_of_rank",
+        "mode_index", "searchsorted", "top_indices",
     ),
 }
 # fmt: on

@@ -114,6 +114,13 @@ def mode_index(x: ndarray, *, axis: int) -> ndarray:
 # ---------------------------------------------------------------- searching
 
 
+def first_places(indices: ndarray, *, size: int) -> ndarray:
+    """For each of some indices (below `size`) the first place at which the same index stands."""
+    first = np.empty(size, np.int64)  # most of it is never looked at
+    first[indices[::-1]] = np.arange(len(indices) - 1, -1, -1)  # of several writes to one place the last one stays
+    return first[indices]
+
+
 def searchsorted(boundaries: ndarray, values: ndarray, *, right: bool) -> ndarray:
     """How many boundaries are less than each value (`right`: or equal to it), in the rows of the last axis.
 

@@ -18,7 +18,8 @@ from rushlight.autograd.modes import (
 # What needs Tensor, which needs this package's nodes, and what is not needed at once: {name: its module here}.
 _LATER = {
     "backward": "gradients", "grad": "gradients", "Function": "function", "Variable": "variable", "function": "",
-    "forward_ad": "", "graph": "", "anomaly_mode": "", "variable": "",
+    "forward_ad": "", "graph": "", "anomaly_mode": "", "variable": "", "functional": "", "gradcheck": "gradcheck",
+    "gradgradcheck": "gradcheck", "profiler": "",
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.arrays.kinds import levels
+from rushlight.arrays.sparse import SparseArray
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd import anomaly, hooked
 from rushlight.autograd.history import edge_of
@@ -344,6 +345,8 @@ def _accumulate(leaf: Tensor, grad: Any, create_graph: bool) -> None:
             array = before._array
             if type(array) is ndarray:
                 np.add(array, grad, out=array, casting="same_kind")
+            elif type(array) is SparseArray:
+                before._array = grad + array  # plain, if the new one is
             else:
                 namespace_of(array, grad).assign(array, array + grad)
             if before._cell is not None:
@@ -361,6 +364,8 @@ def _owned(grad: Any, leaf: Tensor | None = None) -> Any:
     """
     if type(grad) is SymbolicArray:
         return define.symbolic_arrays.copy(grad)
+    if type(grad) is SparseArray:
+        return grad.with_values(_owned(grad.values))
     if type(grad) is not ndarray:
         return _as_array(grad)
     like = None if leaf is None else leaf._array

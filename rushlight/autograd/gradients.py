@@ -143,7 +143,9 @@ def _weight(i: int, root: Any, weight: Any) -> Any:
         if array.size != 1:
             raise RuntimeError("grad can be implicitly created only for scalar outputs")
         if array.dtype.kind == "c":
-            raise RuntimeError("grad can be implicitly created only for real scalar outputs but got torch.complex")
+            raise RuntimeError(
+                f"grad can be implicitly created only for real scalar outputs but got torch.{root.dtype.name}"
+            )
         return wrap(np.ones(array.shape, array.dtype)) if type(array) is np.ndarray else ones_like(root)
     if weight._array.shape != array.shape:
         raise RuntimeError(

@@ -266,6 +266,13 @@ def single_threaded() -> AbstractContextManager[None]:
     return SingleThreaded(hold, kind(library.address("hold_enter")), kind(library.address("hold_leave")))
 
 
+def keep_one_thread() -> None:
+    """NumPy's BLAS uses one thread from now on: for a process that is one of several."""
+    blas = _from_numpy()
+    if blas is not None and blas.set_threads:
+        ctypes.CFUNCTYPE(None, ctypes.c_int)(blas.set_threads)(1)
+
+
 def _let_go() -> None:
     """In a forked child: whoever was inside on another thread did not come along."""
     if _hold.cache_info().currsize and (hold := _hold()) and hold.users:

@@ -20,7 +20,7 @@ def run_verified(program: Any, tensors: list[Any], eager: Callable[[], Any], nam
         RuntimeError: a result, a gradient or a tensor written to differs; it says which and by how much.
     """
     outside = [e.tensor if e.argument is None else tensors[e.argument] for e in program.written]
-    owners = [owner for _, owner, *_ in program.grad_outputs]
+    owners = [owner for _, owner, *_ in program.grad_outputs] + [owner for owner, *_ in program.deferred]
     before = [tensor._array.copy() for tensor in outside]
     grads_before = [owner._grad for owner in owners]
     random_before = random_numbers.get_rng_state()

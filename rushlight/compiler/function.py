@@ -26,6 +26,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd.modes import modes
+from rushlight.compiler.deferred import defer_gradients, deferred
 from rushlight.compiler.graph import interpret
 from rushlight.compiler.trace import CannotRecord, Output, Recorder, Recording, map_leaves, recording
 from rushlight.ops import define
@@ -185,8 +186,9 @@ class BoundProgram:
     def __init__(self, made: Recording, num_threads: int | None = None):
         from rushlight.compiler.program import build_program
 
-        self.program = build_program(made.graph, num_threads=num_threads)
-        self.graph, self.result = made.graph, made.result
+        graph, index_of = defer_gradients(made.graph, [slot for _, _, slot in made.grads if slot is not None])
+        self.program = build_program(graph, num_threads=num_threads)
+        self.graph, self.result = graph, made.result
         self.arguments = [e for e in made.externals if e.argument is not None]
         self.fixed = [e for e in made.externals if e.argument is None]
         self.numbers, self.comparisons, self.modules = made.numbers, made.comparisons, made.modules
@@ -197,13 +199,18 @@ class BoundProgram:
         self.bound: dict[int, ndarray] = {}
         for external in self.fixed:
             self._bind_fixed(external)
-        outputs = [(i, node) for i, node in enumerate(made.graph.outputs) if made.graph.targets[i] is None]
-        of_grads = {slot for _, _, slot in made.grads}
+        outputs = [(i, node) for i, node in enumerate(graph.outputs) if graph.targets[i] is None]
+        of_grads = {slot for _, _, slot in made.grads} - index_of.keys()
         self.fresh = [(i, node.shape, node.dtype) for i, node in outputs if i not in of_grads]
         self.grad_outputs = [
             [slot, owner, argument, None, made.graph.outputs[slot].shape, made.graph.outputs[slot].dtype, 0]
             for owner, argument, slot in made.grads
-            if slot is not None
+            if slot is not None and slot not in index_of
+        ]
+        self.deferred = [
+            (owner, argument, index_of[slot], slot, made.graph.outputs[slot].shape)
+            for owner, argument, slot in made.grads
+            if slot in index_of
         ]
         self.cleared = [owner for owner, _, slot in made.grads if slot is None]
         self.single = made.result if type(made.result) is Output and made.result.slot is not None else None
@@ -266,6 +273,9 @@ class BoundProgram:
                 tensor._cell[0] += 1
         for owner in self.cleared:
             owner._grad = None
+        for owner, argument, index, values, shape in self.deferred:
+            owner = owner if argument is None else tensors[argument]
+            owner._grad = deferred(fresh[index], fresh[values], shape)
         if self.single is not None:
             return wrap(fresh[self.single.slot])  # type: ignore[index]
         return _with_outputs(self.result, fresh)

@@ -540,15 +540,25 @@ class _Fuser:
 
     def _place_index_put(self, node: Node) -> None:
         base, values, *index = node.inputs
-        self._place_parts(node, [base])
+        if self._is_over(node, base):
+            self.writers[id(node)] = []
+        else:
+            self._place_parts(node, [base])
         unit = self._new_unit("scatter")
         unit.nodes.append(node)
         unit.closed = True
         unit.deps |= set(self.writers[id(node)])
+        for other in self.order_after.get(id(node), ()):
+            unit.deps |= self._units_of(other) - {unit}
         for source in (values, *index):
             unit.deps |= self.keep(source)
         self.writers[id(node)].append(unit)
         self.unit_of[id(node)] = unit
+
+    def _is_over(self, node: Node, base: Node) -> bool:
+        """Whether a node is written over the memory of its own base, which then need not be copied."""
+        targets = [self.graph.targets[number] for number in self.homes.get(id(node), ())]
+        return any(target is not None and self.graph.inputs[target] is base for target in targets)
 
     def _place_parts(self, node: Node, sources: list[Node]) -> None:
         """Nests that each write a part of a node's memory, in order."""

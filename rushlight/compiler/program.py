@@ -21,6 +21,7 @@ from rushlight.compiler.binding import LAYOUT_HOLDS, stand_in
 from rushlight.compiler.describe import describe_nest
 from rushlight.compiler.fuse import Fused, Unit, alias_base, fuse
 from rushlight.compiler.graph import Graph, evaluate
+from rushlight.compiler.known_zeros import known_zeros
 from rushlight.compiler.llvm import ARENA, FIRST, FLAG, GEMM_D, GEMM_F, Addresses, write_nest
 from rushlight.compiler.loops import Buffer, Hazard, Nest, lower
 from rushlight.compiler.memory import ALIGNMENT, plan_arena
@@ -40,7 +41,7 @@ def build_program(graph: Graph, *, num_threads: int | None = None) -> Program:
     threads = workers.get_num_threads() if num_threads is None else num_threads
     if os.environ.get("RUSHLIGHT_VERIFY") == "1":
         verify(graph)
-    simple = _show("simplify", simplify(graph))
+    simple = _show("simplify", known_zeros(simplify(graph)))
     if os.environ.get("RUSHLIGHT_VERIFY") == "1":
         verify(simple)
     detached: frozenset[int] = frozenset()

@@ -7,7 +7,7 @@ from typing import Any
 
 from rushlight.autograd.modes import enable_grad
 from rushlight.func.arguments import require_outputs, require_tensors, split_aux
-from rushlight.func.reverse import fresh, gradients
+from rushlight.func.reverse import detached, fresh, gradients
 from rushlight.ops.create import zeros_like
 from rushlight.tensor import Tensor, wrap
 from rushlight.utils._pytree import tree_flatten, tree_map, tree_unflatten
@@ -154,4 +154,4 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
         tracked = any(t._needs_grad for t in directions)
         return tree_unflatten(gradients(transposed, directions, weights, True, tracked), output_spec)
 
-    return tree_unflatten([x.detach() for x in outputs], output_spec), jvp_fn
+    return tree_unflatten(detached(outputs), output_spec), jvp_fn

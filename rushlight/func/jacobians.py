@@ -29,17 +29,11 @@ def _basis(like: list[Tensor], start: int, stop: int) -> list[Tensor]:
     for x in like:
         n = x.numel()
         part = zeros(stop - start, n, dtype=x.dtype)
-        low, high = max(start, first), min(stop, first + n)
-        if low < high:
-            part.diagonal(first - start).narrow(0, *_span(first, start, low, high)).fill_(1)
+        if start < first + n and first < stop:
+            part.diagonal(start - first).fill_(1)
         parts.append(part.view(stop - start, *x.shape))
         first += n
     return parts
-
-
-def _span(first: int, start: int, low: int, high: int) -> tuple[int, int]:
-    """Where on the diagonal of a tensor's part the ones begin, and how many they are."""
-    return low - max(first, start), high - low
 
 
 def _chunks(total: int, chunk_size: int | None) -> Iterator[tuple[int, int]]:

@@ -14,7 +14,7 @@ from typing import Any
 from rushlight.arrays.kinds import levels
 from rushlight.autograd.engine import run_backward
 from rushlight.autograd.history import edge_of
-from rushlight.autograd.modes import enable_grad, modes, no_grad
+from rushlight.autograd.modes import enable_grad, modes
 from rushlight.autograd.node import Node
 from rushlight.func.arguments import as_given, chosen, replaced, require_outputs, require_tensors, split_aux
 from rushlight.ops import define
@@ -35,13 +35,10 @@ def _fresh(x: Any) -> Any:
     running = levels()
     if running:  # the variable is of the innermost transform, whose operations are to be recorded
         x = define.transforms().raised(running[-1], x)
-    if x._needs_grad and modes.grad:
-        return alias(x)
-    with no_grad():
-        variable = alias(x)
-    variable._view = None
-    if variable.dtype.kind in "fc":
-        variable._needs_grad = True
+    variable = alias(x)  # recorded, if x has history: here, or in what a transform computes with
+    if variable._node is None:
+        variable._view = None
+        variable._needs_grad = variable.dtype.kind in "fc"
     return variable
 
 
@@ -65,8 +62,9 @@ def reaches_beyond(outputs: list[Tensor], variables: list[Tensor]) -> bool:
 
 
 def detached(tree: Any) -> Any:
-    """The tree with tensors that have no history."""
-    return tree_map_only(Tensor, lambda x: x.detach() if x._needs_grad else x, tree)
+    """The tree with tensors that have no history in this transform."""
+    without_history = define.transforms().without_history
+    return tree_map_only(Tensor, lambda x: without_history(x) if x._needs_grad else x, tree)
 
 
 def gradients(
@@ -172,7 +170,7 @@ def grad_and_value(func: Callable[..., Any], argnums: Any = 0, has_aux: bool = F
         beyond = outer and reaches_beyond([output], flat)
         found = gradients([output], [ones_like(output)], flat, beyond, beyond)
         result = as_given(argnums, tree_unflatten(found, spec))
-        output, aux = (output, aux) if beyond else (output.detach(), detached(aux))
+        output, aux = (output, aux) if beyond else (detached(output), detached(aux))
         return (result, (output, aux)) if has_aux else (result, output)
 
     return wrapper

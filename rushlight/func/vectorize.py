@@ -160,6 +160,7 @@ class _Call:
 
     def _result(self, level: Any, x: Any, dim: Any) -> Any:
         from rushlight.arrays.batched import BatchedArray
+        from rushlight.ops.transforms import without_history
 
         name = name_of(self.func)
         if dim is not None and not isinstance(dim, int):
@@ -181,7 +182,7 @@ class _Call:
         inner: Any = array.inner if is_own else x
         is_batched = is_own and array.is_batched
         if not modes.grad and inner._needs_grad:
-            inner = inner.detach()
+            inner = without_history(inner)
         result = inner if is_batched else inner.expand(level.size, *inner.shape)
         return result.movedim(0, dim) if dim else result
 

@@ -25,7 +25,7 @@ def embedding(
         padding_idx: a row that gets no gradient.
         max_norm: rows that are looked up and longer, in the `norm_type`-norm, are first shortened to this in the table.
         scale_grad_by_freq: whether a row's gradient is over the number of times it is in `input`.
-        sparse: changes nothing: gradients are dense, and the same numbers.
+        sparse: whether the gradient of the table is a sparse tensor, with the rows that were looked up.
 
     Raises:
         IndexError: an index that is no row.
@@ -51,8 +51,11 @@ def lookup(
     array = indices._array
     if array.__class__ is np.ndarray and not define.recording and array.size and array.item(array.argmin()) < 0:
         raise IndexError("index out of range in self")  # NumPy would count from the end
+    if sparse and scale_grad_by_freq and weight.requires_grad:
+        raise RuntimeError("embedding_backward: scale_grad_by_freq not supported with sparse gradients")
+    options = {"padding_idx": padding_idx, "by_frequency": scale_grad_by_freq, "sparse": sparse}
     try:
-        return embedding_op(weight, indices, padding_idx=padding_idx, by_frequency=scale_grad_by_freq)
+        return embedding_op(weight, indices, **options)
     except IndexError:
         raise IndexError("index out of range in self") from None
 

@@ -1,16 +1,15 @@
 """Hooks of modules: functions called before and after forward, and when gradients pass a module.
 
-A module without hooks does not come here: `Module._hooks` is None and its call goes straight to forward.
+A module without hooks does not come here: `Module._hooks` is None, so is `everywhere`, and its call goes straight to forward.
 Backward hooks need to see all gradients of a module's inputs (outputs) together: a `Gate` is a recorded
 operation that hands several tensors through unchanged, so that its gradients come in one place.
-Left out: hooks on all modules at once, and PyTorch's deprecated `register_backward_hook`.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from rushlight.autograd.history import edge_of
@@ -21,44 +20,80 @@ from rushlight.tensor import Tensor, wrap
 
 
 class ModuleHooks:
-    """The hooks of one module, each kind by the id of its handle, in the order of their calls."""
+    """The hooks of one module (or of all), each kind by the id of its handle, in the order of their calls.
+
+    Sets of ids say how a hook wants to be called: `with_kwargs`, `always` (after an exception too), `with_module`.
+    """
 
     def __init__(self) -> None:
-        self.before: OrderedDict[int, Any] = OrderedDict()  # (hook, with_kwargs)
-        self.after: OrderedDict[int, Any] = OrderedDict()  # (hook, with_kwargs, always_call)
+        self.before: OrderedDict[int, Any] = OrderedDict()
+        self.after: OrderedDict[int, Any] = OrderedDict()
         self.backward_before: OrderedDict[int, Any] = OrderedDict()
         self.backward: OrderedDict[int, Any] = OrderedDict()
+        self.is_full = True  # whether the backward hooks were registered as full ones
         self.state_before: OrderedDict[int, Any] = OrderedDict()
         self.state_after: OrderedDict[int, Any] = OrderedDict()
         self.load_before: OrderedDict[int, Any] = OrderedDict()
         self.load_after: OrderedDict[int, Any] = OrderedDict()
+        self.with_kwargs: set[int] = set()
+        self.always: set[int] = set()
+        self.with_module: set[int] = set()
+
+
+everywhere: ModuleHooks | None = None  # hooks on all modules, once there was one
+registering: dict[str, OrderedDict[int, Any]] = {kind: OrderedDict() for kind in ("parameter", "buffer", "module")}
+
+
+def registrations(kind: str) -> list[Any]:
+    """The hooks to call when a module gets a parameter, a buffer or a module."""
+    return list(registering[kind].values())
+
+
+def take_hook(table: MutableMapping[int, Any], matches: Callable[[Any], bool]) -> Any:
+    """Removes the first hook of one kind that is wanted, and returns it; None if there is none."""
+    return next((table.pop(key) for key, hook in list(table.items()) if matches(hook)), None)
+
+
+class _Called:
+    """The hooks of one kind that a call of a module runs: those on all modules, then its own."""
+
+    def __init__(self, module: Any):
+        own = module._hooks
+        self.sources: list[ModuleHooks] = [hooks for hooks in (everywhere, own) if hooks is not None]
+
+    def of(self, kind: str) -> list[tuple[int, Any, ModuleHooks]]:
+        return [(key, hook, source) for source in self.sources for key, hook in list(getattr(source, kind).items())]
+
+    def hooks(self, kind: str) -> list[Any]:
+        return [hook for _, hook, _ in self.of(kind)]
 
 
 def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """`module.forward(*args, **kwargs)` with the module's hooks around it."""
-    hooks: ModuleHooks = module._hooks
+    """`module.forward(*args, **kwargs)` with the hooks around it."""
+    called = _Called(module)
     finished: set[int] = set()
     try:
-        args, kwargs = _run_before(hooks, module, args, kwargs)
-        gates = BackwardGates(module, hooks) if hooks.backward or hooks.backward_before else None
+        args, kwargs = _run_before(called, module, args, kwargs)
+        backward_before, backward = called.hooks("backward_before"), called.hooks("backward")
+        gates = BackwardGates(module, backward_before, backward) if backward or backward_before else None
         if gates is not None:
             args = gates.enter(args)
         result = module.forward(*args, **kwargs)
-        for key, (hook, with_kwargs, _) in list(hooks.after.items()):
+        for key, hook, source in called.of("after"):
             finished.add(key)
-            replaced = hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
+            replaced = hook(module, args, kwargs, result) if key in source.with_kwargs else hook(module, args, result)
             result = result if replaced is None else replaced
         return result if gates is None else gates.leave(result)
     except Exception:
-        _run_always(hooks, module, args, kwargs, finished)
+        _run_always(called, module, args, kwargs, finished)
         raise
 
 
 def _run_before(
-    hooks: ModuleHooks, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    called: _Called, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    for hook, with_kwargs in list(hooks.before.values()):
-        if not with_kwargs:
+    for key, hook, source in called.of("before"):
+        if key not in source.with_kwargs:
             replaced = hook(module, args)
             if replaced is not None:
                 args = replaced if isinstance(replaced, tuple) else (replaced,)
@@ -74,13 +109,13 @@ def _run_before(
 
 
 def _run_always(
-    hooks: ModuleHooks, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], finished: set[int]
+    called: _Called, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], finished: set[int]
 ) -> None:
     """After an exception: the hooks that asked for `always_call` and have not been called."""
-    for key, (hook, with_kwargs, always) in list(hooks.after.items()):
-        if always and key not in finished:
+    for key, hook, source in called.of("after"):
+        if key in source.always and key not in finished:
             try:
-                hook(module, args, kwargs, None) if with_kwargs else hook(module, args, None)
+                hook(module, args, kwargs, None) if key in source.with_kwargs else hook(module, args, None)
             except Exception as error:  # noqa: BLE001  (the first error is the one to raise)
                 warnings.warn(
                     "module forward hook with ``always_call=True`` raised an exception that was silenced "
@@ -133,9 +168,9 @@ def gate(tensors: list[Tensor], on_gradients: Callable[[tuple[Any, ...]], tuple[
 class BackwardGates:
     """A gate before and one after a module's forward, which call its backward hooks."""
 
-    def __init__(self, module: Any, hooks: ModuleHooks):
+    def __init__(self, module: Any, before: list[Any], after: list[Any]):
         self.module = module
-        self.before, self.after = list(hooks.backward_before.values()), list(hooks.backward.values())
+        self.before, self.after = before, after
         self.grad_outputs: tuple[Any, ...] | None = None
         self.input_places: list[int] | None = None
         self.num_inputs = 0

@@ -1,13 +1,13 @@
 """Initial values of parameters: PyTorch's recipes, the same numbers for the same seed.
 
 Every function writes into the tensor it is given, unseen by autograd, and returns it.
-Left out: `dirac_` and `sparse_`.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -148,6 +148,49 @@ def eye_(tensor: Tensor) -> Tensor:
         return tensor.copy_(eye(*tensor.shape))
 
 
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """The weight of a convolution (3, 4 or 5 dimensions) that gives back its input channels, as many as there are.
+
+    Raises:
+        ValueError: another number of dimensions, or output channels that do not fall into groups.
+    """
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
+    if tensor.shape[0] % groups != 0:
+        raise ValueError("dim 0 must be divisible by groups")
+    if tensor.is_meta:
+        return tensor
+    of_group = tensor.shape[0] // groups
+    middle = tuple(n // 2 for n in tensor.shape[2:])
+    with no_grad():
+        tensor.zero_()
+        for start in range(0, tensor.shape[0], of_group):
+            for channel in range(min(of_group, tensor.shape[1])):
+                tensor[(start + channel, channel, *middle)] = 1
+    return tensor
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
+    """A matrix of normals, with the fraction `sparsity` of each column zero (Martens, 2010).
+
+    Raises:
+        ValueError: the tensor is no matrix.
+    """
+    if tensor.ndim != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    if tensor.is_meta:
+        return tensor
+    from rushlight.api.draws import randperm
+
+    rows, columns = tensor.shape
+    count = math.ceil(sparsity * rows)
+    with no_grad():
+        tensor.normal_(0, std, generator=generator)
+        for column in range(columns):
+            tensor[randperm(rows)[:count], column] = 0
+    return tensor
+
+
 # ---------------------------------------------------------------- by fan
 
 
@@ -226,3 +269,26 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
         q, r = np.linalg.qr(normals.T if wide else normals)
         q = q * np.sign(np.diag(r))  # makes the distribution uniform (Mezzadri, 2006)
         return tensor.copy_((q.T if wide else q).reshape(tensor.shape) * tensor._array.dtype.type(gain))
+
+
+# ---------------------------------------------------------------- old names
+
+
+def _deprecated(function: Any) -> Callable[..., Tensor]:
+    name = function.__name__
+
+    def old(*args: Any, **kwargs: Any) -> Tensor:
+        warnings.warn(
+            f"`nn.init.{name[:-1]}` is now deprecated in favor of `nn.init.{name}`.", FutureWarning, stacklevel=2
+        )
+        return function(*args, **kwargs)
+
+    old.__name__ = old.__qualname__ = name[:-1]
+    old.__doc__ = f"The old name of `{name}`."
+    return old
+
+
+uniform, normal, constant, eye, dirac = map(_deprecated, (uniform_, normal_, constant_, eye_, dirac_))
+xavier_uniform, xavier_normal = map(_deprecated, (xavier_uniform_, xavier_normal_))
+kaiming_uniform, kaiming_normal = map(_deprecated, (kaiming_uniform_, kaiming_normal_))
+orthogonal, sparse = map(_deprecated, (orthogonal_, sparse_))

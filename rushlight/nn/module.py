@@ -1,8 +1,8 @@
 """Module: the base of everything that has parameters.
 
 A module keeps its parameters, buffers and submodules in three registries; assigning to an attribute puts a
-value into the one it belongs to. Calling a module runs `forward`: at the cost of two checks if it has no
-hooks (`nn/hooks.py`). Saving and loading its state are in `nn/state.py`.
+value into the one it belongs to. Calling a module runs `forward`: at the cost of three checks if there are no
+hooks (`nn/hooks.py`, registered by `nn/registration.py`). Saving and loading its state are in `nn/state.py`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from rushlight import devices, dtypes
-from rushlight.autograd.hooks import RemovableHandle
 from rushlight.autograd.modes import no_grad
-from rushlight.nn import state
-from rushlight.nn.hooks import ModuleHooks, call_with_hooks
+from rushlight.nn import hooks, state
+from rushlight.nn.hooks import call_with_hooks
 from rushlight.nn.parameter import Buffer, Parameter
+from rushlight.nn.registration import Hookable
 from rushlight.nn.registry import Registry
 from rushlight.ops import define
 from rushlight.tensor import Tensor
@@ -24,7 +24,7 @@ Self = TypeVar("Self", bound="Module")
 _KINDS = ("_parameters", "_buffers", "_modules")
 
 
-class Module:
+class Module(Hookable):
     """The base class of all neural network modules.
 
     A subclass calls `super().__init__()`, assigns parameters and other modules to attributes, and defines `forward`.
@@ -45,7 +45,8 @@ class Module:
     """
 
     _version = 1
-    _hooks: ModuleHooks | None = None
+    call_super_init = False  # whether `__init__` goes on to the next class, with the arguments
+    dump_patches = False
     training: bool
     _parameters: Registry
     _buffers: Registry
@@ -53,14 +54,21 @@ class Module:
     _non_persistent_buffers_set: set[str]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if args or kwargs:
-            given = f"an unexpected keyword argument '{next(iter(kwargs))}'" if kwargs else "positional arguments"
-            raise TypeError(f"{type(self).__name__}.__init__() got {given}")
+        if kwargs and not self.call_super_init:
+            raise TypeError(
+                f"{type(self).__name__}.__init__() got an unexpected keyword argument '{next(iter(kwargs))}'"
+            )
+        if args and not self.call_super_init:
+            raise TypeError(
+                f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} were given"
+            )
         attributes = self.__dict__
         attributes["training"] = True
         for kind in _KINDS:
             attributes[kind] = Registry(self)
         attributes["_non_persistent_buffers_set"] = set()
+        if self.call_super_init:
+            super().__init__(*args, **kwargs)
 
     # ------------------------------------------------------------ calling
 
@@ -72,7 +80,7 @@ class Module:
         if define.recording:
             define.note_module(self)
         try:
-            if self._hooks is None:
+            if self._hooks is None and hooks.everywhere is None:
                 return self.forward(*args, **kwargs)
             return call_with_hooks(self, args, kwargs)
         except Exception as error:
@@ -177,6 +185,9 @@ class Module:
                 f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. "
                 f"To express '{name}' as a function of another Tensor, compute the value in the forward() method."
             )
+        for hook in hooks.registrations("parameter"):
+            replaced = hook(self, name, param)
+            param = param if replaced is None else replaced
         self._parameters[name] = param
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
@@ -186,6 +197,9 @@ class Module:
             raise TypeError(
                 f"cannot assign '{_typename(tensor)}' object to buffer '{name}' (torch Tensor or None required)"
             )
+        for hook in hooks.registrations("buffer"):
+            replaced = hook(self, name, tensor)
+            tensor = tensor if replaced is None else replaced
         self._buffers[name] = tensor
         (self._non_persistent_buffers_set.discard if persistent else self._non_persistent_buffers_set.add)(name)
 
@@ -194,6 +208,9 @@ class Module:
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{_typename(module)} is not a Module subclass")
         self._check_name(name, "module", "_modules")
+        for hook in hooks.registrations("module"):
+            replaced = hook(self, name, module)
+            module = module if replaced is None else replaced
         self._modules[name] = module
 
     register_module = add_module
@@ -290,6 +307,22 @@ class Module:
             if not isinstance(module, Module):
                 raise AttributeError(f"`{name}` is not an nn.Module")
         return module
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Puts a module at a path; `strict`: only where there is one.
+
+        Raises:
+            ValueError: no path, or no module. AttributeError: nothing is there, or something that is no module.
+        """
+        if target == "":
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict or hasattr(parent, name):
+            parent.get_submodule(name)
+        setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a path such as "encoder.weight"."""
@@ -425,6 +458,16 @@ class Module:
         target = devices.require("cuda" if device is None else device)
         return self._apply(lambda tensor: tensor.to(target))
 
+    def share_memory(self: Self) -> Self:
+        """Moves all tensors to memory that other processes see."""
+        return self._apply(lambda tensor: tensor.share_memory_())
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compiles `forward`, as `torch.compile(module.forward)` does; the module is called as before."""
+        from rushlight.compiler.function import compile
+
+        object.__setattr__(self, "forward", compile(self.forward, *args, **kwargs))
+
     # ------------------------------------------------------------ state
 
     def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
@@ -469,56 +512,6 @@ class Module:
     def set_extra_state(self, state: Any) -> None:
         """Takes back what `get_extra_state` gave."""
         raise RuntimeError("Reached a code path in Module.set_extra_state() that should never be called.")
-
-    # ------------------------------------------------------------ hooks
-
-    def _add_hook(self, kind: str, hook: Any, first: bool = False) -> RemovableHandle:
-        if self._hooks is None:
-            self._hooks = ModuleHooks()
-        return RemovableHandle(getattr(self._hooks, kind), hook, first)
-
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Calls `hook(module, args)` before forward; what it returns replaces the arguments."""
-        return self._add_hook("before", (hook, with_kwargs), prepend)
-
-    def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
-    ) -> RemovableHandle:
-        """Calls `hook(module, args, output)` after forward; what it returns replaces the output."""
-        return self._add_hook("after", (hook, with_kwargs, always_call), prepend)
-
-    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Calls `hook(module, grad_output)` before gradients pass the module."""
-        return self._add_hook("backward_before", hook, prepend)
-
-    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Calls `hook(module, grad_input, grad_output)` when the gradients of the module's inputs are known."""
-        return self._add_hook("backward", hook, prepend)
-
-    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Calls `hook(module, prefix, keep_vars)` before the state is collected."""
-        return self._add_hook("state_before", hook)
-
-    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Calls `hook(module, state_dict, prefix, local_metadata)` after the state is collected."""
-        return self._add_hook("state_after", hook)
-
-    _register_state_dict_hook = register_state_dict_post_hook
-
-    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Calls `hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)` before a load."""
-        return self._add_hook("load_before", (hook, True))
-
-    def _register_load_state_dict_pre_hook(
-        self, hook: Callable[..., Any], with_module: bool = False
-    ) -> RemovableHandle:
-        return self._add_hook("load_before", (hook, with_module))
-
-    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Calls `hook(module, incompatible_keys)` after a module's state was checked; it may change the lists."""
-        return self._add_hook("load_after", hook)
 
     # ------------------------------------------------------------ printing
 

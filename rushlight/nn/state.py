@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from rushlight.autograd.modes import no_grad
-from rushlight.nn.parameter import Parameter
+from rushlight.nn.parameter import Parameter, is_lazy
 from rushlight.tensor import Tensor
 
 EXTRA_STATE = "_extra_state"
@@ -61,7 +61,7 @@ def save_state(module: Any, destination: Any, prefix: str, keep_vars: bool) -> A
 def save_own_state(module: Any, destination: Any, prefix: str, keep_vars: bool) -> None:
     """Puts the parameters and persistent buffers of the module itself into `destination`."""
     for name, tensor in persistent_items(module).items():
-        destination[prefix + name] = tensor if keep_vars else tensor.detach()
+        destination[prefix + name] = tensor if keep_vars or is_lazy(tensor) else tensor.detach()
     if has_extra_state(module):
         destination[prefix + EXTRA_STATE] = module.get_extra_state()
 
@@ -136,8 +136,8 @@ def load_own_state(
     """Checks the state of the module itself, and adds the writes to do to `local_metadata["writes"]`."""
     arguments = (state, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
     if module._hooks is not None:
-        for hook, with_module in list(module._hooks.load_before.values()):
-            hook(module, *arguments) if with_module else hook(*arguments)
+        for key, hook in list(module._hooks.load_before.items()):
+            hook(module, *arguments) if key in module._hooks.with_module else hook(*arguments)
     assign, writes = local_metadata.get("assign_to_params_buffers", False), local_metadata.get("writes")
     own: dict[str, Callable[[], None]] = {}
     known = persistent_items(module)
@@ -185,7 +185,7 @@ def _fault(key: str, target: Tensor, value: Any) -> str | None:
             f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from checkpoint '
             f"but received {type(value)}"
         )
-    if value.shape != target.shape:
+    if not is_lazy(target) and value.shape != target.shape:
         return (
             f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, the shape in current "
             f"model is {target.shape}."
@@ -196,7 +196,7 @@ def _fault(key: str, target: Tensor, value: Any) -> str | None:
 def _write_of(module: Any, name: str, target: Tensor, value: Tensor, assign: bool) -> Callable[[], None]:
     """What puts `value` into the module: a copy into the tensor's memory, or the tensor itself."""
     if not assign:
-        return lambda: (target.copy_(value), None)[1]
+        return lambda: None if is_lazy(target) else (target.copy_(value), None)[1]
     if isinstance(target, Parameter) and not isinstance(value, Parameter):
         value = Parameter(value, requires_grad=target.requires_grad)
     elif isinstance(target, Parameter):

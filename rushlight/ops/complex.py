@@ -9,7 +9,7 @@ from rushlight.ops.arithmetic import zero
 from rushlight.ops.define import op
 
 
-@op(waist="conj", grad_name="Conj", wirtinger=True, wide=False)
+@op(waist="conj", grad_name="Conj", wirtinger=True, wide=False, linear=True)
 def conj(xp, x):
     """The complex conjugate; real numbers are their own."""
     return xp.conj(x)

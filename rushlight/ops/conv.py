@@ -7,12 +7,12 @@ from typing import Any
 from rushlight.ops.define import op
 
 
-@op(waist="convolve", grad_name="Convolution")
+@op(waist="convolve", grad_name="Convolution", factors=("x", "weight"))
 def convolve(xp, x, weight, *, spacing):
     return xp.convolve(x, weight, spacing=spacing)
 
 
-@op(grad_name="Convolution")
+@op(grad_name="Convolution", factors=("x", "weight"))
 def convolve_biased(xp, x, weight, bias, *, spacing):
     """A convolution plus a number for each channel."""
     out = xp.convolve(x, weight, spacing=spacing)
@@ -20,12 +20,12 @@ def convolve_biased(xp, x, weight, bias, *, spacing):
     return out
 
 
-@op(waist="convolve_transposed", grad_name="Convolution")
+@op(waist="convolve_transposed", grad_name="Convolution", factors=("y", "weight"))
 def convolve_transposed(xp, y, weight, *, size, spacing):
     return xp.convolve_transposed(y, weight, size=size, spacing=spacing)
 
 
-@op(waist="convolve_weight", grad_name="ConvolutionBackward")
+@op(waist="convolve_weight", grad_name="ConvolutionBackward", factors=("y", "x"))
 def convolve_weight(xp, y, x, *, kernel, spacing):
     return xp.convolve_weight(y, x, kernel=kernel, spacing=spacing)
 
@@ -63,13 +63,13 @@ convolve_weight.derivative(
 # ---------------------------------------------------------------- the windows themselves
 
 
-@op(waist="unfold", grad_name="Im2Col", wide=False)
+@op(waist="unfold", grad_name="Im2Col", wide=False, linear=True)
 def unfold(xp, x, *, kernel, spacing):
     """Every window of (batch, channels, *size) as a column."""
     return xp.unfold(x, kernel=kernel, spacing=spacing)
 
 
-@op(waist="fold", grad_name="Col2Im")
+@op(waist="fold", grad_name="Col2Im", linear=True)
 def fold(xp, columns, *, size, kernel, spacing):
     """The images whose pixels are the sums of what the columns say of them."""
     return xp.fold(columns, size=size, kernel=kernel, spacing=spacing)

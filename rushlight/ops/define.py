@@ -40,6 +40,7 @@ from numpy import ndarray
 from rushlight import dtypes
 from rushlight.arrays import kinds, numpy as numpy_arrays, symbolic as symbolic_arrays
 from rushlight.arrays.kinds import Abstract, namespace_of
+from rushlight.arrays.sparse import SparseArray, SparseNamespace
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd import anomaly, saved
 from rushlight.autograd.history import cell_of, edge_of, note_view
@@ -94,7 +95,7 @@ class TensorArrays:
 
 
 tensor_arrays = TensorArrays()
-kinds.NAMESPACES.update({SymbolicArray: symbolic_arrays, Tensor: tensor_arrays})
+kinds.NAMESPACES.update({SymbolicArray: symbolic_arrays, SparseArray: SparseNamespace(), Tensor: tensor_arrays})
 kinds.HOLDERS.add(Tensor)
 
 
@@ -156,6 +157,8 @@ class Op:
         floats: elementwise, and integers become the default dtype first (exp, division).
         view: the result shares the input's memory.
         linear: in all its differentiable inputs together, with one result: its tangent is the operation on tangents.
+        factors: the inputs in each of which alone it is linear, as a product is; others with a derivative are added.
+        symmetric: its Jacobian is: the gradient's formula is the tangent's, too.
         waist: the waist function that this operation is on Tensors.
         promote_from: the first operand that takes part in promotion.
         wide: half precision is computed in float32 and rounded once, as PyTorch does; not so for what only moves values.
@@ -171,12 +174,13 @@ class Op:
         self, forward: Callable[..., Any], elementwise: bool = False, floats: bool = False, view: bool = False,
         waist: str | None = None, grad_name: str | None = None, name: str | None = None, promote_from: int = 0,
         wide: bool = True, refuses: str = "", fuse: bool | str = False, wirtinger: bool = False, linear: bool = False,
-        outputs: tuple[str, ...] = ("out",),
+        factors: tuple[str, ...] = (), symmetric: bool = False, outputs: tuple[str, ...] = ("out",),
     ):  # fmt: skip
         self.name, self.fuse = name or forward.__name__.rstrip("_"), fuse
         (_, *self.inputs), self.variadic, self.attributes = parameters_of(forward)
         self.elementwise, self.floats, self.view = elementwise or floats, floats, view
         self.promote_from, self.linear = promote_from, linear or view
+        self.factors, self.symmetric = factors, symmetric
         self.wide, self.refuses, self.wirtinger, self.outputs = wide and not view, refuses, wirtinger, outputs
         self.several = len(outputs) > 1
         not_floats = "?bBhHiIlLqQpP" if self.floats else "?" if refuses else ""
@@ -511,9 +515,12 @@ def bare_node(node_class: type[Node], edges: tuple, attrs: dict[str, Any] | None
     return node
 
 
+_KINDS = frozenset((ndarray, SymbolicArray, SparseArray))
+
+
 def is_array(x: Any) -> bool:
     """Whether something is an array of one of the kinds; NumPy's scalars and Tensors are not."""
-    return x.__class__ is ndarray or x.__class__ is SymbolicArray or isinstance(x, Abstract)
+    return x.__class__ in _KINDS or isinstance(x, Abstract)
 
 
 def _wrapped(out: Any) -> Tensor:
@@ -989,7 +996,7 @@ def sum_to_shape(xp: Any, grad: Any, shape: tuple[int, ...]) -> Any:
 # ---------------------------------------------------------------- the operation that promotion itself needs
 
 
-@op(grad_name="ToCopy", waist="astype", wide=False)
+@op(grad_name="ToCopy", waist="astype", wide=False, linear=True)
 def cast(xp: Any, x: Any, *, dtype: np.dtype) -> Any:
     """A copy in another dtype."""
     return xp.astype(x, dtype)

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from rushlight.arrays import numpy as numpy_arrays
+from rushlight.arrays.sparse import SparseArray
 from rushlight.ops.define import op
 
 
-@op(grad_name="Embedding")
-def embedding(xp, weight, indices, *, padding_idx=-1, by_frequency=False):
+@op(grad_name="Embedding", linear=True)
+def embedding(xp, weight, indices, *, padding_idx=-1, by_frequency=False, sparse=False):
     """Rows of the table `weight`, one for each index; the row `padding_idx` gets no gradient.
 
-    By frequency, the gradient of a row is over the number of times it was asked for.
+    By frequency, the gradient of a row is over the number of times it was asked for. A sparse gradient has the rows that
+    were asked for and no others; where it is recorded it is dense.
     """
     return xp.take(weight, indices, axis=0)
 
 
 def _embedding_gradient(
-    xp: Any, grad: Any, indices: Any, weight_shape: Any, padding_idx: int, by_frequency: bool
+    xp: Any, grad: Any, indices: Any, weight_shape: Any, padding_idx: int, by_frequency: bool, sparse: bool
 ) -> Any:
+    if sparse and xp is numpy_arrays:
+        return _sparse_gradient(grad, indices, weight_shape, padding_idx)
     spec = (("array", 0),)
     if padding_idx >= 0:
         is_padding = xp.equal(indices, padding_idx)
@@ -29,6 +36,15 @@ def _embedding_gradient(
         grad = grad / xp.reshape(xp.take(counts, indices, axis=0), (*indices.shape, 1))
     zeros = xp.full(weight_shape, 0, grad.dtype)
     return xp.index_put(zeros, grad, indices, spec=spec, accumulate=True)
+
+
+def _sparse_gradient(grad: Any, indices: Any, weight_shape: tuple[int, ...], padding_idx: int) -> SparseArray:
+    rows = indices.reshape(1, -1).astype(np.int64, copy=False)
+    values = grad if grad.ndim == 2 else grad.reshape(-1, weight_shape[1])
+    if padding_idx >= 0:
+        is_kept = rows[0] != padding_idx
+        rows, values = rows[:, is_kept], values[is_kept]
+    return SparseArray(rows, values, weight_shape)
 
 
 embedding.derivative(weight=_embedding_gradient)

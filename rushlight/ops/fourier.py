@@ -15,7 +15,7 @@ from rushlight.ops.define import op
 _OTHER_NORM = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 
-@op(waist="fft", wirtinger=True)
+@op(waist="fft", wirtinger=True, linear=True)
 def fft(xp, x, *, axes, inverse, norm):
     """The discrete Fourier transform over some axes, or its inverse, of complex or real numbers."""
     return xp.fft(x, axes=axes, inverse=inverse, norm=norm)
@@ -38,7 +38,7 @@ def _each_end_once(n: int, axis: int, ndim: int, end: float, middle: float) -> A
     return factors.reshape([-1 if i == axis else 1 for i in range(ndim)])
 
 
-@op(waist="rfft", wirtinger=True)
+@op(waist="rfft", wirtinger=True, linear=True)
 def rfft(xp, x, *, axis, norm):
     """The half spectrum of real numbers over one axis."""
     return xp.rfft(x, axis=axis, norm=norm)
@@ -53,7 +53,7 @@ def _rfft_adjoint(xp: Any, grad: Any, x_shape: Any, axis: int, norm: str) -> Any
 rfft.derivative(x=_rfft_adjoint)
 
 
-@op(waist="irfft", wirtinger=True)
+@op(waist="irfft", wirtinger=True, linear=True)
 def irfft(xp, x, *, axis, n, norm):
     """Real numbers of their half spectrum over one axis."""
     return xp.irfft(x, axis=axis, n=n, norm=norm)
@@ -69,7 +69,7 @@ irfft.derivative(
 # ---------------------------------------------------------------- frames
 
 
-@op(waist="frames", wide=False)
+@op(waist="frames", wide=False, linear=True)
 def frames(xp, x, *, size, hop):
     """Overlapping pieces of the last axis: (..., length) to (..., pieces, size)."""
     return xp.frames(x, size=size, hop=hop)
@@ -78,7 +78,7 @@ def frames(xp, x, *, size, hop):
 frames.derivative(x=lambda xp, grad, x_shape, hop: xp.overlap_add(grad, hop=hop, length=x_shape[-1]))
 
 
-@op(waist="overlap_add")
+@op(waist="overlap_add", linear=True)
 def overlap_add(xp, x, *, hop, length):
     """The sum of pieces at their places: (..., pieces, size) to (..., length)."""
     return xp.overlap_add(x, hop=hop, length=length)

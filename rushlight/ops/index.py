@@ -10,18 +10,18 @@ from typing import Any
 from rushlight.ops.define import op, sum_to_shape
 
 
-@op(waist="index_get", grad_name="Index", wide=False)
+@op(waist="index_get", grad_name="Index", wide=False, linear=True)
 def index_get(xp, x, *arrays, spec):
     return xp.index_get(x, *arrays, spec=spec)
 
 
-@op(waist="index_put", grad_name="IndexPut", wide=False)
+@op(waist="index_put", grad_name="IndexPut", wide=False, linear=True)
 def index_put(xp, x, values, *arrays, spec, accumulate):
     """A copy of x with the indexed elements replaced by `values`, or with `values` added to them."""
     return xp.index_put(x, values, *arrays, spec=spec, accumulate=accumulate)
 
 
-@op(waist="take_along_axis", grad_name="Gather", wide=False)
+@op(waist="take_along_axis", grad_name="Gather", wide=False, linear=True)
 def gather(xp, x, index, *, axis):
     """out[..., i, ...] = x[..., index[..., i, ...], ...]; index may be smaller than x along the other axes."""
     return xp.take_along_axis(_cut(xp, x, index.shape, axis), index, axis=axis)
@@ -57,7 +57,7 @@ def _gather_gradient(xp: Any, grad: Any, index: Any, x_shape: tuple[int, ...], a
 gather.derivative(x=_gather_gradient)
 
 
-@op(waist="take", grad_name="IndexSelect", wide=False)
+@op(waist="take", grad_name="IndexSelect", wide=False, linear=True)
 def take(xp, x, indices, *, axis):
     """x at the indices along an axis."""
     return xp.take(x, indices, axis=axis)
@@ -69,6 +69,12 @@ def _take_gradient(xp: Any, grad: Any, indices: Any, x_shape: tuple[int, ...], a
 
 
 take.derivative(x=_take_gradient)
+
+
+@op(waist="first_places", wide=False)
+def first_places(xp, indices, *, size):
+    """For each of some indices (below `size`) the first place at which the same index stands."""
+    return xp.first_places(indices, size=size)
 
 
 # index_get and index_put have any number of inputs: their formulas give the gradients of all of them.

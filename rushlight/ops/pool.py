@@ -9,7 +9,7 @@ from rushlight.ops.activation import stepwise
 from rushlight.ops.define import op
 
 
-@op(waist="resample")
+@op(waist="resample", linear=True)
 def resample(xp, x, *, rules):
     """Weighted sums along the last axes, by the rules of `arrays.taps`, one for each axis."""
     return xp.resample(x, rules=rules)
@@ -22,7 +22,7 @@ def _transposed(xp: Any, grad: Any, rules: tuple) -> Any:
 resample.derivative(x=_transposed)
 
 
-@op(grad_name="AvgPool")
+@op(grad_name="AvgPool", linear=True)
 def average(xp, x, *, rules):
     """`resample`, for functions whose gradient depends on x in PyTorch."""
     return xp.resample(x, rules=rules)
@@ -40,7 +40,7 @@ def max_windows(xp, x, *samples, rules):
     return xp.max_windows(x, *samples, rules=rules)
 
 
-@op(waist="put_at", grad_name="MaxUnpool")
+@op(waist="put_at", grad_name="MaxUnpool", linear=True)
 def put_at(xp, values, indices, *, size, accumulate):
     """Zeros of a size along the last axes with values at flat indices."""
     return xp.put_at(values, indices, size=size, accumulate=accumulate)
@@ -65,7 +65,7 @@ max_windows.op.derivative_of_all(_max_windows_gradients)
 put_at.derivative(values=lambda xp, grad, indices, size: _read_at(xp, grad, indices, size))
 
 
-@op(grad_name="ReadAt", wide=False)
+@op(grad_name="ReadAt", wide=False, linear=True)
 def read_at(xp, x, indices, *, size):
     """What is at flat indices of the last axes."""
     return _read_at(xp, x, indices, size)

@@ -47,7 +47,7 @@ def count(shape: tuple[int, ...], axis: Any) -> int:
 ROW = 1024
 
 
-@op(waist="sum", fuse="simple")
+@op(waist="sum", fuse="simple", linear=True)
 def sum(xp, x, *, axis=None, keepdims=False):
     if axis is None and x.__class__ is not np.ndarray and x.size > 2 * ROW:
         return _sum_in_rows(xp, x, keepdims)
@@ -65,7 +65,7 @@ def _sum_in_rows(xp: Any, x: Any, keepdims: bool) -> Any:
 sum.derivative(x=lambda xp, grad, x_shape, axis: spread(xp, grad, x_shape, axis))
 
 
-@op(fuse="simple")
+@op(fuse="simple", linear=True)
 def mean(xp, x, *, axis=None, keepdims=False):
     number = count(x.shape, axis)
     return sum.op.function(xp, x, axis=axis, keepdims=keepdims) / (number or math.nan)
@@ -237,7 +237,7 @@ logsumexp.derivative(
 )
 
 
-@op(fuse=True)
+@op(fuse=True, symmetric=True)
 def softmax(xp, x, *, axis):
     if not x.shape[axis]:
         return xp.astype(x, x.dtype)

@@ -42,7 +42,7 @@ def recurrence(xp: Any, factors: Any, terms: Any, axis: int) -> Any:
     return terms
 
 
-@op(waist="cumulative_sum", grad_name="Cumsum")
+@op(waist="cumulative_sum", grad_name="Cumsum", linear=True)
 def cumsum(xp, x, *, axis):
     return xp.cumulative_sum(x, axis=axis)
 

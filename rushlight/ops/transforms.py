@@ -13,6 +13,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy import ndarray
+
 from rushlight.arrays import batched as batched_arrays, kinds, numpy as numpy_arrays
 from rushlight.arrays.batched import Batch, BatchedArray, NoRule
 from rushlight.arrays.dual import DualArray, DualArrays, Forward
@@ -71,6 +74,20 @@ def constant(level: Any, tensor: Tensor) -> Tensor:
     """A tensor from below a level as the level sees it: the same for all examples, or without a tangent."""
     inner = plain(tensor)
     result: Tensor = wrap(BatchedArray(level, inner, False) if type(level) is Batch else DualArray(level, inner, None))
+    result._cell = cell_of(tensor)
+    return result
+
+
+def without_tangents(array: Abstract) -> Abstract:
+    """The array on the same memory, as none of the transforms it belongs to differentiates it."""
+    if isinstance(array, BatchedArray):
+        return BatchedArray(array.level, array.inner.detach(), array.is_batched)
+    return DualArray(array.level, array.primal.detach(), None)
+
+
+def without_history(tensor: Tensor) -> Tensor:
+    """The tensor as the transforms outside its own see it: `detach` would end their derivatives as well."""
+    result: Tensor = wrap(tensor._array)
     result._cell = cell_of(tensor)
     return result
 
@@ -168,12 +185,25 @@ def lifted(tensors: tuple) -> tuple:
 def lifted_to_write(target: Tensor, others: tuple) -> tuple:
     """The same where the first operand is about to be written: one without a tangent gets one if others have it."""
     level = level_among((target, *others))
-    array = target._array
-    if type(level) is Forward and not (isinstance(array, Abstract) and array.level is level) and target._view is None:
-        inner = wrap(array)
-        inner._node, inner._output, inner._needs_grad = target._node, target._output, target._needs_grad
-        target._array, target._node, target._output, target._needs_grad = DualArray(level, inner, None), None, 0, False
+    array, view = target._array, target._view
+    if type(level) is Forward and not (isinstance(array, Abstract) and array.level is level):
+        if view is None:
+            _make_dual(level, target)
+        else:
+            base = again = view.base
+            if not (isinstance(base._array, Abstract) and base._array.level is level):
+                _make_dual(level, base)
+            for operation, attrs in view.steps:
+                again = operation.call(again, **(attrs or {}))
+            target._array = again._array
     return lifted((target, *others))
+
+
+def _make_dual(level: Forward, tensor: Tensor) -> None:
+    """Makes a tensor from below a level one of it, whose tangent is zero as yet; its history stays with its value."""
+    inner = wrap(tensor._array)
+    inner._node, inner._output, inner._needs_grad = tensor._node, tensor._output, tensor._needs_grad
+    tensor._array, tensor._node, tensor._output, tensor._needs_grad = DualArray(level, inner, None), None, 0, False
 
 
 # ---------------------------------------------------------------- running an operation
@@ -250,10 +280,14 @@ def tangents_of(op: Op, primals: tuple, tangents: tuple, attrs: dict[str, Any], 
     nothing: list[Any] = [None] * len(outs)
     if not op.differentiable or all(t is None for t in tangents):
         return nothing
+    if len(outs) == 1 and not _is_differentiable(outs[0]):
+        return nothing
     if op.linear:
         return [_linear(op, primals, tangents, attrs)]
+    if op.factors:
+        return [_product(op, primals, tangents, attrs)]
     is_complex = any(x.dtype.is_complex for x in (*primals, *outs) if isinstance(x, Tensor))
-    if op.elementwise and not (op.wirtinger and is_complex) and len(outs) == 1:
+    if op.symmetric or op.elementwise and not (op.wirtinger and is_complex) and len(outs) == 1:
         return [_elementwise(op, primals, tangents, attrs, outs[0])]
     return _by_transposing_twice(op, primals, tangents, attrs, outs)
 
@@ -267,23 +301,61 @@ def _linear(op: Op, primals: tuple, tangents: tuple, attrs: dict[str, Any]) -> A
     return op.call(*given, **attrs)
 
 
+def _product(op: Op, primals: tuple, tangents: tuple, attrs: dict[str, Any]) -> Any:
+    """The product rule. What is added, such as a bias, goes with the first factor."""
+    added = [i for i, name in enumerate(op.inputs) if name not in op.factors]
+    total = None
+    for number, name in enumerate(op.factors):
+        at = op.inputs.index(name)
+        if tangents[at] is None and (number or all(tangents[i] is None for i in added)):
+            continue
+        given = list(primals)
+        for i in (at, *added):
+            given[i] = tangents[i] if i == at or not number else None
+            if given[i] is None:
+                given[i] = tensor_arrays.full(primals[i].shape, 0, primals[i].dtype)
+        part = op.call(*given, **attrs)
+        total = part if total is None else total + part
+    return total
+
+
 def _is_differentiable(x: Any) -> bool:
     return isinstance(x, Tensor) and x.dtype.kind in "fc"
 
 
 def _elementwise(op: Op, primals: tuple, tangents: tuple, attrs: dict[str, Any], out: Tensor) -> Any:
     """Each result depends on one element of each input only: the gradient's formula is the tangent's, too."""
+    xp = tensor_arrays
+    if all(
+        _is_plain(x) for x in (*primals, *tangents, out)
+    ):  # nobody follows: on the arrays, in one pass where compiled
+        xp = numpy_arrays
+        primals, tangents, out = _arrays(primals), _arrays(tangents), out._array
     node, saved = unlinked_node(op, primals, tangents, attrs, (out,))
     total = None
     for formula, tangent in zip(op.formulas, tangents, strict=True):
         if tangent is None or formula is None:
             continue
         if tangent.shape != out.shape:
-            tangent = tensor_arrays.broadcast_to(tangent, out.shape)
-        part = formula.call(node, saved, tensor_arrays, tangent)
+            tangent = xp.broadcast_to(tangent, out.shape)
+        part = formula.call(node, saved, xp, tangent)
         if part is not None:
             total = part if total is None else total + part
+    if total is not None and xp is numpy_arrays:
+        total, out = wrap(np.asarray(total)), wrap(out)
     return None if total is None else _fit(total, out)
+
+
+def _is_plain(x: Any) -> bool:
+    """Whether a value is none of autograd's or a transform's business, and computed as it stands."""
+    if not isinstance(x, Tensor):
+        return True
+    array = x._array
+    return type(array) is ndarray and array.dtype.char in "fdFD" and not (x._needs_grad and modes.grad)
+
+
+def _arrays(values: tuple) -> tuple:
+    return tuple([x._array if isinstance(x, Tensor) else x for x in values])
 
 
 def _fit(tangent: Tensor, out: Tensor) -> Tensor:
@@ -299,9 +371,11 @@ def _by_transposing_twice(op: Op, primals: tuple, tangents: tuple, attrs: dict[s
     from rushlight.autograd.engine import run_backward
 
     with enable_grad():
+        level = level_among((*primals, *outs))
         weights = []
         for out in outs:
             weight = wrap(tensor_arrays.full(out.shape, 0, out.dtype)._array)
+            weight = weight if level is None else constant(level, weight)  # there, what is computed with it is recorded
             weight._needs_grad = out.dtype.kind in "fc"
             weights.append(weight)
         node, saved = unlinked_node(op, primals, tangents, attrs, outs)
@@ -323,7 +397,7 @@ def _by_transposing_twice(op: Op, primals: tuple, tangents: tuple, attrs: dict[s
 
 def unlinked_node(op: Op, primals: tuple, tangents: tuple, attrs: dict[str, Any], outs: tuple) -> tuple[Node, tuple]:
     """A node as recording would make it, but of Tensors and part of no graph, for formulas to be called with."""
-    arrays = tuple([x._array if isinstance(x, Tensor) else x for x in primals])
+    arrays = _arrays(primals)
     with no_grad():
         wanted = tuple([0 if t is None else _wanted for t in tangents])
         node = op.make_node(wanted, primals, list(outs), attrs, watched=False)

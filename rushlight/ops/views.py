@@ -24,7 +24,7 @@ def reshape(xp, x, *, shape):
 reshape.derivative(x=lambda xp, grad, x_shape: xp.reshape(grad, x_shape))
 
 
-@op(grad_name="UnsafeView", wide=False)
+@op(grad_name="UnsafeView", wide=False, linear=True)
 def reshape_copy(xp, x, *, shape):
     """A reshape that has to copy."""
     return xp.reshape(x, shape)
@@ -195,7 +195,7 @@ unfold.derivative(
 # ---------------------------------------------------------------- rearrangements
 
 
-@op(waist="slice_assign", grad_name="SliceScatter", wide=False)
+@op(waist="slice_assign", grad_name="SliceScatter", wide=False, linear=True)
 def slice_scatter(xp, x, value, *, index):
     """A copy of x with the region of a basic index replaced."""
     return xp.slice_assign(x, value, index=index)
@@ -209,7 +209,7 @@ slice_scatter.derivative(
 )
 
 
-@op(grad_name="Clone", wide=False)
+@op(grad_name="Clone", wide=False, linear=True)
 def clone(xp, x):
     return xp.astype(x, x.dtype)
 
@@ -217,7 +217,7 @@ def clone(xp, x):
 clone.derivative(x=lambda xp, grad: grad)
 
 
-@op(waist="contiguous", grad_name="Clone", wide=False)
+@op(waist="contiguous", grad_name="Clone", wide=False, linear=True)
 def contiguous(xp, x):
     """A copy whose elements lie in order."""
     return xp.contiguous(x)
@@ -235,7 +235,7 @@ def alias(xp, x):
 alias.derivative(x=lambda xp, grad: grad)
 
 
-@op(grad_name="Flip", wide=False)
+@op(grad_name="Flip", wide=False, linear=True)
 def flip(xp, x, *, axes):
     index = tuple([slice(None, None, -1) if i in axes else slice(None) for i in range(x.ndim)])
     return xp.astype(xp.slice(x, index), x.dtype)
@@ -248,7 +248,7 @@ flip.derivative(
 )
 
 
-@op(grad_name="Cat", wide=False)
+@op(grad_name="Cat", wide=False, linear=True)
 def concat(xp, *arrays, axis):
     return xp.concat(arrays, axis=axis)
 
@@ -264,7 +264,7 @@ def _pieces(xp: Any, grad: Any, arrays_shape: tuple, axis: int) -> list[Any]:
 concat.derivative(arrays=_pieces)
 
 
-@op(grad_name="Stack", wide=False)
+@op(grad_name="Stack", wide=False, linear=True)
 def stack(xp, *arrays, axis):
     shape = arrays[0].shape
     return xp.concat([xp.reshape(a, (*shape[:axis], 1, *shape[axis:])) for a in arrays], axis=axis)
@@ -281,7 +281,7 @@ def _triangle(xp: Any, x: Any, diagonal: int, upper: bool) -> Any:
     return xp.where(~mask if upper else mask, x, xp.full((), 0, x.dtype))
 
 
-@op(grad_name="Triu", wide=False)
+@op(grad_name="Triu", wide=False, linear=True)
 def triu(xp, x, *, diagonal):
     """The upper triangle of the last two axes; zeros elsewhere."""
     return _triangle(xp, x, diagonal, True)
@@ -290,7 +290,7 @@ def triu(xp, x, *, diagonal):
 triu.derivative(x=lambda xp, grad, diagonal: _triangle(xp, grad, diagonal, True))
 
 
-@op(grad_name="Tril", wide=False)
+@op(grad_name="Tril", wide=False, linear=True)
 def tril(xp, x, *, diagonal):
     """The lower triangle of the last two axes; zeros elsewhere."""
     return _triangle(xp, x, diagonal, False)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from rushlight.ops.create import full_like, tensor
-from rushlight.optim.optimizer import Optimizer, check_not_negative
+from rushlight.optim.checks import check_implementation, check_learning_rate, check_not_negative
+from rushlight.optim.optimizer import Optimizer
+from rushlight.optim.variants import wide
 from rushlight.tensor import Tensor
 
 
@@ -28,15 +30,16 @@ class Adagrad(Optimizer):
     """
 
     def __init__(
-        self, params: Any, lr: float = 1e-2, lr_decay: float = 0, weight_decay: float = 0,
+        self, params: Any, lr: Any = 1e-2, lr_decay: float = 0, weight_decay: float = 0,
         initial_accumulator_value: float = 0, eps: float = 1e-10, foreach: bool | None = None, *,
         maximize: bool = False, differentiable: bool = False, fused: bool | None = None,
     ):  # fmt: skip
-        check_not_negative("learning rate", lr)
+        check_learning_rate(lr)
         check_not_negative("lr_decay value", lr_decay)
         check_not_negative("weight_decay value", weight_decay)
         check_not_negative("initial_accumulator_value value", initial_accumulator_value)
         check_not_negative("epsilon value", eps)
+        check_implementation(fused, foreach, differentiable)
         super().__init__(
             params,
             dict(
@@ -47,7 +50,9 @@ class Adagrad(Optimizer):
         )  # fmt: skip
         for group in self.param_groups:
             for param in group["params"]:
-                self.state[param] = self.init_state(param, group)
+                self.state[param] = self.init_state(wide(param), group)
+
+    takes_sparse = True
 
     def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         start = group["initial_accumulator_value"]

@@ -6,7 +6,14 @@ from typing import Any
 
 from rushlight.ops.create import tensor, zeros_like
 from rushlight.ops.elementwise import maximum
-from rushlight.optim.optimizer import Optimizer, check_not_negative
+from rushlight.optim.checks import (
+    check_betas,
+    check_implementation,
+    check_learning_rate,
+    check_not_negative,
+    check_tensor_betas,
+)  # fmt: skip
+from rushlight.optim.optimizer import Optimizer
 from rushlight.tensor import Tensor
 
 
@@ -30,17 +37,20 @@ class Adam(Optimizer):
     """
 
     def __init__(
-        self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+        self, params: Any, lr: Any = 1e-3, betas: tuple[Any, Any] = (0.9, 0.999), eps: float = 1e-8,
         weight_decay: float = 0, amsgrad: bool = False, *, foreach: bool | None = None, maximize: bool = False,
         capturable: bool = False, differentiable: bool = False, fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ):  # fmt: skip
-        check_not_negative("learning rate", lr)
+        if isinstance(lr, Tensor) and foreach and not capturable:
+            raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
+        check_learning_rate(lr)
         check_not_negative("epsilon value", eps)
-        for i in (0, 1):
-            if not 0.0 <= betas[i] < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {i}: {betas[i]}")
+        check_betas(betas)
         check_not_negative("weight_decay value", weight_decay)
+        check_tensor_betas(betas, foreach, capturable)
+        check_implementation(fused, foreach, differentiable)
+        betas = tuple([beta.reshape(()) if isinstance(beta, Tensor) else beta for beta in betas])
         super().__init__(
             params,
             dict(
@@ -49,6 +59,8 @@ class Adam(Optimizer):
                 decoupled_weight_decay=decoupled_weight_decay,
             ),
         )  # fmt: skip
+
+    instead_of_sparse = ", please consider SparseAdam instead"
 
     def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         state = {"step": tensor(0.0), "exp_avg": zeros_like(param), "exp_avg_sq": zeros_like(param)}
@@ -60,7 +72,8 @@ class Adam(Optimizer):
         lr, (beta1, beta2) = group["lr"], group["betas"]
         mean, square = state["exp_avg"], state["exp_avg_sq"]
         state["step"] += 1
-        step = state["step"].double()
+        # PyTorch computes the corrections in the step's own precision where they are recorded, else in float64.
+        step = state["step"] if group["differentiable"] else state["step"].double()
         if group["weight_decay"] != 0:
             if group["decoupled_weight_decay"]:
                 param *= 1 - lr * group["weight_decay"]
@@ -84,8 +97,10 @@ class AdamW(Adam):
     Args: as Adam's; `weight_decay` is 0.01 unless told otherwise.
     """
 
+    fixed_options = {"decoupled_weight_decay": True}  # noqa: RUF012 (never written)
+
     def __init__(
-        self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+        self, params: Any, lr: Any = 1e-3, betas: tuple[Any, Any] = (0.9, 0.999), eps: float = 1e-8,
         weight_decay: float = 1e-2, amsgrad: bool = False, *, maximize: bool = False, foreach: bool | None = None,
         capturable: bool = False, differentiable: bool = False, fused: bool | None = None,
     ):  # fmt: skip

@@ -2,24 +2,65 @@
 
 A method writes `update(param, grad, state, group)`, plain mathematics on tensors that changes `param` and `state` in
 place, and `init_state(param, group)` for what must exist before the first update. The base runs it: tensor by tensor
-at first, then as one compiled program over all parameters (compiled.py); or as part of a compiled training step.
+at first, then as one compiled program over all parameters (compiled.py); or as part of a compiled training step. What
+depends on the kind of a parameter or gradient (complex, half precision, row-sparse) is in variants.py, saving in
+saving.py, groups in groups.py.
 """
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
-from copy import deepcopy
 from itertools import chain
 from typing import Any
 
-from rushlight.autograd.history import cell_of
+from rushlight import dtypes
 from rushlight.autograd.hooks import RemovableHandle
 from rushlight.autograd.modes import enable_grad, modes
 from rushlight.compiler.trace import paused
 from rushlight.ops import define
+from rushlight.optim import guarded, saving, variants
 from rushlight.optim.compiled import CompiledUpdate, traced_group
-from rushlight.tensor import Tensor, wrap
+from rushlight.optim.groups import checked_group
+from rushlight.tensor import Tensor
+
+Hooks = OrderedDict[int, Callable[..., Any]]
+_steps_before: Hooks = OrderedDict()  # hooks on the steps of all optimizers
+_steps_after: Hooks = OrderedDict()
+
+
+def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Calls `hook(optimizer, args, kwargs)` before each step of every optimizer; it may return other (args, kwargs)."""
+    return RemovableHandle(_steps_before, hook)
+
+
+def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Calls `hook(optimizer, args, kwargs)` after each step of every optimizer."""
+    return RemovableHandle(_steps_after, hook)
+
+
+def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A method `step` that calls hooks before and after."""
+
+    @functools.wraps(step)
+    def call(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        self._opt_called = True
+        for hook in chain(_steps_before.values(), self._step_pre_hooks.values()):
+            replaced = hook(self, args, kwargs)
+            if replaced is not None:
+                if not (isinstance(replaced, tuple) and len(replaced) == 2):
+                    raise RuntimeError(
+                        f"{step} must return None or a tuple of (new_args, new_kwargs), but got {replaced}."
+                    )
+                args, kwargs = replaced
+        result = step(self, *args, **kwargs)
+        for hook in chain(self._step_post_hooks.values(), _steps_after.values()):
+            hook(self, args, kwargs)
+        return result
+
+    call.hooked = True  # type: ignore[attr-defined]
+    return call
 
 
 class Optimizer:
@@ -29,33 +70,58 @@ class Optimizer:
         params: tensors, (name, tensor) pairs, or dicts of a group's "params" and the options it sets.
         defaults: the options and their values.
 
+    Attributes:
+        skip_nonfinite: set to True, an update that would write NaN or Inf to any parameter is not made, of any parameter.
+            How often that was is `num_skipped`, and a warning tells of each time.
+
     Raises:
         TypeError: something that is no tensor, or a single tensor. ValueError: no parameters, or one that is no leaf.
     """
+
+    skip_nonfinite = False
+    _opt_called = False  # whether there was a step: schedulers ask
 
     def __init__(self, params: Any, defaults: dict[str, Any]):
         if isinstance(params, Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
-                "torch.FloatTensor"
+                f"torch.{dtypes.legacy_name(params)}Tensor"
             )
         self.defaults = defaults
-        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        self._step_pre_hooks: OrderedDict[int, Any] = OrderedDict()
-        self._step_post_hooks: OrderedDict[int, Any] = OrderedDict()
-        self._compiled = CompiledUpdate(self)
+        self._make_hooks()
         groups = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         for group in groups:
-            self.add_param_group(dict(group))
+            self.add_param_group(group)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "step" in vars(cls) and not getattr(cls.step, "hooked", False):
+            cls.step = hooked(cls.step)  # type: ignore[method-assign]
+
+    def _make_hooks(self) -> None:
+        self._step_pre_hooks: Hooks = OrderedDict()
+        self._step_post_hooks: Hooks = OrderedDict()
+        self._saving_hooks: dict[str, Hooks] = {name: OrderedDict() for name in saving.HOOKS}
+        self._compiled = CompiledUpdate(self)
+        self._skipped = guarded.Counter()
 
     # ------------------------------------------------------------ what a method defines
 
     complex_as_real = True  # a complex parameter is updated as the pairs of its real and imaginary parts
+    takes_complex = True
+    fixed_options: dict[str, Any] = {}  # noqa: RUF012 (never written): options that no loaded state changes
+    takes_dense, takes_sparse = True, False  # gradients
+    instead_of_sparse = ""  # what the error for a sparse gradient adds
+
+    def gathers_rows(self, group: dict[str, Any]) -> bool:
+        """Whether of a sparse gradient its rows are updated as if they were a dense parameter."""
+        return True
 
     def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         """What must exist before the first update of a parameter."""
@@ -67,6 +133,7 @@ class Optimizer:
 
     # ------------------------------------------------------------ a step
 
+    @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates every parameter that has a gradient.
 
@@ -76,9 +143,6 @@ class Optimizer:
         Returns:
             The closure's loss, if there is a closure.
         """
-        arguments = (closure,) if closure is not None else ()
-        for hook in self._step_pre_hooks.values():
-            hook(self, arguments, {})
         loss = None
         if closure is not None:
             with enable_grad():
@@ -88,13 +152,13 @@ class Optimizer:
             self._update_all()
         finally:
             modes.grad = before
-        for hook in self._step_post_hooks.values():
-            hook(self, arguments, {})
         return loss
 
     def _update_all(self) -> None:
         is_recording = define.recording and define._recorder() is not None
         if not is_recording and not modes.grad and self._compiled.run_again():
+            if self.skip_nonfinite:
+                self._skipped.report(self)
             return
         pending = [
             (param, param._grad, self._state_of(param, group), group)
@@ -106,29 +170,35 @@ class Optimizer:
             for group in self.param_groups:
                 for param in group["params"]:
                     define.note_grad(param, True)
-            for param, grad, state, group in pending:
-                self._update_one(param, grad, state, traced_group(group))
-        elif modes.grad or not self._compiled.run(pending):
-            for param, grad, state, group in pending:
-                self._update_one(param, grad, state, group)
+            pending = [(param, grad, state, traced_group(group)) for param, grad, state, group in pending]
+        if is_recording or modes.grad or not self._compiled.run(pending):
+            self._apply(pending)
+        if self.skip_nonfinite and not is_recording:
+            self._skipped.report(self)
 
-    def _update_one(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        if group.get("maximize"):
-            grad = -grad
-        if self.complex_as_real and param.is_complex():
-            param, grad = as_real(param), as_real(grad)
-            state = {key: as_real(x) if isinstance(x, Tensor) and x.is_complex() else x for key, x in state.items()}
-        self.update(param, grad, state, group)
+    def _apply(self, pending: guarded.Pending) -> None:
+        """The update of (parameter, gradient, state, group)s, one after the other."""
+        if self.skip_nonfinite:
+            guarded.update_if_finite(self, pending)
+        else:
+            for param, grad, state, group in pending:
+                variants.update_one(self, param, grad, state, group)
 
     def _state_of(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         state = self.state.get(param)
-        if state is None:
+        if not state:
+            variants.check_kind(self, param)
             with paused():
-                state = self.init_state(param, group)
+                state = self.init_state(variants.wide(param), group)
             if not state:
                 return _LazyState(self, param)
             self.state[param] = state
         return state
+
+    @property
+    def num_skipped(self) -> int:
+        """How many updates were not made because of `skip_nonfinite`."""
+        return self._skipped.value()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets all gradients, or sets them to zero."""
@@ -145,91 +215,59 @@ class Optimizer:
     # ------------------------------------------------------------ groups and hooks
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Adds a group: a dict with "params" and the options that differ from the defaults."""
-        if not isinstance(param_group, dict):
-            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
-        params = param_group["params"]
-        if isinstance(params, Tensor):
-            params = [params]
-        elif isinstance(params, set):
-            raise TypeError(
-                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
-                "will change between runs. Please use a list instead."
-            )
-        params = list(params)
-        if params and isinstance(params[0], tuple):
-            param_group["param_names"] = [name for name, _ in params]
-            params = [param for _, param in params]
-        param_group["params"] = params
-        for param in params:
-            if not isinstance(param, Tensor):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(param).__name__}")
-            if not self.defaults.get("differentiable") and not param.is_leaf and not param.retains_grad:
-                raise ValueError("can't optimize a non-leaf Tensor")
-        for name, default in self.defaults.items():
-            param_group.setdefault(name, default)
-        known = set(chain.from_iterable(group["params"] for group in self.param_groups))
-        if len(set(params)) != len(params):
-            raise ValueError("optimizer contains a parameter group with duplicate parameters")
-        if not known.isdisjoint(params):
-            raise ValueError("some parameters appear in more than one parameter group")
-        self.param_groups.append(param_group)
+        """Adds a group: a dict with "params" and the options that differ from the defaults.
+
+        Raises:
+            TypeError, ValueError: parameters that are no tensors, no leaves, in a set, in another group, or only some
+            of them with names.
+        """
+        self.param_groups.append(checked_group(param_group, self.defaults, self.param_groups))
         self._compiled.last = None
 
     def register_step_pre_hook(self, hook: Any) -> RemovableHandle:
-        """Calls `hook(optimizer, args, kwargs)` before each step."""
+        """Calls `hook(optimizer, args, kwargs)` before each step; it may return other (args, kwargs)."""
         return RemovableHandle(self._step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook: Any) -> RemovableHandle:
         """Calls `hook(optimizer, args, kwargs)` after each step."""
         return RemovableHandle(self._step_post_hooks, hook)
 
+    def register_state_dict_pre_hook(self, hook: Any, prepend: bool = False) -> RemovableHandle:
+        """Calls `hook(optimizer)` before `state_dict`."""
+        return RemovableHandle(self._saving_hooks["save before"], hook, prepend)
+
+    def register_state_dict_post_hook(self, hook: Any, prepend: bool = False) -> RemovableHandle:
+        """Calls `hook(optimizer, state_dict)` after `state_dict`; what it returns, if anything, is returned instead."""
+        return RemovableHandle(self._saving_hooks["save after"], hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook: Any, prepend: bool = False) -> RemovableHandle:
+        """Calls `hook(optimizer, state_dict)` before loading; what it returns, if anything, is loaded instead."""
+        return RemovableHandle(self._saving_hooks["load before"], hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook: Any, prepend: bool = False) -> RemovableHandle:
+        """Calls `hook(optimizer)` after loading."""
+        return RemovableHandle(self._saving_hooks["load after"], hook, prepend)
+
     # ------------------------------------------------------------ saving
 
     def state_dict(self) -> dict[str, Any]:
         """The state by number of the parameter, and the groups with numbers for parameters: PyTorch's format."""
-        numbers = {p: i for i, p in enumerate(chain.from_iterable(g["params"] for g in self.param_groups))}
-        groups = [
-            {**{k: v for k, v in group.items() if k != "params"}, "params": [numbers[p] for p in group["params"]]}
-            for group in self.param_groups
-        ]
-        return {"state": {numbers[p]: state for p, state in self.state.items()}, "param_groups": groups}
+        return saving.saved(self)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over a state that `state_dict` gave, here or in PyTorch. Nothing changes if it does not fit.
 
         Raises:
-            ValueError: another number of groups, or of parameters in one.
+            ValueError: another number of groups, of parameters in one, or state of another shape.
         """
-        saved, own = state_dict["param_groups"], self.param_groups
-        if len(saved) != len(own):
-            raise ValueError("loaded state dict has a different number of parameter groups")
-        if any(len(s["params"]) != len(o["params"]) for s, o in zip(saved, own, strict=True)):
-            raise ValueError(
-                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
-            )
-        params = dict(
-            zip(
-                chain.from_iterable(g["params"] for g in saved),
-                chain.from_iterable(g["params"] for g in own),
-                strict=True,
-            )
-        )
-        state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
-        for number, values in state_dict["state"].items():
-            param = params[number]
-            state[param] = {key: _fitting(param, key, value) for key, value in values.items()}
-        groups = [{**deepcopy({k: v for k, v in s.items() if k != "params"}), "params": o["params"]} for s, o in zip(saved, own, strict=True)]  # fmt: skip
-        self.state, self.param_groups = state, groups
-        self._compiled = CompiledUpdate(self)
+        saving.load(self, state_dict)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._step_pre_hooks, self._step_post_hooks = OrderedDict(), OrderedDict()
-        self._compiled = CompiledUpdate(self)
+        self._make_hooks()
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -249,27 +287,3 @@ class _LazyState(dict):
     def __setitem__(self, key: str, value: Any) -> None:
         self._optimizer.state[self._param][key] = value
         super().__setitem__(key, value)
-
-
-def _fitting(param: Tensor, key: str, value: Any) -> Any:
-    """A loaded value of the state: a copy, in the parameter's dtype; counters keep their own."""
-    if not isinstance(value, Tensor):
-        return deepcopy(value)
-    array = value._array.copy()
-    if key != "step" and param.is_floating_point():
-        array = array.astype(param._array.dtype, copy=False)
-    return wrap(array)
-
-
-def check_not_negative(name: str, value: Any) -> None:
-    """Raises ValueError for a negative number or NaN, as PyTorch words it."""
-    if not value >= 0.0:  # NaN is not either
-        raise ValueError(f"Invalid {name}: {value}")
-
-
-def as_real(x: Tensor) -> Tensor:
-    """A complex tensor's memory as real numbers, with a last dimension of size 2."""
-    array = x._array
-    result = wrap(array.reshape(*array.shape, 1).view(array.real.dtype))
-    result._cell = cell_of(x)
-    return result

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rushlight.optim.optimizer import Optimizer, check_not_negative
+from rushlight.optim.checks import check_implementation, check_learning_rate, check_not_negative
+from rushlight.optim.optimizer import Optimizer
 from rushlight.tensor import Tensor
 
 
@@ -36,15 +37,16 @@ class SGD(Optimizer):
     """
 
     def __init__(
-        self, params: Any, lr: float = 1e-3, momentum: float = 0, dampening: float = 0, weight_decay: float = 0,
+        self, params: Any, lr: Any = 1e-3, momentum: float = 0, dampening: float = 0, weight_decay: float = 0,
         nesterov: bool = False, *, maximize: bool = False, foreach: bool | None = None, differentiable: bool = False,
         fused: bool | None = None,
     ):  # fmt: skip
-        check_not_negative("learning rate", lr)
+        check_learning_rate(lr)
         check_not_negative("momentum value", momentum)
         check_not_negative("weight_decay value", weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        check_implementation(fused, foreach, differentiable)
         super().__init__(
             params,
             dict(
@@ -54,6 +56,10 @@ class SGD(Optimizer):
         )  # fmt: skip
 
     complex_as_real = False  # its arithmetic is the same on complex numbers
+    takes_sparse = True
+
+    def gathers_rows(self, group: dict[str, Any]) -> bool:
+        return bool(group["momentum"] == 0 and group["weight_decay"] == 0)  # momentum is a sparse tensor too
 
     def update(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         if group["weight_decay"] != 0:

@@ -5,6 +5,7 @@ import operator
 
 import numpy as np
 
+from rushlight.random import rejection
 from rushlight.random.checks import SIGNIFICAND_BITS, check_bounds, representable
 from rushlight.random.normals import box_muller, box_muller_exact, fill_blocks, multiply_add
 from rushlight.random.words import LOW_53_BITS, Words
@@ -169,20 +170,19 @@ class Generator(Words):
             numbers = multiply_add(numbers, kind(std), kind(mean))
         return numbers.astype(dtype, copy=False).reshape(shape)
 
-    def _other(self):
-        """NumPy's generator, seeded by the next words: for distributions that need an unknown number of words."""
-        return np.random.Generator(np.random.PCG64(self.random32(4)))
+    # ---- by rejection
+
+    def gamma(self, concentration):
+        """For each of an array of concentrations a number from the gamma distribution of rate 1, float64."""
+        return rejection.gamma(self, concentration)
 
     def poisson(self, rate):
         """A Poisson number for each of an array of rates."""
-        return self._other().poisson(rate)
+        return rejection.poisson(self, np.asarray(rate, np.float64))
 
     def binomial(self, count, probability):
         """How many of `count` trials succeed, for arrays; NaN where an argument is."""
-        is_nan = np.isnan(count) | np.isnan(probability)
-        trials = np.where(is_nan, 0, np.maximum(np.floor(count), 0)).astype(np.int64)
-        successes = self._other().binomial(trials, np.where(is_nan, 0, np.clip(probability, 0, 1)))
-        return np.where(is_nan, np.nan, successes)
+        return rejection.binomial(self, np.asarray(count, np.float64), np.asarray(probability, np.float64))
 
     def _normal_pairs(self, count):
         """float64 normals, the cosine and the sine of a pair in turn; an odd sine is kept."""

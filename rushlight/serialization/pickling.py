@@ -1,7 +1,7 @@
 """Pickler: writes an object as PyTorch pickles it, in protocol 2, tensors by reference to their storages.
 
-It writes what the reader can read and nothing else: tensors, parameters, dtypes, sizes, devices, plain containers,
-numbers and strings. Python's own pickler cannot be used: it imports what it names, and the names here are PyTorch's.
+Tensors, parameters, dtypes, sizes, devices, plain containers, numbers and strings are what the reader can read by itself.
+An object of another class is written by the name of its class, and read where that was said to be safe. Python's own pickler cannot be used: it imports what it names, and the names here are PyTorch's.
 An object that occurs twice is written once, so that it is one object again after loading.
 """
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 import io
 import pickle
 import struct
+import sys
+import types
 from collections import Counter, OrderedDict
 from typing import Any
 
@@ -19,6 +21,8 @@ from rushlight import devices, dtypes
 from rushlight.nn.parameter import Parameter
 from rushlight.serialization.names import STORAGE_OF
 from rushlight.tensor import Size, Tensor
+
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
 
 
 class Pickler:
@@ -61,15 +65,55 @@ class Pickler:
 
     def _writer_of_subclass(self, value: Any) -> Any:
         if isinstance(value, Tensor):
-            return Pickler._save_tensor
+            return Pickler._save_parameter if isinstance(value, Parameter) else Pickler._save_tensor
         if isinstance(value, np.generic) and value.dtype.kind in "biufc":
             return lambda pickler, number: pickler._save(number.item())
+        if isinstance(value, (np.ndarray, np.generic)):
+            raise self._cannot_save(value, "convert it with from_numpy()")
+        return Pickler._save_named if isinstance(value, (type, *_FUNCTIONS)) else Pickler._save_object
+
+    def _cannot_save(self, value: Any, hint: str) -> TypeError:
         where = "".join(f"[{step!r}]" for step in self._path)
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        raise TypeError(
-            f"save: cannot save {kind}" + (f", which is at {where}" if where else "") + ". A file holds tensors, "
-            "numbers, strings and plain containers" + _hint(value)
-        )
+        return TypeError(f"save: cannot save {kind}" + (f", which is at {where}" if where else "") + f": {hint}")
+
+    def _save_named(self, value: Any) -> None:
+        """A class or function, by its name: `load` finds it only if it is said to be safe."""
+        name = getattr(value, "__qualname__", "")
+        found: Any = sys.modules.get(value.__module__ or "builtins")
+        for step in name.split("."):
+            found = getattr(found, step, None)
+        if found is not value:
+            raise self._cannot_save(
+                value, f"{name or value!r} is no name at the top of a module, by which it could be found"
+            )
+        self._global(f"{value.__module__ or 'builtins'}.{name}")
+
+    def _save_object(self, value: Any) -> None:
+        """An object of another class, such as a whole model, in the way that its class has for pickling."""
+        try:
+            reduced = value.__reduce_ex__(2)
+        except TypeError as error:
+            raise self._cannot_save(value, str(error)) from None
+        if isinstance(reduced, str):
+            raise self._cannot_save(value, "it is known by a name only")
+        function, args, state, items, pairs = (*reduced, None, None, None)[:5]
+        is_new = getattr(function, "__name__", "") == "__newobj__"
+        self._save(args[0] if is_new else function)
+        self._save_tuple(tuple(args[1:] if is_new else args))
+        self._out.write(pickle.NEWOBJ if is_new else pickle.REDUCE)
+        self._put(value)
+        self._alive.append(reduced)
+        if items is not None:
+            self._out.write(pickle.MARK)
+            for i, item in enumerate(items):
+                self._save_at(i, item)
+            self._out.write(pickle.APPENDS)
+        if pairs is not None:
+            self._save_items(dict(pairs))
+        if state is not None:
+            self._save(state)
+            self._out.write(pickle.BUILD)
 
     # ------------------------------------------------------------ the memo
 
@@ -299,9 +343,3 @@ def _row_strides(shape: Any) -> tuple[int, ...]:
         strides.append(step)
         step *= max(n, 1)
     return tuple(reversed(strides))
-
-
-def _hint(value: Any) -> str:
-    if hasattr(value, "state_dict"):
-        return ": save its state_dict()"
-    return ": convert it with from_numpy()" if isinstance(value, np.ndarray) else ""

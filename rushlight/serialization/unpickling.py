@@ -10,14 +10,18 @@ import _codecs
 import pickle
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import numpy as np
 
 from rushlight import devices, dtypes
 from rushlight.nn.parameter import Parameter
+from rushlight.nn.registry import _empty_registry
+from rushlight.serialization import safe
 from rushlight.serialization.names import DTYPE_OF
 from rushlight.tensor import Size, Tensor, wrap
+
+_DEEPEST = 1000  # tuples within tuples
 
 
 class Storage:
@@ -27,17 +31,36 @@ class Storage:
         self.data, self.dtype, self.device = data, dtype, device
 
 
-class Unpickler(pickle.Unpickler):
+def _noted(opcode: int) -> Callable[[Any], None]:
+    """An opcode that makes a tuple, done by Python's unpickler, and then looked at."""
+    make = pickle._Unpickler.dispatch[opcode]  # type: ignore[attr-defined]
+
+    def load(unpickler: Any) -> None:
+        make(unpickler)
+        unpickler._note_tuple()
+
+    return load
+
+
+class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
     """Reads one object.
+
+    It is Python's unpickler in Python: the one in C fills memory for whatever number of objects a damaged file names. What
+    calls something, or sets attributes, is done here, and only for what is known or was allowed (`safe.py`).
 
     Args:
         file: the pickle.
         read_storage: gives a storage's memory by (dtype or None, key, device, number of elements).
     """
 
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+
     def __init__(self, file: IO[bytes], read_storage: Callable[[Any, str, str, int], Storage]):
         super().__init__(file, encoding="utf-8")
         self._read_storage = read_storage
+        self._allowed = safe.by_name()
+        self._callable = [*_KNOWN.values(), *self._allowed.values()]
+        self._nesting: dict[int, tuple[int, Any]] = {}  # id of a tuple that holds tuples -> (its depth, the tuple)
 
     def find_class(self, module: str, name: str) -> Any:
         module = {"__builtin__": "builtins"}.get(module, module)
@@ -48,10 +71,13 @@ class Unpickler(pickle.Unpickler):
             return _StorageType(DTYPE_OF[name])
         if module == "torch" and isinstance(found := getattr(dtypes, name, None), dtypes.dtype):
             return found
+        if full_name in self._allowed:
+            return self._allowed[full_name]
         raise pickle.UnpicklingError(
             f"Weights only load failed. Unsupported global: GLOBAL {full_name} was not an allowed global by default. "
-            "rushlight.load builds tensors and plain containers and runs nothing that a file names: load the file with "
-            "PyTorch and save a state dict to use it here."
+            "load() builds tensors and plain containers and runs nothing that a file names. If you trust the file, allow "
+            f"the name: torch.serialization.add_safe_globals([{name}]), or the torch.serialization.safe_globals context "
+            "manager. Of a whole model that PyTorch saved, save the state_dict() with PyTorch."
         )
 
     def persistent_load(self, reference: Any) -> Storage:
@@ -61,6 +87,71 @@ class Unpickler(pickle.Unpickler):
         if not isinstance(kind, _StorageType) or type(key) is not str or type(count) is not int:
             raise pickle.UnpicklingError(f"malformed reference to a storage: {reference!r}")
         return self._read_storage(kind.dtype, key, str(device), count)
+
+    # ------------------------------------------------------------ opcodes that need care
+
+    def _called(self, function: Any, args: Any) -> Any:
+        if not any(function is known for known in self._callable) or type(args) is not tuple:
+            raise pickle.UnpicklingError(f"the pickle calls something that cannot be called: {type(function).__name__}")
+        return function(*args)
+
+    def load_reduce(self) -> None:
+        args = self.stack.pop()
+        self.stack[-1] = self._called(self.stack[-1], args)
+
+    def _instantiate(self, klass: Any, args: Any) -> None:
+        self.append(self._called(klass, tuple(args)))
+
+    def load_newobj(self) -> None:
+        args = self.stack.pop()
+        self.stack[-1] = self._new(self.stack[-1], args, {})
+
+    def load_newobj_ex(self) -> None:
+        options, args = self.stack.pop(), self.stack.pop()
+        self.stack[-1] = self._new(self.stack[-1], args, options)
+
+    def _new(self, cls: Any, args: Any, options: Any) -> Any:
+        if not any(cls is allowed for allowed in self._allowed.values()) or not isinstance(cls, type):
+            return self._called(cls, args)
+        return cls.__new__(cls, *args, **options)
+
+    def load_build(self) -> None:
+        state, made = self.stack.pop(), self.stack[-1]
+        if type(made) is OrderedDict and type(state) is dict:  # a state dict's _metadata
+            made.__dict__.update(state)
+        elif any(type(made) is allowed for allowed in self._allowed.values()):
+            self.stack.append(state)
+            super().load_build()  # type: ignore[misc]
+        else:
+            raise pickle.UnpicklingError(
+                f"the pickle sets attributes of an object that has none: {type(made).__name__}"
+            )
+
+    def _refuse(self) -> None:
+        raise pickle.UnpicklingError("the pickle refers to the registry of extensions, which files of tensors never do")
+
+    def _note_tuple(self) -> None:
+        """Counts how deep tuples are: the hash of one that is too deep would overflow the stack, and kill the process."""
+        made = self.stack[-1]
+        depths = [self._nesting.get(id(item), (1,))[0] for item in made if type(item) is tuple]
+        if depths:
+            if max(depths) > _DEEPEST:
+                raise pickle.UnpicklingError(f"the pickle nests tuples more than {_DEEPEST} deep")
+            self._nesting[id(made)] = (1 + max(depths), made)
+
+    dispatch |= {
+        pickle.REDUCE[0]: load_reduce,
+        pickle.NEWOBJ[0]: load_newobj,
+        pickle.NEWOBJ_EX[0]: load_newobj_ex,
+        pickle.BUILD[0]: load_build,
+        pickle.TUPLE[0]: _noted(pickle.TUPLE[0]),
+        pickle.TUPLE1[0]: _noted(pickle.TUPLE1[0]),
+        pickle.TUPLE2[0]: _noted(pickle.TUPLE2[0]),
+        pickle.TUPLE3[0]: _noted(pickle.TUPLE3[0]),
+        pickle.EXT1[0]: _refuse,
+        pickle.EXT2[0]: _refuse,
+        pickle.EXT4[0]: _refuse,
+    }
 
 
 class _StorageType:
@@ -164,6 +255,7 @@ _KNOWN: dict[str, Any] = {
     "builtins.complex": complex,
     "builtins.bytearray": bytearray,
     "_codecs.encode": _encoded,
+    "rushlight.nn.registry._empty_registry": _empty_registry,
     "torch.Size": Size,
     "torch.device": devices.device,
     "torch.Tensor": Tensor,

@@ -1,17 +1,16 @@
 """save: an object into a `.pt` file, PyTorch's zip archive of a pickle and the tensors' memory.
 
-A file is written beside its place and then moved there, so that a save that fails leaves what was there before.
+The whole is pickled before a file is opened: what cannot be saved shows before anything is written (`atomic.py`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from rushlight.serialization.atomic import replacing
 from rushlight.serialization.pickling import Pickler
 
 if TYPE_CHECKING:
@@ -26,7 +25,8 @@ def save(
     """Saves an object, such as a state dict. `torch.load` reads the file too.
 
     Args:
-        obj: tensors, numbers, strings, and lists, tuples, dicts and sets of these.
+        obj: tensors, numbers, strings, and lists, tuples, dicts and sets of these. Objects of other classes, such as a whole
+            model, are written too, but `load` makes them only of classes that were passed to `add_safe_globals`.
         f: a path, or a file open for writing bytes.
 
     Raises:
@@ -46,22 +46,8 @@ def save(
     if hasattr(f, "write"):
         _write(f, pickle, pickler.storages)
         return
-    path = os.path.realpath(os.fspath(f))
-    if not os.path.isdir(os.path.dirname(path)):
-        raise RuntimeError(f"Parent directory {os.path.dirname(os.fspath(f))} does not exist.")
-    if os.path.exists(path) and not os.path.isfile(path):  # a pipe or a device
-        with open(path, "wb") as file:
-            _write(file, pickle, pickler.storages)
-        return
-    beside = f"{path}.{os.getpid()}.part"
-    try:
-        with open(beside, "wb") as file:
-            _write(file, pickle, pickler.storages)
-        os.replace(beside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.remove(beside)
-        raise
+    with replacing(f) as file:
+        _write(file, pickle, pickler.storages)
 
 
 def _write(file: IO[bytes], pickle: bytes, storages: dict[str, np.ndarray]) -> None:

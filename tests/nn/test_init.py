@@ -99,3 +99,22 @@ def test_faults(ask):
 def test_nothing_to_fill_is_warned_of():
     with pytest.warns(UserWarning, match="Initializing zero-element tensors is a no-op"):
         init.kaiming_uniform_(rushlight.empty(0, 3))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("shape", [(4, 3, 5), (4, 2, 3, 3), (2, 4, 3, 3, 2)])
+def test_dirac(same, shape, groups):
+    same(lambda t: t.nn.init.dirac_(t.ones(shape), groups), 0)
+    same(lambda t: t.nn.init.dirac_(t.ones(3, 3), groups))
+    same(lambda t: t.nn.init.dirac_(t.ones(5, 3, 3), 2))
+
+
+def test_sparse(same):
+    same(lambda t: t.nn.init.sparse_(t.ones(7, 4), 0.3, std=2.0), 1e-6)
+    same(lambda t: t.nn.init.sparse_(t.ones(7), 0.3))
+
+
+def test_old_names_warn():
+    for name in ("uniform", "xavier_normal", "kaiming_uniform", "orthogonal", "eye"):
+        with pytest.warns(FutureWarning, match=f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`."):
+            getattr(init, name)(rushlight.ones(2, 2))

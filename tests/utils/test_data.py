@@ -130,6 +130,20 @@ def test_random_split_wants_lengths_that_add_up():
         ours.random_split(range(10), [3, 4])
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 13, 14])
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("drop_last", [True, False])
+def test_distributed_sampler(count, shuffle, drop_last):
+    for rank in range(3):
+        a, b = (d.DistributedSampler(range(count), 3, rank, shuffle, 7, drop_last) for d in (ours, theirs))
+        for epoch in range(2):
+            a.set_epoch(epoch)
+            b.set_epoch(epoch)
+            assert list(a) == list(b) and len(a) == len(b)
+    with pytest.raises(ValueError, match="Invalid rank 3"):
+        ours.DistributedSampler(range(count), 3, 3)
+
+
 # ---------------------------------------------------------------- batches
 
 
@@ -184,7 +198,7 @@ def test_combined_datasets():
         first, second = tensors_of(t, d, 3), tensors_of(t, d, 4)
         joined = d.ConcatDataset([first, second])
         subset = d.Subset(d.Subset(second, [3, 2, 0]), [2, 0])
-        stacked = d.StackDataset(Squares(2), Squares(2))
+        stacked = d.StackDataset(Squares(2), Squares(2), d.Subset(Squares(5), [4, 1]))
         named = d.StackDataset(a=Squares(2), b=Squares(2))
         return [d.DataLoader(x, batch_size=2) for x in (joined, first + second, subset, stacked, named)] + [
             [joined[-1]], [len(joined)],
@@ -237,11 +251,6 @@ def test_faults(options):
     with pytest.raises(ValueError) as actual:
         ours.DataLoader(Squares(3), **options)
     assert str(actual.value) == str(expected.value)
-
-
-def test_workers_are_refused_with_the_way_out():
-    with pytest.raises(NotImplementedError, match="num_workers=0 loads the same batches"):
-        ours.DataLoader(Squares(3), num_workers=2)
 
 
 def test_what_a_loader_reads_is_fixed():

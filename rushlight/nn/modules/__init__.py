@@ -1,5 +1,7 @@
 """The modules, one concept a file."""
 
+from rushlight.nn.module import Module as Module
+from rushlight.nn.modules import module as module, utils as utils
 from rushlight.nn.modules.activation import (
     ELU as ELU,
     GELU as GELU,
@@ -14,6 +16,7 @@ from rushlight.nn.modules.activation import (
     Softplus as Softplus,
     Tanh as Tanh,
 )
+from rushlight.nn.modules.adaptive import AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss
 from rushlight.nn.modules.attention import (
     MultiheadAttention as MultiheadAttention,
 )
@@ -24,8 +27,14 @@ from rushlight.nn.modules.batchnorm import (
     InstanceNorm1d as InstanceNorm1d,
     InstanceNorm2d as InstanceNorm2d,
     InstanceNorm3d as InstanceNorm3d,
+    SyncBatchNorm as SyncBatchNorm,
 )
-from rushlight.nn.modules.container import ModuleDict as ModuleDict, ModuleList as ModuleList, Sequential as Sequential
+from rushlight.nn.modules.container import (
+    Container as Container,
+    ModuleDict as ModuleDict,
+    ModuleList as ModuleList,
+    Sequential as Sequential,
+)
 from rushlight.nn.modules.distance import CosineSimilarity as CosineSimilarity, PairwiseDistance as PairwiseDistance
 from rushlight.nn.modules.dropout import (
     AlphaDropout as AlphaDropout,
@@ -46,6 +55,7 @@ from rushlight.nn.modules.loss import (
     L1Loss as L1Loss,
     MSELoss as MSELoss,
     NLLLoss as NLLLoss,
+    NLLLoss2d as NLLLoss2d,
     SmoothL1Loss as SmoothL1Loss,
     GaussianNLLLoss as GaussianNLLLoss,
     LinearCrossEntropyLoss as LinearCrossEntropyLoss,
@@ -89,6 +99,31 @@ from rushlight.nn.modules.normalization import (
     RMSNorm as RMSNorm,
 )
 from rushlight.nn.modules.parameters import ParameterDict as ParameterDict, ParameterList as ParameterList
+from rushlight.nn.modules.lazy import (
+    LazyBatchNorm1d as LazyBatchNorm1d,
+    LazyBatchNorm2d as LazyBatchNorm2d,
+    LazyBatchNorm3d as LazyBatchNorm3d,
+    LazyConv1d as LazyConv1d,
+    LazyConv2d as LazyConv2d,
+    LazyConv3d as LazyConv3d,
+    LazyConvTranspose1d as LazyConvTranspose1d,
+    LazyConvTranspose2d as LazyConvTranspose2d,
+    LazyConvTranspose3d as LazyConvTranspose3d,
+    LazyInstanceNorm1d as LazyInstanceNorm1d,
+    LazyInstanceNorm2d as LazyInstanceNorm2d,
+    LazyInstanceNorm3d as LazyInstanceNorm3d,
+    LazyLinear as LazyLinear,
+)
+from rushlight.nn.modules.rnn import (
+    GRU as GRU,
+    GRUCell as GRUCell,
+    LSTM as LSTM,
+    LSTMCell as LSTMCell,
+    RNN as RNN,
+    RNNBase as RNNBase,
+    RNNCell as RNNCell,
+    RNNCellBase as RNNCellBase,
+)
 from rushlight.nn.modules.sparse import (
     Embedding as Embedding,
     EmbeddingBag as EmbeddingBag,

@@ -124,6 +124,42 @@ class BatchNorm3d(_BatchNorm):
     dimensions = (5,)
 
 
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalisation over the batches of all processes; there is one process, so over the batch.
+
+    Shape:
+        (N, C, ...).
+    """
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+        track_running_stats: bool = True, process_group: Any = None, device: Any = None, dtype: Any = None, *,
+        bias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+        self.process_group = process_group
+
+    def _check_dimensions(self, input: Tensor) -> None:
+        if input.ndim < 2:
+            raise ValueError(f"expected at least 2D input (got {input.ndim}D input)")
+        if input.shape[1] == 0:
+            raise ValueError("SyncBatchNorm number of input channels should be non-zero")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+        """The module with a `SyncBatchNorm` in the place of each batch normalisation, on the same parameters."""
+        converted = module
+        if isinstance(module, _BatchNorm):
+            settings = (module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats)
+            converted = SyncBatchNorm(*settings, process_group, bias=module.bias is not None)
+            for name, own in (*module._parameters.items(), *module._buffers.items()):
+                setattr(converted, name, own)
+            converted.training = module.training
+        for name, child in module.named_children():
+            converted.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return converted
+
+
 class _InstanceNorm(_Norm):
     """`dimensions` are those without and with a batch."""
 
@@ -175,3 +211,6 @@ class InstanceNorm3d(_InstanceNorm):
     """Normalises each channel of each sample of (N, C, D, H, W) or (C, D, H, W)."""
 
     dimensions = (4, 5)
+
+
+_NormBase = _Norm  # PyTorch's name

@@ -236,3 +236,6 @@ class ConvTranspose3d(_Transposed):
     """The transpose of `Conv3d`: arguments as those of `ConvTranspose1d`."""
 
     num_axes = 3
+
+
+_ConvNd = _Convolution  # PyTorch's name

@@ -1,19 +1,24 @@
 """DataLoader: batches of a dataset, in order or shuffled, in PyTorch's order for a seed.
 
-Batches are made in this process when they are asked for. A pass draws a seed from the generator when it starts
-(PyTorch's base seed for workers, drawn without workers too), and the sampler draws when the first batch is asked for.
+The loader checks and keeps what it was asked for; each `for` makes a pass (`passes.py`), in this process or by workers.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rushlight.random import Generator
 from rushlight.utils.data.collate import default_collate, default_convert
-from rushlight.utils.data.dataset import IterableDataset, TensorBatches
-from rushlight.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler, draw_seed
+from rushlight.utils.data.dataset import IterableDataset
+from rushlight.utils.data.passes import PassHere
+from rushlight.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+
+if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
 
 T_co = TypeVar("T_co", covariant=True)
 _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
@@ -28,14 +33,21 @@ class DataLoader(Generic[T_co]):
         shuffle: a new random order in each pass.
         sampler: an iterable of indices, in place of `shuffle`.
         batch_sampler: an iterable of lists of indices, in place of all of these.
-        num_workers: must be 0.
+        num_workers: processes that read the dataset; 0: this one does. The batches are the same.
         collate_fn: makes a batch of a list of samples. Default: `default_collate`.
-        pin_memory: accepted; there is nothing to pin.
+        pin_memory: accepted, with a warning: there is no accelerator to pin for.
         drop_last: leave out a last batch that is smaller.
+        timeout: seconds to wait for a batch from a worker; 0: for ever.
+        worker_init_fn: is called in each worker with its number, before it reads.
+        multiprocessing_context: how workers start ("fork", "spawn", "forkserver", or such a context). Default: Python's.
         generator: what draws the order. Default: the default generator.
+        prefetch_factor: batches that each worker makes ahead. Default: 2.
+        persistent_workers: keep the workers from one pass to the next.
+        in_order: give batches in the sampler's order; False: as workers finish them.
 
     Raises:
-        ValueError: arguments that exclude each other. NotImplementedError: workers.
+        ValueError: arguments that exclude each other. In a pass, RuntimeError: a worker died, or gave nothing in time;
+        what the dataset raises in a worker is raised with the worker's traceback in its message.
 
     Example:
         >>> import rushlight as torch
@@ -54,6 +66,7 @@ class DataLoader(Generic[T_co]):
         pin_memory_device: str = "", in_order: bool = True,
     ) -> None:  # fmt: skip
         _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
+        context = _context(multiprocessing_context, num_workers)
         is_stream = isinstance(dataset, IterableDataset)
         if is_stream:
             _check_stream(shuffle, sampler, batch_sampler)
@@ -75,12 +88,15 @@ class DataLoader(Generic[T_co]):
         self.drop_last = drop_last
         self.timeout = timeout
         self.worker_init_fn = worker_init_fn
-        self.multiprocessing_context = multiprocessing_context
+        self.multiprocessing_context = context
         self.generator = generator
-        self.prefetch_factor = prefetch_factor
+        self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
         self.persistent_workers = persistent_workers
         self.in_order = in_order
+        self._workers_pass: Any = None  # of workers that stay
+        self._stream_length: int | None = None  # once it was asked for
         self._is_ready = True
+        _warn_of_many(num_workers)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _FIXED and "_is_ready" in self.__dict__:
@@ -90,55 +106,24 @@ class DataLoader(Generic[T_co]):
     def __len__(self) -> int:
         if not isinstance(self.dataset, IterableDataset):
             return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
-        count = len(self.dataset)  # type: ignore[arg-type]
+        count = self._stream_length = len(self.dataset)  # type: ignore[arg-type]
         if self.batch_size is None:
             return count
         return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
-        draw_seed(self.generator)
-        if isinstance(self.dataset, IterableDataset):
-            return self._from_stream()
-        if self.collate_fn is default_collate and self.batch_sampler is not None:
-            batches = TensorBatches.of(self.dataset)
-            if batches is not None:
-                return (batches(indices) for indices in self._index_arrays())
-        if self.batch_sampler is None:
-            return (self.collate_fn(self.dataset[index]) for index in _from_first_use(self.sampler))
-        return self._by_samples()
+        if not self.num_workers:
+            return PassHere(self)
+        if self._workers_pass is not None:
+            self._workers_pass.start_again()
+            return self._workers_pass
+        from rushlight.utils.data.processes import PassByWorkers  # 13 ms: loaded when it is needed
 
-    def _by_samples(self) -> Iterator[Any]:
-        dataset, collate = self.dataset, self.collate_fn
-        fetch = getattr(dataset, "__getitems__", None)
-        for indices in self.batch_sampler:
-            yield collate(fetch(indices) if fetch else [dataset[i] for i in indices])
-
-    def _index_arrays(self) -> Iterator[Any]:
-        """The indices of each batch; as slices of one array where the order is known as a whole."""
-        batches = self.batch_sampler
-        if type(batches) is not BatchSampler or type(batches.sampler) not in (RandomSampler, SequentialSampler):
-            yield from batches
-            return
-        sampler: Any = batches.sampler
-        order, size = sampler.order(), batches.batch_size
-        stop = len(order) // size * size if batches.drop_last else len(order)
-        for start in range(0, stop, size):
-            yield order[start : start + size]
-
-    def _from_stream(self) -> Iterator[Any]:
-        samples = iter(self.dataset)
-        if self.batch_size is None:
-            yield from (self.collate_fn(sample) for sample in samples)
-            return
-        while batch := list(itertools.islice(samples, self.batch_size)):
-            if len(batch) < self.batch_size and self.drop_last:
-                return
-            yield self.collate_fn(batch)
-
-
-def _from_first_use(iterable: Iterable[Any]) -> Iterator[Any]:
-    """An iterator that starts when it is first asked: only then the sampler draws."""
-    yield from iterable
+        _warn_of_many(self.num_workers)
+        new = PassByWorkers(self)
+        if self.persistent_workers:
+            self._workers_pass = new
+        return new
 
 
 def _default_sampler(dataset: Any, is_stream: bool, shuffle: bool, generator: Generator | None) -> Any:
@@ -152,17 +137,15 @@ def _check_workers(num_workers: int, timeout: float, prefetch_factor: int | None
         raise ValueError("num_workers option should be non-negative; use num_workers=0 to disable multiprocessing.")
     if timeout < 0:
         raise ValueError("timeout option should be non-negative")
-    if num_workers > 0:
-        raise NotImplementedError(
-            f"DataLoader(num_workers={num_workers}): worker processes are planned (rushlight.multiprocessing, with "
-            "batches in shared memory) and not built yet; num_workers=0 loads the same batches in this process"
-        )
     if prefetch_factor is not None:
-        raise ValueError(
-            "prefetch_factor option could only be specified in multiprocessing."
-            "let num_workers > 0 to enable multiprocessing, otherwise set prefetch_factor to None."
-        )
-    if persistent_workers:
+        if num_workers == 0:
+            raise ValueError(
+                "prefetch_factor option could only be specified in multiprocessing."
+                "let num_workers > 0 to enable multiprocessing, otherwise set prefetch_factor to None."
+            )
+        if prefetch_factor < 0:
+            raise ValueError("prefetch_factor option should be non-negative")
+    if persistent_workers and num_workers == 0:
         raise ValueError("persistent_workers option needs num_workers > 0")
 
 
@@ -185,5 +168,43 @@ def _check_batches(batch_size: int | None, shuffle: bool, sampler: Any, batch_sa
         raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
 
 
-def get_worker_info() -> None:
-    """What a worker process knows of itself: None, since there are none."""
+def _context(given: Any, num_workers: int) -> BaseContext | None:
+    """How workers are started, if it was said."""
+    if given is None:
+        return None
+    if num_workers == 0:
+        raise ValueError(
+            "multiprocessing_context can only be used with multi-process loading (num_workers > 0), but got "
+            f"num_workers={num_workers}"
+        )
+    import multiprocessing
+
+    if isinstance(given, str):
+        methods = multiprocessing.get_all_start_methods()
+        if given not in methods:
+            raise ValueError(
+                f"multiprocessing_context option should specify a valid start method in {methods!r}, but got "
+                f"multiprocessing_context={given!r}"
+            )
+        return multiprocessing.get_context(given)
+    if not isinstance(given, multiprocessing.context.BaseContext):
+        raise TypeError(
+            "multiprocessing_context option should be a valid context object or a string specifying the start method, "
+            f"but got multiprocessing_context={given}"
+        )
+    return given
+
+
+def _warn_of_many(num_workers: int) -> None:
+    """Warns if there are more workers than cores."""
+    is_known = hasattr(os, "sched_getaffinity")
+    num_cores = len(os.sched_getaffinity(0)) if is_known else os.cpu_count()
+    if num_workers <= (num_cores or 0):
+        return
+    note = "" if is_known else " (`cpuset` is not taken into account)"
+    warnings.warn(
+        f"This DataLoader will create {num_workers} worker processes in total. Our suggested max number of worker in "
+        f"current system is {num_cores}{note}, which is smaller than what this DataLoader is going to create. Please be "
+        "aware that excessive worker creation might get DataLoader running slow or even freeze, lower the worker number "
+        "to avoid potential slowness/freeze if necessary.", stacklevel=3,
+    )  # fmt: skip

@@ -84,8 +84,24 @@ class StackDataset(Dataset[Any]):
             return {name: dataset[index] for name, dataset in self.datasets.items()}
         return tuple(dataset[index] for dataset in self.datasets)
 
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        is_named = isinstance(self.datasets, dict)
+        columns = [_several(dataset, indices) for dataset in (self.datasets.values() if is_named else self.datasets)]
+        rows = zip(*columns, strict=True)
+        return [dict(zip(self.datasets, row, strict=True)) for row in rows] if is_named else list(rows)
+
     def __len__(self) -> int:
         return self._length
+
+
+def _several(dataset: Any, indices: list[int]) -> list[Any]:
+    """Samples at several indices, in the dataset's own way if it has one."""
+    if not callable(getattr(dataset, "__getitems__", None)):
+        return [dataset[i] for i in indices]
+    samples = dataset.__getitems__(indices)
+    if len(samples) != len(indices):
+        raise ValueError(f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(samples)}")
+    return samples
 
 
 class ConcatDataset(Dataset[T_co]):
@@ -156,9 +172,7 @@ class Subset(Dataset[T_co]):
                 f"{type(self).__name__} overrides __getitem__ but not __getitems__. You must implement both methods "
                 "to ensure DataLoader works correctly with your custom logic."
             )
-        if callable(getattr(self.dataset, "__getitems__", None)):
-            return self.dataset.__getitems__(chosen)
-        return [self.dataset[i] for i in chosen]
+        return _several(self.dataset, chosen)
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -16,6 +16,11 @@ def _grads(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return [p.grad for p in parameters if p.grad is not None]
 
 
+def _elements(grad: Tensor) -> Tensor:
+    """What of a gradient may not be 0: of a sparse one the values."""
+    return grad.coalesce().values() if grad.is_sparse else grad
+
+
 @no_grad()
 def get_total_norm(
     tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False,
@@ -30,7 +35,7 @@ def get_total_norm(
     norm_type = float(norm_type)
     if not tensors:
         return new_tensor(0.0)
-    total = stack([t.norm(norm_type) for t in tensors]).norm(norm_type)
+    total = stack([_elements(t).norm(norm_type) for t in tensors]).norm(norm_type)
     if error_if_nonfinite and bool(total.isnan().logical_or(total.isinf())):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
@@ -57,12 +62,20 @@ def clip_grad_norm_(
         >>> torch.nn.utils.clip_grad_norm_([x], 1.0)
         tensor(5.)
     """
-    grads = _grads(parameters)
-    total = get_total_norm(grads, norm_type, error_if_nonfinite)
-    factor = (float(max_norm) / (total + 1e-6)).clamp(max=1.0)  # no branch: a compiled step clips as well
-    for grad in grads:
-        grad.mul_(factor)
+    parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    total = get_total_norm(_grads(parameters), norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(parameters, max_norm, total)
     return total
+
+
+@no_grad()
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
+) -> None:
+    """Scales all gradients, of which `total_norm` is the norm, so that it is at most `max_norm`."""
+    factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)  # no branch: a compiled step clips as well
+    for grad in _grads(parameters):
+        grad.mul_(factor)
 
 
 def clip_grad_norm(

@@ -1,0 +1,85 @@
+"""Jacobians by central differences: what `gradcheck` holds autograd's against.
+
+An input is moved in its own memory and put back, so that a function which reaches it by another way than its argument is seen to
+depend on it. A Jacobian here is an array of (elements of the input, elements of the result).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rushlight.tensor import Tensor
+
+Run = Callable[[], list[np.ndarray]]
+
+
+def as_tuple(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+def is_inexact(value: Any) -> bool:
+    return isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex())
+
+
+def numerical_jacobians(
+    func: Callable[..., Any], inputs: tuple[Any, ...], moved: Tensor, eps: float
+) -> list[np.ndarray]:
+    """The Jacobians, by one tensor, of those results of `func(*inputs)` that are floating-point or complex numbers."""
+    columns = [
+        derivatives(_runs(func, inputs), moved._array, index, np.ones(()), eps) for index in np.ndindex(moved.shape)
+    ]
+    if columns:
+        return [np.stack(parts) for parts in zip(*columns, strict=True)]
+    return [np.zeros((0, result.size)) for result in _runs(func, inputs)() if result.dtype.kind in "fcV"]
+
+
+def numerical_derivatives(
+    func: Callable[..., Any], inputs: tuple[Any, ...], moved: Tensor, direction: Any, eps: float
+) -> list[np.ndarray]:
+    """The same results' derivatives along a direction: an array of the tensor's size, or a pair for a complex tensor."""
+    parts = direction if isinstance(direction, tuple) else (direction, direction)
+    shaped = np.stack([part.reshape(moved.shape) for part in parts])
+    return derivatives(_runs(func, inputs), moved._array, (), shaped, eps)
+
+
+def derivatives(run: Run, array: np.ndarray, where: tuple[int, ...], direction: np.ndarray, eps: float) -> list[Any]:
+    """The results' derivatives along a direction, or a pair of them; by a complex number its conjugate Wirtinger derivative."""
+    pair = direction if direction.ndim > len(array.shape) - len(where) else (direction, direction)
+    by_real = _differences(run, array, where, pair[0] * eps, eps)
+    if array.dtype.kind != "c":
+        return by_real
+    by_imaginary = _differences(run, array, where, pair[1] * (1j * eps), eps)
+    return [x + 1j * y for x, y in zip(by_real, by_imaginary, strict=True)]
+
+
+def _differences(run: Run, array: np.ndarray, where: tuple[int, ...], step: Any, eps: float) -> list[np.ndarray]:
+    saved, place = array[where].copy(), where or ...
+    try:
+        array[place] = saved - step
+        before = run()
+        array[place] = saved + step
+        after = run()
+    finally:
+        array[place] = saved
+    return [((b - a) / (2 * eps)).reshape(-1) for a, b in _paired(before, after, where, eps) if a.dtype.kind in "fcV"]
+
+
+def _paired(before: list[np.ndarray], after: list[np.ndarray], where: Any, eps: float) -> Any:
+    """Results before and after, once it is known that they are of the same kind."""
+    on_index = f"on index {where} " if where else ""
+    for what in ("shape", "dtype"):
+        for a, b in zip(before, after, strict=True):
+            if getattr(a, what) != getattr(b, what):
+                raise AssertionError(
+                    f"Expected `func` to return outputs with the same {what} when inputs are perturbed {on_index}by {eps}, "
+                    f"but got: {what}s {getattr(a, what)} and {getattr(b, what)}."
+                )
+    return zip(before, after, strict=True)
+
+
+def _runs(func: Callable[..., Any], inputs: tuple[Any, ...]) -> Run:
+    """Calls the function and copies its results, which may be views of the input that is moved."""
+    return lambda: [np.array(result._array) for result in as_tuple(func(*inputs))]

@@ -1,0 +1,19 @@
+"""Parts of the package that `import rushlight` does not load: `rushlight.distributions` and others, when first asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+PARTS = frozenset({"distributions", "profiler", "testing"})
+
+
+def load(name: str) -> Any:
+    """The package's attribute of this name: what `rushlight.__getattr__` is.
+
+    Raises:
+        AttributeError: there is no such part.
+    """
+    if name in PARTS:
+        return importlib.import_module(f"rushlight.{name}")
+    raise AttributeError(f"module 'rushlight' has no attribute {name!r}")

@@ -1,0 +1,202 @@
+"""Recurrent layers: one operation for a whole sequence, whose derivative is backpropagation through time (`arrays.recurrent`).
+
+A step as an operation of its own would be recorded, and walked back over, time after time. What has no such routine (tensors, for
+derivatives of higher order) gets the same steps as a composition of the waist's functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rushlight.arrays.recurrent import Sizes, steps
+from rushlight.ops.define import op, tensor_arrays
+from rushlight.ops.matmul import transposed
+
+
+def _logistic(xp: Any, x: Any) -> Any:
+    return xp.tanh(x * 0.5) * 0.5 + 0.5
+
+
+def _columns(xp: Any, x: Any, count: int) -> list[Any]:
+    """The gates that lie next to each other."""
+    size = x.shape[1] // count
+    return [xp.slice(x, (slice(None), slice(k * size, (k + 1) * size))) for k in range(count)]
+
+
+def _composed(xp: Any, step: Callable[..., tuple], inputs: Any, states: tuple, sizes: Sizes, reverse: bool) -> tuple:
+    """(all h, the last states) of `step(input, *states) -> states`, the first of which is h."""
+    times = steps(sizes, reverse)
+    found: dict[int, Any] = {}
+    for now, n in times:
+        new = step(xp.slice(inputs, (now,)), *[xp.slice(state, (slice(n),)) for state in states])
+        found[now.start] = new[0]
+        states = tuple(
+            [
+                part if n == state.shape[0] else xp.concat((part, xp.slice(state, (slice(n, None),))), axis=0)
+                for part, state in zip(new, states, strict=True)
+            ]
+        )
+    return (xp.concat(tuple([found[start] for start in sorted(found)]), axis=0), *states)
+
+
+def _differentiated(composed: Callable[..., tuple], inputs: tuple, grads: tuple, attrs: dict[str, Any]) -> list[Any]:
+    """The gradients of the inputs as tensors with history: by way of the composition, recorded anew.
+
+    Views stand for the inputs, so that a path by which one input depends on another is not walked here too.
+    """
+    from rushlight.autograd.gradients import grad
+    from rushlight.autograd.modes import enable_grad
+
+    with enable_grad():
+        views = [x.view(x.shape) if x._needs_grad else x.detach().requires_grad_() for x in inputs]
+        results = composed(tensor_arrays, *views, **attrs)
+        known = [(result, g) for result, g in zip(results, grads, strict=True) if g is not None]
+        outputs, weights = zip(*known, strict=True)
+        return list(grad(outputs, views, weights, create_graph=True, allow_unused=True))
+
+
+def _or_zeros(xp: Any, grads: tuple, *likes: Any) -> list[Any]:
+    return [xp.full(x.shape, 0, x.dtype) if g is None else g for g, x in zip(grads, likes, strict=True)]
+
+
+# ---------------------------------------------------------------- one nonlinearity
+
+
+def _rnn_composed(
+    xp: Any, inputs: Any, weight: Any, initial: Any, *, sizes: Sizes, reverse: bool, rectify: bool
+) -> tuple:
+    turned = transposed(xp, weight)
+
+    def step(x: Any, h: Any) -> tuple:
+        total = x + xp.matmul(h, turned)
+        return (xp.maximum(total, 0.0) if rectify else xp.tanh(total),)
+
+    return _composed(xp, step, inputs, (initial,), sizes, reverse)
+
+
+@op(outputs=("hidden", "last"), grad_name="Rnn")
+def rnn_sequence(xp, inputs, weight, initial, *, sizes, reverse, rectify):
+    """(all h, the last h of each sample) of h = tanh(input + h weight^T), or max(0, ...) with `rectify`."""
+    run = getattr(xp, "rnn_states", None)
+    attrs = {"sizes": sizes, "reverse": reverse, "rectify": rectify}
+    return run(inputs, weight, initial, **attrs) if run else _rnn_composed(xp, inputs, weight, initial, **attrs)
+
+
+def _rnn_gradients(
+    xp: Any, grad: Any, inputs: Any, weight: Any, initial: Any, hidden: Any, sizes: Any, reverse: Any, rectify: Any
+) -> list[Any]:
+    attrs = {"sizes": sizes, "reverse": reverse, "rectify": rectify}
+    if xp is tensor_arrays:
+        return _differentiated(_rnn_composed, (inputs, weight, initial), grad, attrs)
+    grads = _or_zeros(xp, grad, hidden, initial)
+    return list(xp.rnn_backward(*grads, hidden, initial, weight, **attrs))
+
+
+rnn_sequence.op.derivative_of_all(_rnn_gradients)
+
+
+# ---------------------------------------------------------------- LSTM
+
+
+def _lstm_composed(
+    xp: Any, inputs: Any, weight: Any, initial: Any, initial_cell: Any, *projection: Any, sizes: Sizes, reverse: bool
+) -> tuple:
+    turned = transposed(xp, weight)
+    projects = transposed(xp, projection[0]) if projection else None
+
+    def step(x: Any, h: Any, c: Any) -> tuple:
+        i, f, g, o = _columns(xp, x + xp.matmul(h, turned), 4)
+        c = _logistic(xp, f) * c + _logistic(xp, i) * xp.tanh(g)
+        h = _logistic(xp, o) * xp.tanh(c)
+        return (h if projects is None else xp.matmul(h, projects)), c
+
+    return _composed(xp, step, inputs, (initial, initial_cell), sizes, reverse)
+
+
+def _run_lstm(xp: Any, *arrays: Any, **attrs: Any) -> tuple:
+    run = getattr(xp, "lstm_states", None)
+    if run:
+        return run(*arrays, **attrs)
+    hidden, last, cell = _lstm_composed(xp, *arrays, **attrs)
+    return hidden, last, cell, xp.full((0,), 0, hidden.dtype), xp.full((0,), 0, hidden.dtype)
+
+
+_LSTM_OUTPUTS = ("hidden", "last", "last_cell", "gates", "cells")
+
+
+@op(outputs=_LSTM_OUTPUTS, grad_name="Lstm")
+def lstm_sequence(xp, inputs, weight, initial, initial_cell, *, sizes, reverse):
+    """(all h, the last h and c of each sample, and two that the derivative needs: all gates and all c)."""
+    return _run_lstm(xp, inputs, weight, initial, initial_cell, sizes=sizes, reverse=reverse)
+
+
+@op(outputs=_LSTM_OUTPUTS, grad_name="Lstm")
+def lstm_sequence_projected(xp, inputs, weight, initial, initial_cell, projection, *, sizes, reverse):
+    """The same with h projection^T in the place of h."""
+    return _run_lstm(xp, inputs, weight, initial, initial_cell, projection, sizes=sizes, reverse=reverse)
+
+
+def _lstm_gradients(xp: Any, grad: Any, inputs: tuple, outputs: tuple, sizes: Any, reverse: Any) -> list[Any]:
+    grads, (weight, initial, initial_cell, *projection) = grad[:3], inputs[1:]
+    if xp is tensor_arrays:
+        return _differentiated(_lstm_composed, inputs, grads, {"sizes": sizes, "reverse": reverse})
+    known = _or_zeros(xp, grads, outputs[0], initial, initial_cell)
+    arrays = (*known, *outputs, initial, initial_cell, weight, *projection)
+    return list(xp.lstm_backward(*arrays, sizes=sizes, reverse=reverse))
+
+
+lstm_sequence.op.derivative_of_all(
+    lambda xp, grad, inputs, weight, initial, initial_cell, hidden, gates, cells, sizes, reverse: _lstm_gradients(
+        xp, grad, (inputs, weight, initial, initial_cell), (hidden, gates, cells), sizes, reverse
+    )
+)
+lstm_sequence_projected.op.derivative_of_all(
+    lambda xp, grad, inputs, weight, initial, initial_cell, projection, hidden, gates, cells, sizes, reverse: (
+        _lstm_gradients(
+            xp, grad, (inputs, weight, initial, initial_cell, projection), (hidden, gates, cells), sizes, reverse
+        )
+    )
+)
+
+
+# ---------------------------------------------------------------- GRU
+
+
+def _gru_composed(
+    xp: Any, inputs: Any, weight: Any, bias: Any, initial: Any, *, sizes: Sizes, reverse: bool
+) -> tuple:  # fmt: skip
+    turned = transposed(xp, weight)
+
+    def step(x: Any, h: Any) -> tuple:
+        of_state = _columns(xp, xp.matmul(h, turned) + bias, 3)
+        of_input = _columns(xp, x, 3)
+        r, z = (_logistic(xp, of_input[k] + of_state[k]) for k in (0, 1))
+        n = xp.tanh(of_input[2] + r * of_state[2])
+        return (n + z * (h - n),)
+
+    return _composed(xp, step, inputs, (initial,), sizes, reverse)
+
+
+@op(outputs=("hidden", "last", "gates", "candidates"), grad_name="Gru")
+def gru_sequence(xp, inputs, weight, bias, initial, *, sizes, reverse):
+    """(all h, the last h of each sample, and two that the derivative needs)."""
+    run = getattr(xp, "gru_states", None)
+    if run:
+        return run(inputs, weight, bias, initial, sizes=sizes, reverse=reverse)
+    hidden, last = _gru_composed(xp, inputs, weight, bias, initial, sizes=sizes, reverse=reverse)
+    return hidden, last, xp.full((0,), 0, hidden.dtype), xp.full((0,), 0, hidden.dtype)
+
+
+def _gru_gradients(
+    xp: Any, grad: Any, inputs: Any, weight: Any, bias: Any, initial: Any, hidden: Any, gates: Any, candidates: Any,
+    sizes: Any, reverse: Any,
+) -> list[Any]:  # fmt: skip
+    attrs = {"sizes": sizes, "reverse": reverse}
+    if xp is tensor_arrays:
+        return _differentiated(_gru_composed, (inputs, weight, bias, initial), grad[:2], attrs)
+    grads = _or_zeros(xp, grad[:2], hidden, initial)
+    return list(xp.gru_backward(*grads, hidden, gates, candidates, initial, weight, **attrs))
+
+
+gru_sequence.op.derivative_of_all(_gru_gradients)
