@@ -122,26 +122,18 @@ from rushlight.random import (
 from rushlight.autograd.anomaly import (
     is_anomaly_check_nan_enabled, is_anomaly_enabled, set_anomaly_enabled,
 )  # fmt: skip
+from rushlight.amp.autocast import (
+    autocast, clear_autocast_cache, get_autocast_cpu_dtype, get_autocast_dtype, is_autocast_cache_enabled,
+    is_autocast_cpu_enabled, is_autocast_enabled, set_autocast_cache_enabled, set_autocast_dtype, set_autocast_enabled,
+)  # fmt: skip
 from rushlight.autograd.modes import (
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
 )  # fmt: skip
 from rushlight.compiler.function import compile
 from rushlight.compiler.workers import get_num_threads, set_num_threads
 from rushlight import (
-    accelerator,
-    autograd,
-    backends,
-    cuda,
-    fft,
-    func,
-    linalg,
-    masked,
-    nn,
-    optim,
-    signal,
-    special,
-    utils,
-)
+    accelerator, amp, autograd, backends, cpu, cuda, fft, func, linalg, masked, nn, optim, signal, special, utils,
+)  # fmt: skip
 from rushlight.func.vectorize import vmap
 from rushlight.nn.convolution import (
     conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d,
@@ -166,6 +158,11 @@ from rushlight.nn.embedding import bags as embedding_bag, embedding_renorm_, loo
 from rushlight.nn.normalization import native_batch_norm, native_group_norm, native_layer_norm, rms_norm
 from rushlight.printing import set_printoptions
 from rushlight.accelerator import get_float32_matmul_precision, set_float32_matmul_precision
+from rushlight.settings import (
+    are_deterministic_algorithms_enabled, get_deterministic_debug_mode, get_num_interop_threads,
+    is_deterministic_algorithms_warn_only_enabled, set_deterministic_debug_mode, set_flush_denormal,
+    set_num_interop_threads, use_deterministic_algorithms,
+)  # fmt: skip
 from rushlight.serialization import load, save
 from rushlight.serving import as_torch
 from rushlight.later import load as __getattr__

@@ -5,7 +5,11 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-PARTS = frozenset({"distributions", "profiler", "testing"})
+PARTS = frozenset(
+    {
+        "__config__", "_dynamo", "distributions", "hub", "jit", "overrides", "profiler", "testing", "types", "version",
+    }
+)  # fmt: skip
 
 
 def load(name: str) -> Any:

@@ -304,6 +304,8 @@ _POSITIONS = (
 
 def _positions(name: str, operands: tuple, attrs: dict[str, Any]) -> Tensor:
     arrays = [getattr(x, "_array", x) for x in operands]
+    while any(hasattr(a, "primal") for a in arrays):  # of dual arrays: they have no tangents
+        arrays = [a.primal._array if hasattr(a, "primal") else a for a in arrays]
     return wrap(getattr(namespace_of(*arrays), name)(*arrays, **attrs))
 
 

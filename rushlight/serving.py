@@ -21,12 +21,9 @@ VERSION = "2.13.0"  # of PyTorch: what programs that look at `torch.__version__`
 # What has no counterpart by a similar name.
 INSTEAD = {
     "distributed": "one process; torch.utils.data.DistributedSampler takes num_replicas and rank",
-    "jit": "torch.compile",
     "onnx": "save a state_dict() with torch.save, and export with PyTorch",
-    "hub": "download the file, then torch.load",
     "export": "torch.compile",
     "fx": "torch.compile",
-    "_dynamo": "torch.compile",
     "quantization": "torch.bfloat16, which halves memory",
     "DataParallel": "the model itself: all cores are used without it",
     "set_default_device": "device= where tensors are made",

@@ -1,5 +1,5 @@
 """`torch.version`: which libraries of GPU makers this was built with: none."""
 
-cuda = None
-hip = None
+cuda = hip = rocm = xpu = None
+debug = False
 git_version = "rushlight"

@@ -9,7 +9,7 @@ from collections import defaultdict
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "rushlight"
-HEAVY = {"cupy", "llvmlite", "matplotlib", "ml_dtypes", "safetensors", "scipy", "torch", "tqdm"}
+HEAVY = {"cupy", "llvmlite", "matplotlib", "ml_dtypes", "safetensors", "scipy", "tensorboardX", "torch", "tqdm"}
 
 # Which part of the package (a folder, or a file beside it) may import which. A part not named here may import none.
 # "now" is at import time; "later" is inside a function, where the order of loading or a lazy load asks for it.
@@ -39,7 +39,6 @@ NOW: dict[str, set[str]] = {
     "fft": {"api"},
     "masked": {"api", "dtypes", "ops", "tensor"},
     "linalg": {"api", "arrays", "tensor"},
-    "cuda": set(),
     "accelerator": {"devices"},
     "backends": set(),
     "multiprocessing": set(),
@@ -47,30 +46,49 @@ NOW: dict[str, set[str]] = {
     "serving": set(),
     "doctor": set(),
     "__main__": set(),
+    "amp": {"autograd", "dtypes", "ops", "tensor"},
+    "cpu": {"amp", "dtypes"},
+    "cuda": {"amp", "dtypes"},
     "compiler": {"arrays", "autograd", "ops", "random", "tensor"},
-    "optim": {"autograd", "compiler", "ops", "tensor"},
+    "optim": {"arrays", "autograd", "compiler", "dtypes", "nn", "ops", "tensor"},
     "nn": CORE | {"api"},
     "serialization": BASE | {"nn", "tensor"},
     "utils": CORE | {"api", "interop"},
+    "settings": set(),
+    "later": set(),
+    # These are loaded when first asked for. Most are programs on PyTorch's functions: they import the package itself.
+    "distributions": {"nn", "tensor"},
+    "testing": {"tensor"},
+    "profiler": {"tensor"},
+    "hub": set(),
+    "jit": {"nn"},
+    "overrides": {"tensor"},
+    "types": {"devices", "dtypes", "layouts", "tensor"},
+    "__config__": set(),
+    "_dynamo": set(),
     "__init__": CORE
     | {
         "accelerator",
         "backends",
         "legacy",
         "api",
+        "amp",
         "compiler",
+        "cpu",
         "cuda",
         "fft",
         "func",
         "masked",
         "linalg",
         "interop",
+        "later",
         "methods",
         "nn",
         "optim",
         "printing",
         "serialization",
         "serving",
+        "settings",
         "signal",
         "special",
         "utils",
@@ -79,7 +97,8 @@ NOW: dict[str, set[str]] = {
 LATER: dict[str, set[str]] = {
     "__main__": {"doctor", "serving"},
     "doctor": {"compiler", "cuda"},
-    "autograd": {"api", "func"},  # derivatives of functions, and their checks, use transforms and draw numbers
+    # derivatives of functions, and their checks, use transforms and draw numbers; the profiler has an older name here
+    "autograd": {"api", "func", "profiler"},
     "random": {"tensor"},  # a state is a tensor
     "func": {"api"},
     "api": {"nn"},  # stft pads
@@ -88,6 +107,7 @@ LATER: dict[str, set[str]] = {
     "serialization": {"ops"},
     "utils": {"compiler"},  # a worker process keeps to one thread
     "tensor": {"printing"},
+    "profiler": {"autograd", "compiler", "optim"},  # to know their code
 }
 
 
@@ -95,6 +115,17 @@ def test_import_loads_nothing_heavy() -> None:
     code = f"import sys, rushlight; print(*sorted({HEAVY!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, check=True, capture_output=True, text=True)
     assert done.stdout.split() == []
+
+
+def test_parts_are_loaded_when_asked_for() -> None:
+    code = (
+        "import operator, sys, rushlight; from rushlight.later import PARTS\n"
+        "names = [*PARTS, 'utils.benchmark', 'utils.tensorboard', 'autograd.profiler']\n"
+        "assert not {f'rushlight.{name}' for name in names} & set(sys.modules)\n"
+        "for name in names: operator.attrgetter(name)(rushlight)\n"
+        "assert {f'rushlight.{name}' for name in names} <= set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, check=True)
 
 
 def test_import_is_quiet() -> None:

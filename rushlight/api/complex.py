@@ -12,6 +12,7 @@ from rushlight import dtypes
 from rushlight.api.forms import in_place_form, with_out
 from rushlight.api.operands import not_a_tensor
 from rushlight.ops import complex as ops, elementwise, logic
+from rushlight.ops.autocast import with_autocast
 from rushlight.ops.complex import angle as angle
 from rushlight.ops.create import full
 from rushlight.tensor import Tensor
@@ -144,3 +145,6 @@ def view_as_complex(input: Tensor) -> Tensor:
 
 conj_physical = conj
 IN_PLACE = {"conj_physical_": in_place_form(conj, "conj_physical_"), "sgn_": in_place_form(sgn, "sgn_")}
+
+
+with_autocast(globals())

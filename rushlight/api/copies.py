@@ -8,8 +8,13 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from rushlight import dtypes
 from rushlight.api import cutting, views
+from rushlight.api.creation import new_zeros
 from rushlight.api.forms import shown_as
+from rushlight.arrays.kinds import Abstract
+from rushlight.ops.create import zeros
+from rushlight.ops.elementwise import where
 from rushlight.ops.inplace import write
 from rushlight.ops.views import alias, clone, slice_
 from rushlight.tensor import Tensor, _checked_dim
@@ -62,7 +67,8 @@ def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 def _scattered(input: Tensor, src: Tensor, view_of: Callable[[Tensor], Tensor], name: str) -> Tensor:
     """A copy of the input whose view is `src`."""
-    out = clone(input)
+    is_inside = isinstance(src._array, Abstract)  # a transform may have more of `src` than there is room for in a copy
+    out = new_zeros(src, tuple(input.shape), dtype=input.dtype) if is_inside else clone(input)
     view = view_of(out)
     if view.shape != src.shape:
         raise RuntimeError(
@@ -70,7 +76,11 @@ def _scattered(input: Tensor, src: Tensor, view_of: Callable[[Tensor], Tensor], 
             f"{list(view.shape)}"
         )
     write(view, src, name)
-    return out
+    if not is_inside:
+        return out
+    place = zeros(tuple(input.shape), dtype=dtypes.bool)
+    view_of(place).fill_(True)
+    return where(place, out, input)
 
 
 @shown_as("DiagonalScatterBackward0")

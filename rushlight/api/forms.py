@@ -13,9 +13,24 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes
+from rushlight.arrays.kinds import Abstract
 from rushlight.autograd.modes import modes, no_grad
+from rushlight.ops import define
 from rushlight.ops.inplace import check_castable, check_writable, write
 from rushlight.tensor import Tensor
+
+
+def of_values(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Lets a function that reads its arguments' values, and has no derivative, be called inside transforms."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for x in (*args, *kwargs.values()):
+            if isinstance(getattr(x, "_array", None), Abstract):
+                return define.transforms().of_values(call, args, kwargs)
+        return function(*args, **kwargs)
+
+    return call
 
 
 def _tensors_among(values: Any) -> list[Tensor]:
@@ -168,7 +183,10 @@ def in_place_form(function: Callable[..., Any], name: str | None = None) -> Call
 
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         check_writable(self, modes.grad)
-        recorded = modes.grad and any(t._needs_grad for t in _tensors_among([self, *args, *kwargs.values()]))
+        recorded = modes.grad and (
+            isinstance(self._array, Abstract)
+            or any(t._needs_grad for t in _tensors_among([self, *args, *kwargs.values()]))
+        )
         source = self.clone() if recorded else self  # formulas may keep what is about to be overwritten
         result = function(source, *args, **kwargs)
         if result._array.shape != self._array.shape:

@@ -19,6 +19,7 @@ from rushlight import dtypes
 from rushlight.api.ranges import arange
 from rushlight.api.rearranging import roll
 from rushlight.ops import create, fourier as ops
+from rushlight.ops.autocast import with_autocast
 from rushlight.ops.complex import conj
 from rushlight.ops.define import cast
 from rushlight.ops.views import slice_, slice_scatter
@@ -319,3 +320,6 @@ def _shifted(input: Tensor, dim: Any, shift: Any) -> Tensor:
     if not axes:
         raise RuntimeError("`shifts` required")
     return roll(input, [shift(input.shape[axis]) for axis in axes], axes)
+
+
+with_autocast(globals())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes
-from rushlight.api.forms import shown_as
+from rushlight.api.forms import of_values, shown_as
 from rushlight.api.views import common_shape
 from rushlight.ops import define, elementwise, index as ops
 from rushlight.tensor import Tensor, _checked_dim, wrap
@@ -135,6 +135,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     return ops.index_get(input.expand(shape), mask.expand(shape), spec=(("array", 0),))
 
 
+@of_values
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of elements that are not zero: (count, dimensions), or a tuple of one index vector a dimension."""
     found = np.nonzero(np.atleast_1d(input._data("nonzero()")))
@@ -148,6 +149,7 @@ def argwhere(input: Tensor) -> Tensor:
     return nonzero(input)
 
 
+@of_values
 def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     """The first `size` rows of `nonzero`, with rows of `fill_value` where there are not as many."""
     if size < 0:

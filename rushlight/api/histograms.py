@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes, return_types
+from rushlight.api.forms import of_values
 from rushlight.api.ranges import linspace
 from rushlight.api.reduce import refuse_kinds
 from rushlight.arrays import sorting as arrays
 from rushlight.tensor import Tensor, wrap
 
 
+@of_values
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often 0, 1, ... occur in a vector of integers, or the sums of the weights of each.
 
@@ -46,6 +48,7 @@ def _outer_edges(array: np.ndarray, low: float, high: float) -> Any:
     return (low - 1, high + 1) if low == high else (low, high)
 
 
+@of_values
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many elements are in each of `bins` cells of equal width, from `min` to `max` or over all that there are."""
     refuse_kinds("iubc", "histogram_cpu", input)
@@ -125,6 +128,7 @@ def _require_float_or_double(input: Tensor) -> None:
         raise dtypes.no_kernel("histogramdd", input)
 
 
+@of_values
 def histogram(
     input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: bool = False
 ) -> Any:

@@ -14,6 +14,7 @@ from rushlight.api import (
     linalg_solve as solve,
 )
 from rushlight.api.views import broadcast_tensors
+from rushlight.ops.autocast import with_autocast
 from rushlight.tensor import Tensor
 
 
@@ -86,3 +87,6 @@ def det(input: Tensor) -> Tensor:
 def inverse(input: Tensor) -> Tensor:
     """`linalg.inv` as `torch.inverse`."""
     return solve.inv(input)
+
+
+with_autocast(globals())

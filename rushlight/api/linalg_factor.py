@@ -18,6 +18,7 @@ from rushlight.api.linalg_check import (
 from rushlight.api.ranges import eye
 from rushlight.dtypes import legacy_name
 from rushlight.ops import linalg as ops, linalg_spectral as spectral
+from rushlight.ops.autocast import with_autocast
 from rushlight.tensor import Tensor
 
 # ---------------------------------------------------------------- triangular
@@ -275,3 +276,6 @@ def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
 def _require_svd(x: Tensor) -> None:
     require_matrix("linalg.svd", x)
     require_float("linalg.svd", x, "linalg_svd_cpu")
+
+
+with_autocast(globals())

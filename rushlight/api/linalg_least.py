@@ -9,6 +9,7 @@ from rushlight.api.linalg_check import is_float, require_matrix, with_common_bat
 from rushlight.api.linalg_factor import eigvalsh, svdvals
 from rushlight.dtypes import legacy_name
 from rushlight.ops import create, linalg as ops, linalg_spectral as spectral
+from rushlight.ops.autocast import with_autocast
 from rushlight.tensor import Tensor
 
 
@@ -116,3 +117,6 @@ def _check_least_squares(name: str, input: Tensor, b: Tensor, driver: str | None
         raise RuntimeError(f"{name}: input.size(-2) should match other.size(-{1 if b.ndim == 1 else 2})")
     if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
         raise RuntimeError(f"{name}: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)")
+
+
+with_autocast(globals())

@@ -12,6 +12,7 @@ from rushlight.api.linalg_solve import inv_ex
 from rushlight.api.reduce import axes_of
 from rushlight.dtypes import legacy_name
 from rushlight.ops import create
+from rushlight.ops.autocast import with_autocast
 from rushlight.ops.linalg_norm import vector_norm as vector_norm_op
 from rushlight.tensor import Tensor, _checked_dim
 
@@ -185,3 +186,6 @@ def _euclidean(x1: Tensor, x2: Tensor) -> Tensor:
     squares = (x1 * x1).sum(-1, True) + (x2 * x2).sum(-1).unsqueeze(-2) - 2 * (x1 @ x2.mT)
     positive = squares > 0  # where rounding left nothing, the distance is 0 and has no derivative
     return squares.where(positive, create.ones_like(squares)).sqrt() * positive
+
+
+with_autocast(globals())

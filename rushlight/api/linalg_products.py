@@ -14,6 +14,7 @@ from rushlight.api.linalg import c_name, matmul
 from rushlight.api.views import broadcast_tensors
 from rushlight.dtypes import legacy_name
 from rushlight.ops import create
+from rushlight.ops.autocast import with_autocast
 from rushlight.tensor import Tensor, _checked_dim
 
 
@@ -216,3 +217,6 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     first = x.reshape(-1, 1) if x.ndim == 0 else x.unsqueeze(-1)
     powers = first.expand(*first.shape[:-1], count - 1).cumprod(-1) if count > 2 else first
     return cat([create.ones_like(first), powers], -1)
+
+
+with_autocast(globals())

@@ -20,6 +20,7 @@ from rushlight.api.linalg_check import (
 from rushlight.api.linalg_factor import permutation_of
 from rushlight.api.ranges import eye
 from rushlight.ops import linalg as ops
+from rushlight.ops.autocast import with_autocast
 from rushlight.tensor import Tensor
 
 # ---------------------------------------------------------------- any matrix
@@ -284,3 +285,6 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
         if not n:
             return result.clone() if result is input else result
         square = square @ square
+
+
+with_autocast(globals())

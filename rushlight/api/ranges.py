@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes
+from rushlight.api.forms import of_values
 from rushlight.ops.create import _finish, _float_dtype, _namespace
 from rushlight.tensor import Tensor
 
@@ -92,6 +93,7 @@ def _steps_between(start: Any, end: Any, steps: int, dtype: np.dtype) -> np.ndar
     return np.where(at < steps // 2, start + step * at, end - step * (steps - at - 1))
 
 
+@of_values
 def linspace(
     start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     layout: Any = None, pin_memory: bool = False,
@@ -103,6 +105,7 @@ def linspace(
     return _on_device(_steps_between(start, end, steps, numpy_dtype).astype(numpy_dtype), device, requires_grad)
 
 
+@of_values
 def logspace(
     start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None,
     requires_grad: bool = False, layout: Any = None, pin_memory: bool = False,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight.api.creation import new_zeros
 from rushlight.api.cutting import diagonal, narrow
 from rushlight.api.forms import shown_as
 from rushlight.api.joining import cat, meshgrid, stack
@@ -187,7 +188,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     *shape, size = input.shape
     for axis in sorted((axis0, axis1)):
         shape.insert(axis, size + abs(offset))
-    out = create.zeros(shape, dtype=input.dtype, device=input.device)
+    out = new_zeros(input, shape)
     write(diagonal(out, offset, axis0, axis1), input, "diag_embed")
     return out
 

@@ -10,6 +10,7 @@ import numpy as np
 from rushlight import dtypes, return_types
 from rushlight.api.forms import numpy_names
 from rushlight.ops import create, define, index as index_ops, reduce as ops
+from rushlight.ops.autocast import with_autocast
 from rushlight.ops.define import cast
 from rushlight.tensor import Tensor, _checked_dim
 
@@ -295,3 +296,6 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """log(softmax(input)) along `dim`, computed so that nothing underflows."""
     return normalized(ops.log_softmax, input, dim, dtype)
+
+
+with_autocast(globals())

@@ -14,6 +14,7 @@ from rushlight import dtypes
 from rushlight.api.forms import in_place_form, shown_as
 from rushlight.api.gathering import check_range, outside, require_flat_range, require_index, require_long
 from rushlight.api.views import common_shape
+from rushlight.arrays.kinds import Abstract
 from rushlight.ops import define, elementwise, index as ops, scatter as reducing
 from rushlight.ops.create import number_in, ones_like, zeros_like
 from rushlight.tensor import Tensor, _checked_dim, wrap
@@ -333,6 +334,10 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             f"{kind[input.dtype.name]} and {kind[source.dtype.name]}"
         )
     shape = common_shape(input, mask)
+    if isinstance(mask._array, Abstract) and source.numel():  # inside a transform: how many hold is not known
+        held = mask.expand(shape).reshape(-1)
+        at = (held.cumsum(0) - 1).clamp(0, source.numel() - 1)
+        return elementwise.where(held, source.reshape(-1)[at], input.expand(shape).reshape(-1)).reshape(shape)
     positions = np.flatnonzero(mask.expand(shape)._data("masked_scatter()"))
     if positions.size > source.numel():
         raise RuntimeError("Number of elements of source < number of ones in mask")

@@ -12,6 +12,7 @@ from rushlight.api.cutting import narrow
 from rushlight.api.joining import stack
 from rushlight.api.views import broadcast_to, reshape, transpose
 from rushlight.ops import complex as complex_ops, create, elementwise, fourier as ops
+from rushlight.ops.autocast import with_autocast
 from rushlight.ops.define import cast
 from rushlight.tensor import Tensor
 
@@ -236,3 +237,6 @@ def _check_envelope(envelope: Tensor, call: str) -> None:
         )
     if isinstance(array, np.ndarray) and np.abs(array).min() <= 1e-11:
         raise RuntimeError(f"{call} window overlap add min: 1")
+
+
+with_autocast(globals())

@@ -14,6 +14,7 @@ from rushlight.api.linalg_norm import vector_norm
 from rushlight.api.reduce import axes_of, pick_along, refuse_kinds, sum
 from rushlight.api.sorting import sort
 from rushlight.ops import index as index_ops, reduce as ops, sorting as sorting_ops
+from rushlight.ops.autocast import with_autocast
 from rushlight.ops.create import as_tensor
 from rushlight.tensor import Tensor, _checked_dim
 
@@ -246,3 +247,6 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
 
 
 renorm_ = in_place_form(renorm)
+
+
+with_autocast(globals())

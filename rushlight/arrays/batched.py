@@ -246,6 +246,15 @@ def slice_assign(x: Any, value: Any, index: Any) -> BatchedArray:
     return BatchedArray(level, _of(inner, replacement).slice_assign(inner, replacement, index=(_Slice(None), *index)))
 
 
+def cannot_write() -> RuntimeError:
+    return RuntimeError(
+        "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor `other` in "
+        "extra_args that has more elements than `self`. This happened due to `other` being vmapped over but `self` "
+        "not being vmapped over in a vmap. Please try to use out-of-place operators instead of inplace arithmetic. "
+        "If said operator is being called inside the PyTorch framework, please file a bug report instead."
+    )
+
+
 def assign(target: Any, value: Any) -> None:
     """Writes into the target's own memory.
 
@@ -256,12 +265,7 @@ def assign(target: Any, value: Any) -> None:
     inner, is_batched = _taken(level, target)
     found, differs = _taken(level, value)
     if differs and not is_batched:
-        raise RuntimeError(
-            "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor `other` in "
-            "extra_args that has more elements than `self`. This happened due to `other` being vmapped over but `self` "
-            "not being vmapped over in a vmap. Please try to use out-of-place operators instead of inplace arithmetic. "
-            "If said operator is being called inside the PyTorch framework, please file a bug report instead."
-        )
+        raise cannot_write()
     if differs:
         found = _with_ndim(found, len(target.shape))
     _of(inner, found).assign(inner, found)

@@ -1,3 +1,3 @@
 """PyTorch's switches of the libraries below it. Programs set them; here there is nothing for them to switch."""
 
-from rushlight.backends import cuda as cuda, cudnn as cudnn, mkl as mkl, mkldnn as mkldnn, mps as mps, openmp as openmp
+from rushlight.backends import cuda, cudnn, mkl, mkldnn, mps, openmp, opt_einsum

@@ -47,7 +47,7 @@ class CompiledStep:
         self.eager_reason: str | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self.eager_reason is not None or define.recording:
+        if self.eager_reason is not None or define.recording and define._recorder() is not None:
             return self.function(*args, **kwargs)
         tensors, signature = _signature(args, kwargs)
         changed = None
@@ -113,7 +113,7 @@ class CompiledStep:
 def _signature(args: tuple, kwargs: dict[str, Any]) -> tuple[list[Tensor], Any]:
     """The tensors among the arguments, and what a program depends on of all arguments."""
     tensors: list[Tensor] = []
-    parts: list[Any] = [modes.grad]
+    parts: list[Any] = [modes.grad, modes.autocast]
     for value in args:
         _describe(value, tensors, parts)
     for name, value in kwargs.items():

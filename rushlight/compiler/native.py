@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import functools
 import os
+import weakref
 from typing import Any
 
 from rushlight.compiler import cache
+
+
+def library_of(text: str) -> Library:
+    """The compiled code of a module's text: one for all who ask while any of them keeps it."""
+    library = _libraries.get(text)
+    if library is None:
+        library = _libraries[text] = Library(text)
+    return library
 
 
 class Library:
@@ -34,6 +43,9 @@ class Library:
 
     def address(self, name: str) -> int:
         return int(self.engine.get_function_address(name))
+
+
+_libraries: weakref.WeakValueDictionary[str, Library] = weakref.WeakValueDictionary()  # by text
 
 
 @functools.cache

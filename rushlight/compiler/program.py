@@ -26,7 +26,7 @@ from rushlight.compiler.llvm import ARENA, FIRST, FLAG, GEMM_D, GEMM_F, Addresse
 from rushlight.compiler.loops import Buffer, Hazard, Nest, lower
 from rushlight.compiler.memory import ALIGNMENT, plan_arena
 from rushlight.compiler.module import Module
-from rushlight.compiler.native import Library
+from rushlight.compiler.native import library_of
 from rushlight.compiler.products import Product, make_product, write_product
 from rushlight.compiler.schedule import SMALL_PROGRAM, Phase, Task, microseconds, schedule, touched
 from rushlight.compiler.simplify import simplify
@@ -156,7 +156,7 @@ class Program:
         self._make_table(size)
         self._offsets = offsets
         self.source = self._write(Addresses(self._slots, offsets))
-        self._library = Library(self.source) if self._entries else None
+        self._library = library_of(self.source) if self._entries else None
         self._steps = self._make_steps()
         if len(self._steps) == 1:
             setattr(self, "_run_all", self._steps[0])  # noqa: B010 - one call less

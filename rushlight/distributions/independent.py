@@ -19,7 +19,8 @@ class Independent(Distribution):
         validate_args: whether arguments are checked.
 
     Example:
-        >>> Independent(Normal(torch.zeros(2, 3), 1.0), 1)
+        >>> import rushlight as torch
+        >>> Independent(torch.distributions.Normal(torch.zeros(2, 3), 1.0), 1)
         Independent(Normal(loc: torch.Size([2, 3]), scale: torch.Size([2, 3])), 1)
 
     Raises:

@@ -44,11 +44,8 @@ class TransformedDistribution(Distribution):
         whole = ComposeTransform(transforms)
         domain_dim, codomain_dim = whole.domain.event_dim, whole.codomain.event_dim
 
-        base_shape, base_dim = (
-            base_distribution.batch_shape + base_distribution.event_shape,
-            base_distribution.event_shape,
-        )
-        base_dim = len(base_dim)
+        base_shape = base_distribution.batch_shape + base_distribution.event_shape
+        base_dim = len(base_distribution.event_shape)
         if len(base_shape) < domain_dim:
             raise ValueError(
                 f"base_distribution needs to have shape with size at least {domain_dim}, but got {base_shape}."

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rushlight.autograd.modes import enable_grad
+from rushlight.autograd.modes import enable_grad, modes
 from rushlight.func.arguments import require_outputs, require_tensors, split_aux
-from rushlight.func.reverse import detached, fresh, gradients
+from rushlight.func.reverse import detached, fresh, gradients, reaches_beyond
 from rushlight.ops.create import zeros_like
 from rushlight.tensor import Tensor, wrap
 from rushlight.utils._pytree import tree_flatten, tree_map, tree_unflatten
@@ -127,12 +127,14 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
     """
     values = require_tensors("linearize(f, *primals): Expected primals", primals)
     spec = tree_flatten(primals)[1]
+    outer = modes.grad
     with enable_grad():
         variables = fresh(primals)
         output = func(*variables)
         outputs = require_outputs("linearize(f, *primals)", output)
         output_spec = tree_flatten(output)[1]
         weights = [zeros_like(x).requires_grad_() for x in outputs]
+        beyond = outer and reaches_beyond(outputs, tree_flatten(variables)[0])
         # The gradient by each variable is linear in the weights: its own gradient by them is the derivative.
         transposed = gradients(outputs, weights, tree_flatten(variables)[0], True, True)
 
@@ -151,7 +153,7 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
                         f"tangent:{i} with {what} {a} in flattened pytree doesn't match the {what} {b} of the "
                         "corresponding primal."
                     )
-        tracked = any(t._needs_grad for t in directions)
+        tracked = modes.grad and (beyond or any(t._needs_grad for t in directions))
         return tree_unflatten(gradients(transposed, directions, weights, True, tracked), output_spec)
 
-    return tree_unflatten(detached(outputs), output_spec), jvp_fn
+    return tree_unflatten(outputs if beyond else detached(outputs), output_spec), jvp_fn

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rushlight.api.draws import rand
 from rushlight.nn.pooling import lengths_of, require_dtype, wrong_ndim
 from rushlight.ops import pool as ops
+from rushlight.ops.autocast import with_autocast
 from rushlight.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -185,3 +186,6 @@ def _fractional(
         samples = samples.flip(-1)  # in two dimensions the first number is for the width
     rules = tuple([Fractional(size, count, k) for size, count, k in zip(sizes, counts, kernel, strict=True)])
     return ops.max_windows(input, samples, rules=rules)
+
+
+with_autocast(globals())

@@ -10,6 +10,7 @@ from rushlight import dtypes
 from rushlight.api.linalg import matmul
 from rushlight.nn.dropout import dropout
 from rushlight.ops import create
+from rushlight.ops.autocast import with_autocast
 from rushlight.ops.elementwise import add, mul, ne, where
 from rushlight.ops.reduce import softmax
 from rushlight.tensor import Tensor
@@ -93,3 +94,6 @@ def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | N
                 "Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: "
                 f"{mask.dtype} and  query.dtype: {query.dtype} instead."
             )
+
+
+with_autocast(globals())

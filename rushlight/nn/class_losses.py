@@ -7,6 +7,7 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.nn.reduction import chosen, reduced
 from rushlight.ops import define
+from rushlight.ops.autocast import with_autocast
 from rushlight.ops.elementwise import mul, ne, where
 from rushlight.ops.index import take
 from rushlight.ops.loss import cross_entropy_mean, nll_rows
@@ -188,3 +189,6 @@ def _probability_cross_entropy(
     if reduction == "mean":
         return sum_of(loss, axis=None) / max(input.numel() // num_classes, 1)
     return reduced(loss, reduction)
+
+
+with_autocast(globals())

@@ -9,6 +9,7 @@ from rushlight import dtypes
 from rushlight.arrays.windows import Spacing
 from rushlight.nn.padding import pad
 from rushlight.ops import conv as ops
+from rushlight.ops.autocast import with_autocast
 from rushlight.ops.elementwise import add
 from rushlight.ops.views import reshape, squeeze, unsqueeze
 from rushlight.tensor import Tensor
@@ -292,3 +293,6 @@ def _check_output(input: Tensor, spacing: Spacing, extra: tuple[int, ...], size:
 
 def _by(lengths: Sequence[int]) -> str:
     return " x ".join(str(n) for n in lengths)
+
+
+with_autocast(globals())

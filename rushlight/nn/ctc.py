@@ -10,6 +10,7 @@ from rushlight import dtypes
 from rushlight.api.ranges import arange
 from rushlight.nn.reduction import check_reduction, reduced
 from rushlight.ops import create, define
+from rushlight.ops.autocast import with_autocast
 from rushlight.ops.ctc import ctc
 from rushlight.ops.define import cast
 from rushlight.ops.elementwise import div, where
@@ -101,3 +102,6 @@ def _rows(targets: Tensor, lengths: Tensor, batch: int) -> Tensor:
     starts = lengths.cumsum(0) - lengths
     places = (starts.unsqueeze(1) + arange(longest)).clamp(max=targets.numel() - 1)
     return take(targets.reshape(-1), places, axis=0)
+
+
+with_autocast(globals())

@@ -12,6 +12,7 @@ from rushlight import dtypes
 from rushlight.api.linalg import matmul
 from rushlight.ops import elementwise as ops, pool
 from rushlight.ops.activation import stepwise
+from rushlight.ops.autocast import with_autocast
 from rushlight.ops.define import cast, tensor_arrays
 from rushlight.ops.views import expand
 from rushlight.tensor import Tensor, wrap
@@ -249,3 +250,6 @@ def _from_minus_to_plus_one(count: int, align_corners: bool) -> np.ndarray:
         return np.zeros(count)
     positions = np.linspace(-1, 1, count)
     return positions if align_corners else positions * (count - 1) / count
+
+
+with_autocast(globals())

@@ -13,6 +13,7 @@ import numpy as np
 from rushlight.autograd.modes import no_grad
 from rushlight.nn.reduction import check_reduction, chosen, reduced, warn_of_sizes
 from rushlight.ops import define
+from rushlight.ops.autocast import with_autocast
 from rushlight.ops.elementwise import add, div, exp, log, logsigmoid, mul, neg, sub, where
 from rushlight.ops.loss import absolute_error, binary_cross_entropy_of, huber_error, logistic_error, squared_error
 from rushlight.ops.reduce import sum as sum_of
@@ -219,3 +220,6 @@ def multilabel_soft_margin_loss(
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not valid")
     return reduced(values, reduction)
+
+
+with_autocast(globals())

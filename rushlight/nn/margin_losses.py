@@ -11,6 +11,7 @@ from rushlight import dtypes
 from rushlight.nn.distance import pairwise_distance
 from rushlight.nn.reduction import check_reduction, chosen, reduced
 from rushlight.ops import define
+from rushlight.ops.autocast import with_autocast
 from rushlight.ops.elementwise import add, clamp_numbers, div, eq, logical_not, minimum, mul, ne, neg, sqrt, sub, where
 from rushlight.ops.index import gather, take
 from rushlight.tensor import Tensor
@@ -213,3 +214,6 @@ def _reduced_rows(values: Tensor, ndim: int, reduction: str) -> Tensor:
     if reduction == "none":
         return values if ndim else values.reshape(())
     return reduced(values, reduction if values.numel() else "sum")
+
+
+with_autocast(globals())

@@ -10,6 +10,7 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.api.elementwise import div
 from rushlight.ops import elementwise, pool as ops
+from rushlight.ops.autocast import with_autocast
 from rushlight.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
@@ -291,3 +292,6 @@ def require_dtype(input: Tensor, kinds: str, kernel: str) -> None:
     name = dtypes.from_numpy(input._array.dtype).name
     if not any(name in _KINDS[kind] for kind in kinds):
         raise dtypes.no_kernel(kernel, input)
+
+
+with_autocast(globals())

@@ -10,6 +10,7 @@ import numpy as np
 from rushlight.dtypes import legacy_name
 from rushlight.nn.pooling import lengths_of
 from rushlight.ops import define, pool as ops
+from rushlight.ops.autocast import with_autocast
 from rushlight.tensor import Tensor
 
 Lengths = int | Sequence[int]
@@ -102,3 +103,6 @@ def _check_indices(indices: Any, size: tuple[int, ...]) -> None:
             f"Found an invalid max index: {indices[is_wrong][0]} (output volumes are of size "
             f"{'x'.join(str(n) for n in size)})"
         )
+
+
+with_autocast(globals())

@@ -223,6 +223,8 @@ class Op:
             elif not self.wirtinger and any(a.__class__ not in NUMBERS and a.dtype.kind == "c" for a in arrays):
                 node.__class__ = self.complex_node_class
 
+    lowered: Callable[[tuple], tuple] | None = None  # casts operands while autocast is on (`ops.autocast`)
+
     def _caller(self) -> Callable[..., Any]:
         plain = not (self.variadic or self.attributes or self.view) and len(self.outputs) == 1
         if plain and len(self.inputs) == 2 and not self.elementwise:
@@ -427,6 +429,8 @@ class Op:
             return NotImplemented
         if self.elementwise:
             tensors = self.promoted(tensors)
+        elif self.lowered is not None and modes.autocast is not None:
+            tensors = self.lowered(tensors)
         if recording:
             for x in tensors:
                 if isinstance(x, Tensor):

@@ -93,6 +93,9 @@ def apply_in_place(operation: Op, name: str, x: Tensor, others: tuple, attrs: di
                 lift(tensor)
     arrays = tuple([t if t.__class__ in NUMBERS else t._array for t in operands])
     target, xp = x._array, namespace_of(*arrays)
+    if isinstance(target, Abstract) and modes.grad and operation.inputs[0] in operation.saved_names:
+        before = xp.astype(target, target.dtype)  # what it holds may be recorded, by formulas that keep the old value
+        arrays = tuple([before if a is target else a for a in arrays])
     node = _node_of_write(operation, xp, operands, arrays, attrs) if recorded else None  # of the old history
     out = _write(operation, xp, target, arrays, attrs)
     note_write(x, name)

@@ -103,6 +103,8 @@ def of_inner(tensor: Tensor, make: Any) -> Abstract:
 def for_each(like: Tensor, made: Tensor) -> Tensor:
     """A copy of a new tensor for each example that `like` stands for."""
     array = like._array
+    if isinstance(array, DualArray):
+        return for_each(array.primal, made)
     if not (isinstance(array, BatchedArray) and array.is_batched):
         return made
     repeated = tensor_arrays.contiguous(tensor_arrays.broadcast_to(made, (array.level.size, *made.shape)))
@@ -186,17 +188,52 @@ def lifted_to_write(target: Tensor, others: tuple) -> tuple:
     """The same where the first operand is about to be written: one without a tangent gets one if others have it."""
     level = level_among((target, *others))
     array, view = target._array, target._view
-    if type(level) is Forward and not (isinstance(array, Abstract) and array.level is level):
-        if view is None:
-            _make_dual(level, target)
+    is_below = level is not None and not (isinstance(array, Abstract) and array.level is level)
+    if is_below and type(level) is Batch:  # what is one for all examples can only be written what is so, too
+        return lifted_to_write(target, tuple([_one_for_all(level, x) for x in others]))
+    if is_below or isinstance(array, DualArray) and _needs_room(array, others):
+        base = again = target if view is None else view.base
+        if not (isinstance(base._array, Abstract) and base._array.level is level):
+            _make_dual(level, base)
         else:
-            base = again = view.base
-            if not (isinstance(base._array, Abstract) and base._array.level is level):
-                _make_dual(level, base)
+            base._array.tangent = no_tangent(base._array) + base._array.tangent
+        if view is not None:
             for operation, attrs in view.steps:
                 again = operation.call(again, **(attrs or {}))
             target._array = again._array
     return lifted((target, *others))
+
+
+def _needs_room(target: DualArray, others: tuple) -> bool:
+    """Whether tangents about to be written differ between examples of `vmap`s that share the target's one."""
+    if target.tangent is None:
+        return False
+    arrays = [getattr(x, "_array", None) for x in others]
+    parts = [part for a in arrays if isinstance(a, DualArray) for part in (a.primal, a.tangent) if part is not None]
+    return not _examples_of((target.primal, *parts)) <= _examples_of((target.tangent,))
+
+
+def _examples_of(tensors: Any) -> set[Level]:
+    """The `vmap`s for whose examples one of the tensors differs."""
+    found: set[Level] = set()
+    for x in tensors:
+        array = x._array
+        while isinstance(array, Abstract):
+            if isinstance(array, BatchedArray):
+                found |= {array.level} if array.is_batched else set()
+                array = array.inner._array
+            else:
+                array = array.primal._array
+    return found
+
+
+def _one_for_all(level: Level, x: Any) -> Any:
+    array = getattr(x, "_array", None)
+    if not (isinstance(array, BatchedArray) and array.level is level):
+        return x
+    if array.is_batched:
+        raise batched_arrays.cannot_write()
+    return array.inner
 
 
 def _make_dual(level: Forward, tensor: Tensor) -> None:
@@ -241,15 +278,54 @@ def _run_one_by_one(op: Op, level: Any, arrays: tuple, attrs: dict[str, Any]) ->
     for i in range(level.size):
         example = [tensor_arrays.slice(x, (i, Ellipsis)) if differs else x for x, differs in parts]
         results.append(op.call(*example, **attrs))
+    return _stacked(op.name, level, results)
+
+
+def _stacked(name: str, level: Batch, results: list[Any]) -> Any:
+    """The array of all examples' results, or a tuple of several.
+
+    Raises:
+        RuntimeError: they are of different shapes.
+    """
     several = isinstance(results[0], tuple)
     columns = list(zip(*results, strict=True)) if several else [tuple(results)]
     if any(part.shape != column[0].shape for column in columns for part in column):
         raise RuntimeError(
-            f"vmap: {op.name} gives results of different shapes for different examples, which vmap cannot stack; "
+            f"vmap: {name} gives results of different shapes for different examples, which vmap cannot stack; "
             "dynamic shapes are not supported"
         )
     stacked = [BatchedArray(level, batched_arrays.stacked(column)) for column in columns]
     return tuple(stacked) if several else stacked[0]
+
+
+def of_values(function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """The result of a function that reads values and has no derivative: example by example, and of dual tensors the value."""
+    level: Any = level_among((*args, *kwargs.values()))
+
+    def called(pick: Any) -> Any:
+        return function(*[pick(x) for x in args], **{key: pick(x) for key, x in kwargs.items()})
+
+    if level is None:
+        return called(lambda x: x)
+    results = []
+    for i in range(level.size) if type(level) is Batch else (0,):
+
+        def pick(x: Any, i: int = i) -> Any:
+            array = getattr(x, "_array", None)
+            if not (isinstance(array, Abstract) and array.level is level):
+                return x
+            if isinstance(array, DualArray):
+                return array.primal
+            return tensor_arrays.slice(array.inner, (i, Ellipsis)) if array.is_batched else array.inner  # type: ignore[attr-defined]
+
+        results.append(called(pick))
+    if type(level) is Forward:
+        return results[0]
+    found = _stacked(function.__name__, level, results)
+    if not isinstance(found, tuple):
+        return wrap(found)
+    kind = type(results[0])  # a tuple, or one with names
+    return tuple(map(wrap, found)) if kind is tuple else kind(*map(wrap, found))
 
 
 def _run_dual(op: Op, level: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:

@@ -1,17 +1,19 @@
-"""An optimizer's update of all parameters as one compiled program.
+"""An optimizer's update, compiled.
 
-The first update of a set of parameters is eager, since it may create state; later ones are compiled: at once for
-large models, after `PATIENCE` updates for small ones, where compiling takes longer than it saves in a short run.
+Updates are compiled at once for large models, after `PATIENCE` updates for small ones, where compiling takes longer than
+it saves in a short run. Elementwise methods are compiled as a template for all parameters (each.py); what is not, as a
+program for each, from the second update on, since the first may create state.
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from numpy import ndarray
 
 from rushlight.arrays.sparse import SparseArray
-from rushlight.ops import define
+from rushlight.optim.each import Pending, each_update, traced_group
 from rushlight.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
@@ -19,22 +21,7 @@ if TYPE_CHECKING:
 
 LARGE = 100_000  # elements in all: an eager update of that many takes longer than a few small kernels' overhead
 PATIENCE = 20  # eager updates of a small model before it is compiled
-
-Pending = list[tuple[Tensor, Tensor, dict[str, Any], dict[str, Any]]]  # (parameter, gradient, state, group)
-
-
-def traced_group(group: dict[str, Any]) -> dict[str, Any]:
-    """A group whose floats are numbers that the recorded program reads again at each run."""
-    recorder = define._recorder()
-    traced = {}
-    for key, value in group.items():
-        if type(value) is float or isinstance(value, int) and key == "lr" and not isinstance(value, bool):
-            traced[key] = recorder.number(group, key)
-        elif isinstance(value, tuple) and value and all(isinstance(v, float) for v in value):
-            traced[key] = tuple([recorder.number(group, key, i) for i in range(len(value))])
-        else:
-            traced[key] = value
-    return traced
+BUDGET = 0.2  # seconds that one update may compile
 
 
 class CompiledUpdate:
@@ -44,6 +31,7 @@ class CompiledUpdate:
         self.optimizer = optimizer
         self.programs: dict[tuple, Any] = {}
         self.eager_updates: dict[tuple, int] = {}
+        self.templates: dict[tuple, Any] = {}  # of each.py
         self.is_off = False
         self.last: tuple[list[Tensor], Any] | None = None  # the program of all parameters, if that is what ran last
 
@@ -71,64 +59,102 @@ class CompiledUpdate:
         params, grads = [param for param, _, _, _ in pending], [grad for _, grad, _, _ in pending]
         key = _key(params, grads)
         program = self.programs.get(key)
-        if program is None and not self._is_time(key, pending):
+        done = self.eager_updates.get(key, 0)
+        if program is None and not self._is_time(done, pending):
+            self.eager_updates[key] = done + 1
             return False
         arguments = _arguments(grads)
         if program is None or program.options != self._options() or program.broken_guard(arguments) is not None:
-            program = self._compile(key, pending, arguments)
+            program = self._compile(key, pending, arguments, is_first=program is None and not done)
         if program is None:
+            self.eager_updates[key] = done + 1
             return False
         program.run(arguments)
         if len(pending) == sum(len(group["params"]) for group in self.optimizer.param_groups):
             self.last = params, program
         return True
 
-    def _is_time(self, key: tuple, pending: Pending) -> bool:
-        done = self.eager_updates.get(key, 0)
-        self.eager_updates[key] = done + 1
-        if done == 0:
-            return False
+    def _is_time(self, done: int, pending: Pending) -> bool:
         return done >= PATIENCE or sum(param._array.size for param, _, _, _ in pending) >= LARGE
 
     def _options(self) -> list[tuple]:
         """The options that are no floats: a program depends on their values."""
         return [
-            (self.optimizer.skip_nonfinite,),
-            *[
-                tuple([v for k, v in g.items() if k != "params" and type(v) is not float and type(v) is not tuple])
-                for g in self.optimizer.param_groups
-            ],
+            tuple([v for k, v in g.items() if k != "params" and type(v) is not float and type(v) is not tuple])
+            for g in self.optimizer.param_groups
         ]
 
-    def _compile(self, key: tuple, pending: Pending, arguments: list[Tensor]) -> Any:
-        from rushlight.compiler.function import BoundProgram
-        from rushlight.compiler.trace import CannotRecord, Recorder, recording
-
+    def _compile(self, key: tuple, pending: Pending, arguments: list[Tensor], is_first: bool) -> Any:
         if not all(_is_plain(param) and _is_plain(grad) for param, grad, _, _ in pending):
-            self.is_off = True
             return None
-        recorder = Recorder()
-        recorder.arguments = {id(tensor): i for i, tensor in enumerate(arguments)}
-        try:
-            with recording(recorder):
-                for tensor in arguments:
-                    recorder.lift(tensor)
-                left = iter(arguments)
-                self.optimizer._apply(
-                    [(p, _recorded(grad, left), state, traced_group(group)) for p, grad, state, group in pending]
-                )
-                made = recorder.finish(None)
-            recorder.restore()
-            if made.survivors:
-                return None
-            program = BoundProgram(made)
-        except (CannotRecord, ImportError):
-            self.is_off = True
+        program: Any = each_update(self.optimizer, pending, self.templates)
+        if program is None and not is_first:  # the first one may leave state behind
+            program = OneByOne(self.optimizer, pending)
+        if program is None:
             return None
         program.options, program.key = self._options(), key
         program.has_sparse = any(grad.is_sparse for _, grad, _, _ in pending)
         self.programs[key] = program
         return program
+
+
+class OneByOne:
+    """A program for each parameter; native code is shared by those of one shape.
+
+    Such programs take a tenth of a second or two to compile. So no update compiles for longer than `BUDGET`: parameters
+    whose turn has not come are updated eagerly, and small ones are, until it is known that there will be many updates.
+    """
+
+    options: Any
+    key: Any
+    has_sparse: bool
+
+    def __init__(self, optimizer: Optimizer, pending: Pending):
+        self.optimizer, self.updates = optimizer, 0
+        self.parts = [(param, state, group) for param, _, state, group in pending]
+        self.programs: list[Any] = [None] * len(pending)
+
+    def broken_guard(self, arguments: list[Tensor]) -> str | None:
+        """Guards are looked at parameter by parameter."""
+        return None
+
+    def run(self, arguments: list[Tensor]) -> None:
+        self.updates += 1
+        start, left = time.perf_counter(), iter(arguments)
+        for i, (param, state, group) in enumerate(self.parts):
+            grad = param._grad
+            assert grad is not None
+            given = [next(left) for _ in range(2 if grad.is_sparse else 1)]
+            program = self.programs[i]
+            if program is not None and program.broken_guard(given) is not None:
+                program = self.programs[i] = None
+            is_worth_it = self.updates >= PATIENCE or param._array.size >= LARGE // 4
+            if program is None and is_worth_it and time.perf_counter() - start < BUDGET:
+                program = self.programs[i] = self._record(param, grad, state, group, given)
+            if program is None:
+                self.optimizer._apply([(param, grad, state, group)])
+            else:
+                program.run(given)
+
+    def _record(
+        self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any], given: list[Tensor]
+    ) -> Any:
+        from rushlight.compiler.function import BoundProgram
+        from rushlight.compiler.trace import CannotRecord, Recorder, recording
+
+        recorder = Recorder()
+        recorder.arguments = {id(tensor): i for i, tensor in enumerate(given)}
+        try:
+            with recording(recorder):
+                for tensor in given:
+                    recorder.lift(tensor)
+                self.optimizer._apply([(param, _recorded(grad, given), state, traced_group(group))])
+                made = recorder.finish(None)
+            recorder.restore()
+            return None if made.survivors else BoundProgram(made)
+        except (CannotRecord, ImportError):
+            self.optimizer._compiled.is_off = True
+            return None
 
 
 # ---------------------------------------------------------------- gradients as arguments of a program
@@ -151,11 +177,11 @@ def _arguments(grads: list[Tensor]) -> list[Tensor]:
     return found
 
 
-def _recorded(grad: Tensor, arguments: Any) -> Tensor:
-    """A gradient as it is recorded, of the next of the arguments."""
+def _recorded(grad: Tensor, given: list[Tensor]) -> Tensor:
+    """A gradient as it is recorded, of its arguments."""
     if not grad.is_sparse:
-        return next(arguments)  # type: ignore[no-any-return]
-    values, index = next(arguments), next(arguments)
+        return given[0]
+    values, index = given
     return wrap(SparseArray(index._array.reshape((1, -1)), values._array, tuple(grad.shape)))
 
 

@@ -1,37 +1,36 @@
-"""Updates that are made only if they write no NaN and no Inf (`Optimizer.skip_nonfinite`).
+"""Updates that are taken back if they wrote NaN or Inf (`Optimizer.skip_nonfinite`).
 
-The update is computed on copies. If all that it would write is finite it is taken over, of all parameters; else of none,
-and it is counted. While a program is recorded there is no branch on a value: what is taken over is chosen by `where`.
+What an update will write is copied before, and looked at after it; if anything is not finite, all of it is put back, of
+all parameters, and the update is counted. While a program is recorded nothing branches on a value: `where` chooses.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from rushlight.ops import define
-from rushlight.ops.create import ones, tensor, zeros_like
+import numpy as np
+from numpy import ndarray
+
+from rushlight.compiler.trace import paused
+from rushlight.ops.create import ones, tensor
 from rushlight.ops.elementwise import isfinite, logical_and, logical_not, where
-from rushlight.optim import variants
+from rushlight.optim.each import Pending
 from rushlight.tensor import Tensor
 
 if TYPE_CHECKING:
     from rushlight.optim.optimizer import Optimizer
 
-Pending = list[tuple[Tensor, Tensor, dict[str, Any], dict[str, Any]]]  # (parameter, gradient, state, group)
-
 
 class Counter:
-    """How many updates were not made: a tensor, since a compiled program counts too."""
+    """How many updates were taken back: a tensor, since a compiled step counts too."""
 
     def __init__(self) -> None:
         self.count: Tensor | None = None
-        self.reported = 0
 
     def tensor(self) -> Tensor:
         if self.count is None:
-            from rushlight.compiler.trace import paused
-
             with paused():
                 self.count = tensor(0)
         return self.count
@@ -39,50 +38,81 @@ class Counter:
     def value(self) -> int:
         return 0 if self.count is None else int(self.count)
 
-    def report(self, optimizer: Optimizer) -> None:
-        """Warns of each update that has not been made since the last report."""
-        value = self.value()
-        if value > self.reported:
-            self.reported = value
-            warnings.warn(
-                f"{type(optimizer).__name__}: an update would have written NaN or Inf and was not made; {value} so far",
-                RuntimeWarning,
-                stacklevel=5,
-            )
+    def add(self, optimizer: Optimizer) -> None:
+        """Counts an update that was taken back, and says so."""
+        count: Any = self.tensor()
+        count += 1
+        warnings.warn(
+            f"{type(optimizer).__name__}: an update would have written NaN or Inf and was not made; {self.value()} so far",
+            RuntimeWarning,
+            stacklevel=6,
+        )
 
 
-def update_if_finite(optimizer: Optimizer, pending: Pending) -> None:
-    """Updates all parameters, or none."""
-    drafts = []
+def update_if_finite(optimizer: Optimizer, pending: Pending, update: Callable[[], None]) -> None:
+    """Runs an update of these parameters; puts everything back if not all that it wrote is finite."""
+    saved = [_Saved(optimizer, param, grad) for param, grad, _, _ in pending]
+    update()
+    if not all(each.is_finite() for each in saved):
+        for each in saved:
+            each.restore()
+        optimizer._skipped.add(optimizer)
+
+
+class _Saved:
+    """A parameter and its state before an update: of a sparse gradient's parameter the rows it has."""
+
+    def __init__(self, optimizer: Optimizer, param: Tensor, grad: Tensor):
+        self.optimizer, self.param = optimizer, param
+        self.state = dict(optimizer.state.get(param, {}))
+        self.at: Any = tuple(grad._array.indices) if grad.is_sparse else ...
+        tensors = [param, *[value for value in self.state.values() if isinstance(value, Tensor)]]
+        self.copies = [(x, self._part(x).copy()) for x in tensors if type(x._array) is ndarray]
+
+    def _part(self, x: Tensor) -> ndarray:
+        array: ndarray = x._array
+        return array[self.at] if array.shape == self.param._array.shape else array
+
+    def is_finite(self) -> bool:
+        tensors = [self.param, *[x for x in self.optimizer.state.get(self.param, {}).values() if isinstance(x, Tensor)]]
+        return all(_all_finite(self._part(x)) for x in tensors if type(x._array) is ndarray)
+
+    def restore(self) -> None:
+        for x, copy in self.copies:
+            if x._array.shape == self.param._array.shape:
+                x._array[self.at] = copy
+            else:
+                x._array[...] = copy
+            if x._cell is not None:
+                x._cell[0] += 1
+        own = self.optimizer.state[self.param]
+        own.clear()
+        own.update(self.state)
+        if not own:
+            del self.optimizer.state[self.param]
+
+
+def _all_finite(array: ndarray) -> bool:
+    """One pass without another array: a sum that is finite is one of finite numbers."""
+    if array.dtype.kind in "biu":
+        return True
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(np.add.reduce(array, axis=None)) or np.isfinite(array).all())
+
+
+def recorded_update_if_finite(optimizer: Optimizer, pending: Pending, update: Callable[[], None]) -> None:
+    """The same for a recorded program."""
+    before = [
+        [(x, x.clone()) for x in (param, *state.values()) if isinstance(x, Tensor)] for param, _, state, _ in pending
+    ]
+    update()
     is_finite = ones((), dtype=bool)
-    for param, grad, state, group in pending:
-        draft, draft_state = param.clone(), {key: _copied(value) for key, value in state.items()}
-        variants.update_one(optimizer, draft, grad, draft_state, group)
-        drafts.append((draft, draft_state))
-        for written in (draft, *draft_state.values()):
-            if isinstance(written, Tensor) and written.is_floating_point() or _is_complex(written):
-                is_finite = logical_and(is_finite, isfinite(written).all())
+    for tensors in before:
+        for x, _ in tensors:
+            if x.is_floating_point() or x.is_complex():
+                is_finite = logical_and(is_finite, isfinite(x).all())
+    for tensors in before:
+        for x, old in tensors:
+            x.copy_(where(is_finite, x, old))
     count = optimizer._skipped.tensor()
     count += logical_not(is_finite)
-    is_recording = define.recording and define._recorder() is not None
-    if not is_recording and not is_finite:
-        return
-    for (param, _, state, _), (draft, draft_state) in zip(pending, drafts, strict=True):
-        param.copy_(where(is_finite, draft, param) if is_recording else draft)
-        for key, value in draft_state.items():
-            old = state.get(key)
-            if not isinstance(value, Tensor):
-                if value != old:
-                    state[key] = value
-            elif old is None:
-                state[key] = where(is_finite, value, zeros_like(value)) if is_recording else value
-            else:
-                old.copy_(where(is_finite, value, old) if is_recording else value)
-
-
-def _copied(value: Any) -> Any:
-    return value.clone() if isinstance(value, Tensor) else value
-
-
-def _is_complex(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.is_complex()

@@ -67,7 +67,7 @@ class LBFGS(Optimizer):
     def _gradient(self) -> Tensor:
         parts = []
         for param in self._params:
-            grad = param._grad
+            grad: Any = param._grad
             if grad is None:
                 grad = zeros(tuple(param.shape), dtype=param.dtype)
             elif grad.is_sparse:
@@ -106,9 +106,7 @@ class LBFGS(Optimizer):
         self._iterate(closure, float(first_loss))
         if before and not all(np.isfinite(param._array).all() for param in self._params):
             self._restore(before)
-            count = self._skipped.tensor()
-            count += 1
-            self._skipped.report(self)
+            self._skipped.add(self)
         return first_loss
 
     def _iterate(self, closure: Callable[[], Any], loss: float) -> None:
@@ -120,7 +118,7 @@ class LBFGS(Optimizer):
         evaluations, grad = 1, self._gradient()
         if grad.abs().max() <= group["tolerance_grad"]:
             return
-        memory = {key: state.get(key) for key in MEMORY}
+        memory: dict[str, Any] = {key: state.get(key) for key in MEMORY}
         for iteration in range(1, group["max_iter"] + 1):
             state["n_iter"] += 1
             self._find_direction(grad, state, memory, group["history_size"])
@@ -193,5 +191,5 @@ class LBFGS(Optimizer):
         return loss, grad, evaluated
 
 
-def _smaller_of_one(x: Tensor) -> Any:
+def _smaller_of_one(x: Any) -> Any:
     return min(1.0, x)

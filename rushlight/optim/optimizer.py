@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -21,7 +22,8 @@ from rushlight.autograd.modes import enable_grad, modes
 from rushlight.compiler.trace import paused
 from rushlight.ops import define
 from rushlight.optim import guarded, saving, variants
-from rushlight.optim.compiled import CompiledUpdate, traced_group
+from rushlight.optim.compiled import CompiledUpdate
+from rushlight.optim.each import Pending, traced_group
 from rushlight.optim.groups import checked_group
 from rushlight.tensor import Tensor
 
@@ -156,9 +158,7 @@ class Optimizer:
 
     def _update_all(self) -> None:
         is_recording = define.recording and define._recorder() is not None
-        if not is_recording and not modes.grad and self._compiled.run_again():
-            if self.skip_nonfinite:
-                self._skipped.report(self)
+        if not (is_recording or modes.grad or self.skip_nonfinite) and self._compiled.run_again():
             return
         pending = [
             (param, param._grad, self._state_of(param, group), group)
@@ -171,18 +171,23 @@ class Optimizer:
                 for param in group["params"]:
                     define.note_grad(param, True)
             pending = [(param, grad, state, traced_group(group)) for param, grad, state, group in pending]
-        if is_recording or modes.grad or not self._compiled.run(pending):
-            self._apply(pending)
-        if self.skip_nonfinite and not is_recording:
-            self._skipped.report(self)
-
-    def _apply(self, pending: guarded.Pending) -> None:
-        """The update of (parameter, gradient, state, group)s, one after the other."""
-        if self.skip_nonfinite:
-            guarded.update_if_finite(self, pending)
+        if is_recording:
+            guard, run = guarded.recorded_update_if_finite, partial(self._apply, pending)
         else:
-            for param, grad, state, group in pending:
-                variants.update_one(self, param, grad, state, group)
+            guard, run = guarded.update_if_finite, partial(self._run, pending)
+        if self.skip_nonfinite:
+            guard(self, pending, run)
+        else:
+            run()
+
+    def _run(self, pending: Pending) -> None:
+        if modes.grad or not self._compiled.run(pending):
+            self._apply(pending)
+
+    def _apply(self, pending: Pending) -> None:
+        """The update of (parameter, gradient, state, group)s, one after the other."""
+        for param, grad, state, group in pending:
+            variants.update_one(self, param, grad, state, group)
 
     def _state_of(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         state = self.state.get(param)

@@ -27,19 +27,21 @@ def get_ema_avg_fn(decay: float = 0.999) -> Callable[[Tensor, Tensor, Any], Tens
     """
     _check_decay(decay)
 
-    def average(averaged: Tensor, current: Tensor, num_averaged: Any) -> Tensor:
+    @no_grad()
+    def average(averaged: Tensor, current: Tensor, num_averaged: Any) -> Any:
         return decay * averaged + (1 - decay) * current
 
-    return no_grad(average)
+    return average
 
 
 def get_swa_avg_fn() -> Callable[[Tensor, Tensor, Any], Tensor]:
     """The mean of all values of one parameter."""
 
-    def average(averaged: Tensor, current: Tensor, num_averaged: Any) -> Tensor:
+    @no_grad()
+    def average(averaged: Tensor, current: Tensor, num_averaged: Any) -> Any:
         return averaged + (current - averaged) / (num_averaged + 1)
 
-    return no_grad(average)
+    return average
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[..., None]:
@@ -53,11 +55,12 @@ def get_swa_multi_avg_fn() -> Callable[..., None]:
 
 
 def _for_lists(average: Callable[[Tensor, Tensor, Any], Tensor]) -> Callable[..., None]:
+    @no_grad()
     def update(averaged: Iterable[Tensor], current: Iterable[Tensor], num_averaged: Any) -> None:
         for old, new in zip(averaged, current, strict=True):
             old.copy_(average(old, new, num_averaged))
 
-    return no_grad(update)
+    return update
 
 
 def _check_decay(decay: float) -> None:
@@ -91,7 +94,7 @@ class AveragedModel(Module):
         tensor(3)
     """
 
-    n_averaged: Tensor
+    n_averaged: Any
 
     def __init__(
         self, model: Module, device: Any = None, avg_fn: Callable[..., Tensor] | None = None,

@@ -170,7 +170,7 @@ class record_function:
 
     def __init__(self, name: str, args: str | None = None):
         self.name, self.args = name, args
-        self._opened: list[tuple[Any, Any]] = []
+        self._opened: list[tuple[Recorder | None, FunctionEvent | None]] = []
 
     def __enter__(self) -> record_function:
         recorder = active
@@ -179,7 +179,7 @@ class record_function:
 
     def __exit__(self, *_: object) -> None:
         recorder, event = self._opened.pop()
-        if recorder is not None and recorder is active:
+        if recorder is not None and event is not None and recorder is active:
             recorder.close_block(event)
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -171,7 +171,7 @@ def _comparison(actual: Any, expected: Any, path: tuple, options: _Options) -> _
     if all(isinstance(x, (int, float, complex, np.number)) for x in both):
         numbers = [x.item() if isinstance(x, np.number) else x for x in both]
         tolerances = _tolerances([_NUMBERS.get(type(x), torch.int64) for x in numbers], path, options)
-        return lambda path: _compare_numbers(*numbers, tolerances, path, options)
+        return lambda path: _compare_numbers(numbers[0], numbers[1], tolerances, path, options)
     tensors = _as_tensors(actual, expected, options)
     if tensors is None:
         text = f"No comparison pair was able to handle inputs of type {type(actual)} and {type(expected)}."

@@ -67,11 +67,13 @@ def make_tensor(
     elif memory_format is not None:
         result = result.clone(memory_format=memory_format)
     if exclude_zero:
-        result[result == 0] = torch.finfo(dtype).tiny if dtype in _FLOATS else 1
+        result[result.eq(0)] = torch.finfo(dtype).tiny if dtype in _FLOATS else 1
     return result.requires_grad_(requires_grad) if dtype in _FLOATS else result
 
 
 def _filled(shape: tuple[int, ...], dtype: Any, device: Any, low: float | None, high: float | None) -> Tensor:
+    limits: tuple[float, float]
+    default: tuple[float, float]
     if dtype is torch.bool:
         limits, default = (0, 2), (0, 2)
     elif dtype in _INTEGERS:

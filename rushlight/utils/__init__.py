@@ -1,4 +1,4 @@
-"""Tools around training: data loading, exchange with other libraries, checkpointing."""
+"""Tools around training: data loading, exchange with other libraries; checkpointing, timing and logs, loaded when first asked for."""
 
 from typing import Any
 
@@ -6,10 +6,9 @@ from rushlight.utils import data as data, dlpack as dlpack
 
 
 def __getattr__(name: str) -> Any:
-    """`checkpoint`, when first asked for."""
-    if name == "checkpoint":
+    if name in ("benchmark", "checkpoint", "tensorboard"):
         import importlib
 
-        globals()[name] = found = importlib.import_module("rushlight.utils.checkpoint")
+        globals()[name] = found = importlib.import_module(f"rushlight.utils.{name}")
         return found
     raise AttributeError(f"module 'rushlight.utils' has no attribute {name!r}")

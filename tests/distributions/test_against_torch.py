@@ -248,7 +248,7 @@ def test_subclasses_must_say_how_they_expand() -> None:
 
 def test_own_distribution() -> None:
     class Point(rushlight.distributions.Distribution):
-        arg_constraints = {}
+        arg_constraints = {}  # noqa: RUF012  (PyTorch's contract)
 
         def rsample(self, sample_shape: Any = ()) -> Any:
             return rushlight.zeros(self._extended_shape(sample_shape))

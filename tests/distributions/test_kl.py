@@ -131,7 +131,7 @@ def test_exponential_families_by_bregman_divergence() -> None:
 
 def test_the_most_special_pair_is_found() -> None:
     class Base(rushlight.distributions.Distribution):
-        arg_constraints = {}
+        arg_constraints = {}  # noqa: RUF012  (PyTorch's contract)
 
     class Special(Base):
         pass

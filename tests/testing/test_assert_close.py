@@ -89,7 +89,7 @@ def test_against_torch(name: str) -> None:
 def test_assert_allclose() -> None:
     with pytest.warns(FutureWarning, match="assert_allclose"):
         rushlight.testing.assert_allclose(rushlight.ones(2), [1.00005, 1.0])
-    with pytest.warns(FutureWarning), pytest.raises(AssertionError, match="up to 0.0001 allowed"):
+    with pytest.warns(FutureWarning), pytest.raises(AssertionError, match=r"up to 0\.0001 allowed"):
         rushlight.testing.assert_allclose(rushlight.ones(2), [1.001, 1.0])
 
 

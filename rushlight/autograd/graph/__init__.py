@@ -16,6 +16,8 @@ Path of a graph: `collect.py` reads nodes into plain data, `shapes.py`, `modules
 `graph.py` holds it; `text.py`, `dot.py`, `svg.py` (places by `layout.py`) and `page.py` show it, `explain.py` answers.
 """
 
+from typing import Any
+
 from rushlight.autograd.graph.edges import (
     GradientEdge as GradientEdge,
     get_gradient_edge as get_gradient_edge,
@@ -30,23 +32,15 @@ from rushlight.autograd.graph.values import (
 )
 from rushlight.autograd.node import Node as Node
 
-
-from typing import Any
-
-_HOMES = {
-    "Graph": "graph",
-    "trace": "graph",
-    "record": "recording",
-    "why": "explain",
-    "Answer": "explain",
-}
+# The viewer's names and their modules here.
+_LATER = {"Graph": "graph", "trace": "graph", "record": "recording", "why": "explain", "Answer": "explain"}
 
 
 def __getattr__(name: str) -> Any:
     """The viewer, when first asked for."""
-    if name in _HOMES:
+    if name in _LATER:
         from importlib import import_module
 
-        globals()[name] = found = getattr(import_module(f"rushlight.autograd.graph.{_HOMES[name]}"), name)
+        globals()[name] = found = getattr(import_module(f"rushlight.autograd.graph.{_LATER[name]}"), name)
         return found
     raise AttributeError(f"module 'rushlight.autograd.graph' has no attribute {name!r}")

@@ -9,33 +9,21 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.arrays import numpy as numpy_arrays
 from rushlight.autograd.graph.collect import GraphNode, Input, Saved, saved_input
-from rushlight.autograd.graph.statistics import statistics_of
+from rushlight.autograd.graph.statistics import Statistics, statistics_of
 
 if TYPE_CHECKING:
     from rushlight.autograd.graph.graph import Graph
 
 RECTIFIERS = {"relu": "a dead ReLU", "relu6": "a dead ReLU6"}
 BOUNDED = {
-    "clamp", "clamp_numbers", "clip", "clamp_min", "clamp_max", "hardtanh", "hardsigmoid", "hardswish", "relu6", "threshold", "hardshrink",
-    "softshrink", "minimum", "maximum",
+    "clamp", "clamp_numbers", "clip", "clamp_min", "clamp_max", "hardtanh", "hardsigmoid", "hardswish", "relu6",
+    "threshold", "hardshrink", "softshrink", "minimum", "maximum",
 }  # fmt: skip
 STEPS = {"sign", "sgn", "heaviside"}
 SATURATING = {"sigmoid", "tanh", "softmax", "log_softmax", "erf", "logsigmoid"}
 CHOOSING = {
-    "where",
-    "index",
-    "slice",
-    "gather",
-    "max",
-    "min",
-    "amax",
-    "amin",
-    "take",
-    "select",
-    "masked_fill",
-    "index_select",
-    "sort",
-}
+    "where", "index", "slice", "gather", "max", "min", "amax", "amin", "take", "select", "masked_fill", "index_select", "sort",
+}  # fmt: skip
 
 
 def of(graph: Graph, node: GraphNode, given: Input, state: str) -> tuple[str, str]:
@@ -63,6 +51,9 @@ def _zero(graph: Graph, node: GraphNode, given: Input) -> tuple[str, str]:
     for saved in node.saved:
         if saved.name != "out" and saved.name != given.name and _is_all_zero(saved):
             return "times zero", f"its other operand {saved.name!r}, {saved.value}, is all zeros."
+    arrived = _arrived(node)
+    if node.op == "softmax" and arrived is not None and arrived.low == arrived.high:
+        return "constant", "all of its results get the same gradient, but their sum is always 1: it cannot change."
     if node.op in SATURATING and result is not None and result.statistics is not None:
         return (
             "saturated",
@@ -98,12 +89,9 @@ def _is_flat_everywhere(graph: Graph, node: GraphNode, given: Input) -> bool:
 
 
 def _is_all_zero(saved: Saved | None) -> bool:
-    return (
-        saved is not None
-        and saved.statistics is not None
-        and saved.statistics.state == "zero"
-        or (saved is not None and saved.text in ("0", "0.0"))
-    )
+    if saved is None or saved.statistics is None:
+        return saved is not None and saved.text in ("0", "0.0")
+    return saved.statistics.state == "zero"
 
 
 def _range(saved: Saved) -> str:
@@ -129,16 +117,13 @@ def _not_finite(node: GraphNode, given: Input) -> tuple[str, str]:
             return "saved", (
                 f"{arrives} What it saved is not finite: {saved.name!r}, {saved.value}, has {s.nans} NaN and {s.infs} Inf."
             )
-    for saved in node.saved:
-        if saved.statistics is not None and saved.statistics.zeros:
-            s = saved.statistics
-            if saved.value.dtype in ("bool", "int64", "int32", "uint8"):
-                continue
-            return "infinite", (
-                f"{arrives} {s.zeros} of {s.size} elements of {saved.name!r}, which it saved, are 0, and there its derivative is "
-                "infinite; times a zero that is NaN. Keep them away from 0 (add a small number, or clamp) before this "
-                "operation: a where() after it does not help."
-            )
+    saved = next((s for s in node.saved if s.name == given.zero_at), None)
+    if saved is not None and saved.statistics is not None:
+        return "infinite", (
+            f"{arrives} {saved.statistics.zeros} of {saved.statistics.size} elements of {saved.name!r}, which it saved, are 0, "
+            "and there its derivative is infinite; times a zero that is NaN. Keep them away from 0 (add a small number, or "
+            "clamp) before this operation: a where() after it does not help."
+        )
     for saved in node.saved:
         if saved.text in ("0", "0.0"):
             return "infinite", f"{arrives} {saved.name!r} is 0, and there its derivative is infinite."
@@ -147,42 +132,62 @@ def _not_finite(node: GraphNode, given: Input) -> tuple[str, str]:
 
 
 def fault_of_forward(graph: Graph) -> GraphNode | None:
-    """The first node of the forward pass whose result is known to be NaN (infinite, if the loss is), or None."""
-    known: dict[int, str] = {}
-    for node, thing in zip(graph.nodes, graph._things, strict=True):
-        for saved in node.saved:
-            if saved.statistics is not None and saved.statistics.state in ("nan", "inf"):
-                maker = node.id if saved.name == "out" else _source_of(node, saved.name)
-                if maker is not None:
-                    known.setdefault(maker, saved.statistics.state)
-        bad = node.bad_output or _state_when_run_again(thing)
-        if bad:
-            known.setdefault(node.id, bad)
+    """Where a loss that is not finite begins not to be: the first such result on the ways to it, as far as is known.
+
+    A result that is known to be finite ends a way: the -inf of a mask before a softmax is no fault.
+    """
+    states = _forward_states(graph)
     loss = {s.state for s in map(statistics_of, graph._tensors) if s is not None}
     wanted = "nan" if "nan" in loss else "inf"
-    return next((graph.nodes[i] for i in sorted(known) if known[i] == wanted), None)
+    reached, stack = set(graph.roots), list(graph.roots)
+    while stack:
+        for given in graph.nodes[stack.pop()].inputs:
+            source = given.source
+            if source is not None and source not in reached and states.get(source) != "ok":
+                reached.add(source)
+                stack.append(source)
+    return next((graph.nodes[i] for i in sorted(reached) if states.get(i) == wanted), None)
+
+
+def _forward_states(graph: Graph) -> dict[int, str]:
+    """{number of a node: "nan", "inf" or "ok"} for the results that are known: noted, saved, or computed again."""
+    states: dict[int, str] = {}
+    for node, thing in zip(graph.nodes, graph._things, strict=True):
+        for saved in node.saved:
+            maker = node.id if saved.name == "out" else _source_of(node, saved.name)
+            if maker is not None and saved.statistics is not None:
+                states.setdefault(maker, _goodness(saved.statistics))
+        if node.kind == "leaf":
+            states.setdefault(node.id, _goodness(statistics_of(thing)))
+        elif node.bad_output is not None:
+            states.setdefault(node.id, node.bad_output or "ok")
+        elif node.id not in states and (found := _run_again(thing)) is not None:
+            states[node.id] = _goodness(found)
+    return states
+
+
+def _goodness(found: Statistics | None) -> str:
+    return found.state if found is not None and found.state in ("nan", "inf") else "ok"
 
 
 def _source_of(node: GraphNode, name: str) -> int | None:
     return next((given.source for given in node.inputs if given.name == name), None)
 
 
-def _state_when_run_again(thing: Any) -> str:
-    """What the result of an operation is, from its inputs, if it saved them all."""
+def _run_again(thing: Any) -> Statistics | None:
+    """Of the result of an operation, from its inputs, if it saved them all."""
     op = getattr(thing, "op", None)
     function = getattr(op, "function", None)
-    if function is None or op.variadic:
-        return ""
+    if function is None or op.variadic or len(op.outputs) > 1:
+        return None
     kept = [saved_input(thing, op, i) for i in range(len(op.inputs))]
     if any(value is None for value in kept):
-        return ""
+        return None
     try:
         with np.errstate(all="ignore"):
-            result = function(numpy_arrays, *kept, **(thing.attrs or {}))
+            return statistics_of(function(numpy_arrays, *kept, **(thing.attrs or {})))
     except Exception:  # noqa: BLE001  (then it tells nothing)
-        return ""
-    found = statistics_of(result)
-    return "" if found is None or found.state in ("ok", "zero") else found.state
+        return None
 
 
 def of_forward(node: GraphNode | None) -> str:

@@ -40,6 +40,7 @@ class Input:
         source, output: number of the node it comes from, None if it needed no gradient; which of that node's results.
         formula: the derivative with regard to it; None if the operation has none.
         gradient: of what the operation sent to this input in `Graph.backward`.
+        zero_at: the saved value that is 0 wherever this gradient is not finite, though the one that arrived is.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Input:
     value: Value
     formula: Source | None = None
     gradient: Statistics | None = None
+    zero_at: str = ""
 
 
 @dataclass(slots=True)
@@ -89,6 +91,7 @@ class GraphNode:
         outputs: shapes and dtypes of the results.
         is_freed: whether a backward pass has let go of what was saved.
         lines: of the forward pass, the user's innermost line first; needs `record`.
+        bad_output: "nan" or "inf" if the result has some, "" if it has none; None if `record` has not seen it.
         gradients: what arrived at each result in `Graph.backward`.
     """
 
@@ -108,7 +111,7 @@ class GraphNode:
     is_freed: bool = False
     has_hooks: bool = False
     is_parameter: bool = False
-    bad_output: str = ""
+    bad_output: str | None = None
     gradients: list[Statistics | None] = field(default_factory=list)
 
     @property
@@ -237,8 +240,8 @@ def _outputs(node: Any, op: Any) -> list[Value]:
 
 def has_hooks(node: Any) -> bool:
     """Whether somebody registered a hook on a node or on what it made."""
-    extras = getattr(node, "extras", node)
-    return any(getattr(extras, kind, None) for kind in ("hooks", "node_hooks", "tensors", "before", "after"))
+    extras = node.extras
+    return extras is not None and bool(extras.tensors or extras.before or extras.after)
 
 
 def _input_name(op: Any, number: int) -> str:
@@ -310,7 +313,7 @@ def _array_in(value: Any) -> Any:
 
 def _saved(name: str, value: Any) -> Saved:
     if hasattr(value, "dtype"):
-        return Saved(name, value_of(value), value.nbytes, statistics_of(value))
+        return Saved(name, value_of(value), getattr(value, "nbytes", 0), statistics_of(value))
     return Saved(name, Value(), 0, text=_short(value))
 
 

@@ -12,6 +12,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rushlight.autograd.graph import causes, unreached
 from rushlight.autograd.graph.collect import GraphNode, Input, Line, has_formula, value_of
 from rushlight.autograd.graph.statistics import Statistics, statistics_of
@@ -92,6 +94,10 @@ def explain(graph: Graph, tensor: Tensor) -> Answer:
     path = _path(graph, target)
     if path is None:
         return _blocked(graph, target, name)
+    if not isinstance(tensor._array, np.ndarray):
+        return Answer(
+            "ok", "no data", f"A gradient reaches {name}; tensors without data have no values to look at.", path=path
+        )
     if not graph.has_gradients:
         if any(node.is_freed for node in graph.nodes):
             return _after_backward(tensor, name, path)

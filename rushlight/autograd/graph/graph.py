@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rushlight.autograd.graph import modules, shapes
-from rushlight.autograd.graph.collect import GraphNode, Value, collect, kept_by, memory_of, value_of
+from rushlight.autograd.graph.collect import GraphNode, Input, Value, collect, kept_by, memory_of, value_of
 from rushlight.autograd.graph.recording import Note, latest_record, lines_of_traceback
 from rushlight.autograd.graph.statistics import statistics_of
 from rushlight.tensor import Tensor
@@ -197,7 +199,7 @@ class Graph:
         for node in self.nodes:
             node.gradients = []
             for given in node.inputs:
-                given.gradient = None
+                given.gradient, given.zero_at = None, ""
         handles = [self._watch(node, thing) for node, thing in zip(self.nodes, self._things, strict=True)]
         try:
             yield
@@ -211,10 +213,15 @@ class Graph:
         def at_leaf(grad: Any) -> None:
             node.gradients = [statistics_of(grad)]
 
+        kept = [] if isinstance(thing, Tensor) else kept_by(thing)  # after the derivative the node has let go of it
+
         def at_node(to_inputs: Any, arrived: Any) -> None:
             node.gradients = [None if grad is None else statistics_of(grad) for grad in arrived]
             for given, grad in zip(node.inputs, to_inputs, strict=False):
                 given.gradient = None if grad is None else statistics_of(grad)
+                if _becomes_bad(node, given):
+                    given.zero_at = next((name for name, value in kept if _is_zero_where_bad(value, grad)), "")
+            kept.clear()
             if len(arrived) == len(node.outputs):
                 for value, grad in zip(node.outputs, arrived, strict=True):
                     if grad is not None:
@@ -300,6 +307,27 @@ def search_fields(node: GraphNode) -> list[str]:
     ]
 
 
+def _becomes_bad(node: GraphNode, given: Input) -> bool:
+    """Whether finite gradients arrived at a node and it sent one that is not to an input."""
+    return (
+        given.gradient is not None
+        and given.gradient.state in ("nan", "inf")
+        and all(g is None or g.state in ("ok", "zero") for g in node.gradients)
+    )
+
+
+def _is_zero_where_bad(value: Any, grad: Tensor) -> bool:
+    """Whether a saved array is 0 wherever a gradient is not finite."""
+    array, gradient = value, grad._array
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fc" or array.ndim > gradient.ndim:
+        return False
+    try:
+        spread = np.broadcast_to(array, gradient.shape)
+    except ValueError:
+        return False
+    return not np.any(spread[~np.isfinite(gradient)])
+
+
 def _owner(array: Any) -> Any:
     """The array that owns an array's memory: all of it is kept alive by a view."""
     while hasattr(getattr(array, "base", None), "nbytes") and hasattr(array.base, "dtype"):
@@ -309,21 +337,15 @@ def _owner(array: Any) -> Any:
 
 @contextmanager
 def _without_retained_grads(things: list[Any]) -> Iterator[None]:
-    """Takes out the hooks of `Tensor.retain_grad`: a probing pass must not add to any `.grad`."""
-    taken, swapped = [], []
+    """Takes out what `Tensor.retain_grad` left at nodes: a probing pass must not add to any `.grad`."""
+    taken = []
     for thing in things:
-        extras = getattr(thing, "extras", None)
-        if getattr(extras, "retained", None):
-            swapped.append((extras, extras.retained))
+        extras = None if isinstance(thing, Tensor) else thing.extras
+        if extras is not None and extras.retained:
+            taken.append((extras, extras.retained))
             extras.retained = {}
-        for hooks in (getattr(thing, "hooks", None) or {}).values():
-            for key, hook in list(hooks.items()):
-                if getattr(hook, "__qualname__", "").startswith("Tensor.retain_grad"):
-                    taken.append((hooks, key, hooks.pop(key)))
     try:
         yield
     finally:
-        for hooks, key, hook in taken:
-            hooks[key] = hook
-        for extras, retained in swapped:
+        for extras, retained in taken:
             extras.retained = retained

@@ -1,7 +1,7 @@
 """The graph as one HTML page: to search, move about in, open and close, and read every node of. It loads nothing.
 
-The data goes into the page as JSON; `page.js` draws it, with places by `layout.js`. What a person types or names is only
-ever shown as text.
+The data goes into the page as JSON; `page.js` draws it, with places by `layout.js`, and `panels.js` has the list and the details.
+What a person types or names is only ever shown as text.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def page(graph: Graph, title: str) -> str:
         "title": html.escape(title),
         "css": folder.joinpath("page.css").read_text("utf-8"),
         "layout": folder.joinpath("layout.js").read_text("utf-8"),
-        "script": folder.joinpath("page.js").read_text("utf-8"),
+        "picture": folder.joinpath("page.js").read_text("utf-8"),
+        "panels": folder.joinpath("panels.js").read_text("utf-8"),
         "data": text.replace("<", "\\u003c"),  # so that nothing in it ends the script
     }
     return re.sub(r"@(\w+)@", lambda mark: parts[mark[1]], folder.joinpath("page.html").read_text("utf-8"))

@@ -115,6 +115,8 @@ class record:
     # ------------------------------------------------------------ while it runs
 
     def _see(self, frame: Any, event: str, result: Any) -> None:
+        if self._before is not None:  # a profiler
+            self._before(frame, event, result)
         if event != "return" or result is None:
             return
         if not frame.f_globals.get("__name__", "").startswith("rushlight."):

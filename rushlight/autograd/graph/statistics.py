@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +63,7 @@ def statistics_of(array: Any) -> Statistics | None:
         is_finite = bool(finite.all())
         good = array if is_finite else array[finite]
         wide = good.astype(np.float64, copy=False)
-        norm = float(np.sqrt(np.sum(wide * wide))) if good.size else 0.0
+        norm = min(float(np.sqrt(np.sum(wide * wide))), sys.float_info.max)
     nans = 0 if is_finite else int(np.isnan(array).sum())
     return Statistics(
         tuple(array.shape),

@@ -6,6 +6,8 @@ the graph still has evidence: a constant that shares the tensor's memory, anothe
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,7 +84,7 @@ def _requires_none(tensor: Tensor, name: str) -> Reason:
     record = latest_record()
     step = record.steps.get(id(tensor)) if record else None
     if step is not None and step.reference() is tensor:
-        cut = step if step.cut else _nearest_cut(step)
+        cut = _nearest_cut(step)
         if cut is not None:
             word, text, *_, lines = _told(cut)
             return word, f"{name} requires no gradient: {text}", None, [], lines
@@ -134,28 +136,23 @@ def _first_cut(start: Step, end: Step) -> Step | None:
 
 
 def _depends_on(step: Step, start: Step) -> bool:
-    seen, stack = set(), [step]
-    while stack:
-        one = stack.pop()
-        if one is start:
-            return True
-        for parent in one.parents:
-            if id(parent) not in seen:
-                seen.add(id(parent))
-                stack.append(parent)
-    return False
+    return any(one is start for one in _ancestors(step))
 
 
 def _nearest_cut(step: Step) -> Step | None:
-    seen, queue = {id(step)}, [step]
-    for one in queue:
-        if one.cut:
-            return one
+    return next((one for one in _ancestors(step) if one.cut), None)
+
+
+def _ancestors(step: Step) -> Iterator[Step]:
+    """A step, what it was made from, what that was made from, and so on."""
+    seen, queue = {id(step)}, deque([step])
+    while queue:
+        one = queue.popleft()
+        yield one
         for parent in one.parents:
             if id(parent) not in seen:
                 seen.add(id(parent))
                 queue.append(parent)
-    return None
 
 
 def _told(step: Step, goes_on: bool = True) -> Reason:
@@ -216,7 +213,10 @@ def _other_leaf(graph: Graph, tensor: Tensor, name: str) -> tuple[str, str, int 
                 text = f"the loss depends on another leaf of the same memory, {node.name}: that one gets the gradient."
                 return "other leaf", text, node.id, []
             same = thing.shape == tensor.shape and thing.dtype is tensor.dtype and tensor.numel() > 1
-            if same and np.array_equal(thing._array, tensor._array) and np.any(tensor._array):
+            is_drawn = (
+                np.any(tensor._array != tensor._array.flat[0]) if same else False
+            )  # weights of ones are no copies
+            if is_drawn and np.array_equal(thing._array, tensor._array):
                 text = (
                     f"the loss depends on another leaf with the same values, {node.name}. Is one a copy of the other "
                     "(deepcopy, to(), load_state_dict, a model made anew after the optimizer)?"

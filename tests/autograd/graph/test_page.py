@@ -73,7 +73,7 @@ def test_nothing_in_the_page_comes_from_elsewhere(transformer: tuple[graph.Graph
 def test_data_cannot_end_the_script() -> None:
     x = torch.ones(2, requires_grad=True)
     page = graph.trace((x * x).sum(), {"</script><b>x": x}).html("<title> & @data@")
-    assert page.count("</script>") == 3 and "&lt;title&gt; &amp; @data@" in page
+    assert page.count("</script>") == 4 and "&lt;title&gt; &amp; @data@" in page
     data = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
     assert data["nodes"][0]["name"] == "</script><b>x" and data["title"] == "<title> & @data@"
 
@@ -109,6 +109,16 @@ def test_search_and_two_clicks_lead_to_the_attentions_softmax(
     assert "return self.head(self.blocks(x, causal, is_causal=True))" in detail
     if os.environ.get("UPDATE_IMAGES"):
         browser.screenshot(IMAGE)
+
+
+def test_names_are_shown_as_text(browser: Browser, tmp_path: Path) -> None:
+    x = torch.ones(2, requires_grad=True)
+    name = "<img src=x onerror='document.title=1'>"
+    graph.trace((x * x).sum(), {name: x}).save(tmp_path / "names.html")
+    browser.open(tmp_path / "names.html")
+    assert name in browser.text("#list") and browser.find("img") == []
+    browser.click(browser.find("#list .item")[0])
+    assert name in browser.text("#detail") and browser.script("return document.title") == "autograd graph"
 
 
 def test_nothing_is_loaded_and_nothing_fails(browser: Browser, transformer: tuple[graph.Graph, Path]) -> None:

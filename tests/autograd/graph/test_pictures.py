@@ -137,6 +137,14 @@ def test_save_by_suffix(tmp_path: Path) -> None:
     assert picture._repr_svg_().startswith("<svg")
 
 
+def test_open_hands_the_page_to_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    path = Path(small_graph().open())
+    assert opened == [path.as_uri()] and path.read_text("utf-8").startswith("<!doctype html>")
+    path.unlink()
+
+
 # ---------------------------------------------------------------- laws of the layout
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import types
 import weakref
 
 import numpy as np
@@ -61,10 +62,11 @@ def test_loss_modules_beside_the_model_have_their_own_group() -> None:
 
 
 def test_nothing_changes() -> None:
-    """The same values and gradients with and without; Python's profile function is put back."""
+    """The same values and gradients with and without; a profile function of another's goes on seeing what it saw."""
+    seen: set[str] = set()
 
-    def own(frame: object, event: str, arg: object) -> None:
-        pass
+    def own(frame: types.FrameType, event: str, arg: object) -> None:
+        seen.add(frame.f_code.co_name)
 
     def gradients_of(model: nn.Module, inputs: torch.Tensor) -> list[np.ndarray]:
         model.zero_grad()
@@ -79,7 +81,7 @@ def test_nothing_changes() -> None:
         found = gradients_of(model, inputs)
     after = sys.getprofile()
     sys.setprofile(None)
-    assert after is own
+    assert after is own and "forward" in seen
     assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
 
 
@@ -99,3 +101,14 @@ def test_what_is_not_finite_is_noted() -> None:
         loss = (x.log() * x).sum()
     nodes = {node.op: node.bad_output for node in graph.trace(loss).nodes}
     assert (nodes["log"], nodes["mul"], nodes["sum"]) == ("inf", "nan", "nan")
+
+
+def test_lines_of_anomaly_mode_serve_where_record_was_off() -> None:
+    x = torch.ones(2, requires_grad=True)
+    y = x.exp()
+    y.grad_fn.metadata["traceback_"] = [
+        '  File "main.py", line 7, in <module>\n    run()\n',
+        '  File "run.py", line 3, in run\n    y = x.exp()\n',
+    ]
+    lines = graph.trace(y.sum()).find("exp")[0].lines
+    assert list(map(str, lines)) == ["run.py:3 in run: y = x.exp()", "main.py:7 in <module>: run()"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable
 
@@ -50,6 +51,9 @@ def test_another_leaf_with_the_same_values() -> None:
     again = copy.deepcopy(w)
     answer = graph.why(w, (again * 2).sum())
     assert answer.reason == "other leaf" and "another leaf with the same values, again" in answer.text
+    assert (
+        graph.why(torch.ones(2, requires_grad=True), (torch.ones(2, requires_grad=True) * 2).sum()).reason == "not used"
+    )
     alias = torch.nn.Parameter(w)
     assert "another leaf of the same memory, alias" in graph.why(w, (alias * 2).sum()).text
 
@@ -83,6 +87,18 @@ def test_sound() -> None:
     picture.backward()
     answer = picture.why(w)
     assert (answer.state, str(answer)) == ("ok", "The gradient of w is sound: norm 5, in [3, 4].")
+
+
+def test_without_data() -> None:
+    w = torch.ones(3, 4, device="meta", requires_grad=True)
+    loss = (w.exp() @ w.mT).sum()
+    answer = graph.why(w, loss)
+    assert (answer.state, answer.reason) == ("ok", "no data")
+    assert [str(node.outputs[0]) for node in graph.trace(loss).nodes][2:] == [
+        "float32 (4, 3)",
+        "float32 (3, 3)",
+        "float32 ()",
+    ]
 
 
 def test_wrong_arguments() -> None:
@@ -202,6 +218,10 @@ def zero_square(w: Tensor) -> Tensor:
     return (w - w.detach()).square().sum()
 
 
+def zero_softmax(w: Tensor) -> Tensor:
+    return (w * 0.0 + w).softmax(0).sum()
+
+
 def zero_sum(w: Tensor) -> Tensor:
     return (w - w).sum()
 
@@ -210,7 +230,7 @@ ZEROS = [
     (zero_relu, "dead relu", "relu"), (zero_floor, "flat", "floor"), (zero_sign, "flat", "sign"),
     (zero_factor, "times zero", "mul"), (zero_number, "times zero", "mul"), (zero_sigmoid, "saturated", "sigmoid"),
     (zero_clamp, "out of bounds", "clamp_numbers"), (zero_where, "not chosen", "where"), (zero_square, "at zero", "square"),
-    (zero_sum, "sum", "leaf"),
+    (zero_softmax, "constant", "softmax"), (zero_sum, "sum", "leaf"),
 ]  # fmt: skip
 
 
@@ -260,6 +280,26 @@ def test_the_forward_pass_is_to_blame() -> None:
         answer.state == "inf"
         and "the result of #1 log is the first that is not finite, from 'x' in [0, 4]" in answer.text
     )
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_infinities_that_come_to_nothing_are_no_fault(recorded: bool) -> None:
+    """The -inf of a mask becomes a 0 in the softmax: what overflows is behind it."""
+    w = leaf(1.0, 2.0)
+    with graph.record() if recorded else contextlib.nullcontext():
+        shares = torch.where(torch.tensor([True, False]), w, -float("inf")).softmax(0)
+        loss = (shares * w * 1e30).exp().log().sum()
+    picture = graph.trace(loss)
+    answer = picture.why(w)
+    assert answer.reason == "forward" and picture.nodes[answer.node].op == "exp"
+
+
+def test_zeros_that_are_not_where_it_is_infinite() -> None:
+    """A saved value may have zeros, and the gradient overflow elsewhere."""
+    w = leaf(1e-30, 1e-30)
+    factor = torch.tensor([0.0, 1e20])
+    answer = graph.why(w, (w * factor * factor * 1e-10 * 1e10).sum())
+    assert (answer.state, answer.reason) == ("inf", "overflow"), answer.text
 
 
 def test_overflow() -> None:

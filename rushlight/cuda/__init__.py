@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 
+from rushlight.cuda import amp as amp
+
+
 def is_available() -> bool:
     """Whether tensors can live on a GPU: not yet."""
     return False

@@ -1,0 +1,219 @@
+"""A method's update compiled once for one parameter, and run on all of them (compiler/foreach.py).
+
+Parameters of one group, dtype and kind of state share a *template*: the update recorded on arrays that stand for any
+length. So the time to compile is that of one small program, however many parameters there are. Methods whose update is
+not elementwise (Adafactor, Muon) and sparse gradients have programs of their own (compiled.py).
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.ops import define
+from rushlight.optim import variants
+from rushlight.tensor import Tensor, wrap
+
+if TYPE_CHECKING:
+    from rushlight.optim.optimizer import Optimizer
+
+Pending = list[tuple[Tensor, Tensor, dict[str, Any], dict[str, Any]]]  # (parameter, gradient, state, group)
+_COMPARE = {f"__{name}__": getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")}
+
+
+def traced_group(group: dict[str, Any]) -> dict[str, Any]:
+    """A group whose floats are numbers that the recorded program reads again at each run."""
+    recorder = define._recorder()
+    traced = {}
+    for key, value in group.items():
+        if type(value) is float or isinstance(value, int) and key == "lr" and not isinstance(value, bool):
+            traced[key] = recorder.number(group, key)
+        elif isinstance(value, tuple) and value and all(isinstance(v, float) for v in value):
+            traced[key] = tuple([recorder.number(group, key, i) for i in range(len(value))])
+        else:
+            traced[key] = value
+    return traced
+
+
+@dataclass(slots=True, eq=False)
+class Template:
+    """The program, and what its inputs are."""
+
+    program: Any
+    param: int  # numbers of inputs
+    grad: int
+    state: dict[str, int]
+    fixed: list[tuple[int, Tensor]]  # tensors from elsewhere, such as a learning rate
+    numbers: list[Any]
+    comparisons: list[Any]
+    written: list[int]
+
+
+def each_update(optimizer: Optimizer, pending: Pending, templates: dict[tuple, Any]) -> EachUpdate | None:
+    """The update of all these parameters; None if it cannot be done by templates."""
+    if any(grad.is_sparse for _, grad, _, _ in pending):
+        return None
+    kinds: dict[tuple, list[int]] = {}
+    for i, (param, _, state, group) in enumerate(pending):
+        kinds.setdefault(_kind(param, state, group), []).append(i)
+    parts = []
+    for kind, members in kinds.items():
+        if kind not in templates:
+            templates[kind] = _make_template(optimizer, *pending[members[0]])
+        if templates[kind] is None:
+            return None
+        parts.append((templates[kind], members))
+    update = EachUpdate(pending, parts)
+    return None if update.overlaps() else update
+
+
+def _kind(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> tuple:
+    """What a template depends on."""
+    options = tuple([
+        (key, value if isinstance(value, (bool, int, str, type(None))) else type(value))
+        for key, value in group.items()
+        if key not in ("params", "param_names", "lr")
+    ])  # fmt: skip
+    shape = param._array.shape
+    parts = tuple([
+        (key, x._array.dtype.char, x._array.shape == shape) if isinstance(x, Tensor) else (key, type(x), None)
+        for key, x in state.items()
+    ])  # fmt: skip
+    return id(group), options, param._array.dtype.char, parts, not shape
+
+
+def _make_template(
+    optimizer: Optimizer, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]
+) -> Template | None:
+    from rushlight.compiler.foreach import BLOCK, build_each
+    from rushlight.compiler.trace import CannotRecord, Recorder, recording
+
+    model = wrap(np.zeros(BLOCK, param._array.dtype))
+    models = _model_state(optimizer, model, param, state, group)
+    if models is None:
+        return None
+    given, keys = wrap(np.zeros_like(model._array)), list(models)
+    recorder = Recorder()
+    try:
+        with recording(recorder):
+            for tensor in (model, given, *models.values()):
+                recorder.lift(tensor)
+            own = {id(tensor) for tensor in (model, given, *models.values())}
+            variants.update_one(optimizer, model, given, models, traced_group(group))
+            made = recorder.finish(None)
+        recorder.restore()
+    except (CannotRecord, ImportError):
+        return None
+    fixed = [(e.slot, e.tensor) for e in made.externals if id(e.tensor) not in own]
+    if made.survivors or made.grads or list(models) != keys or any(t._array.ndim for _, t in fixed):
+        return None
+    program = build_each(made.graph)
+    if program is None:
+        return None
+    slots = {id(e.tensor): e.slot for e in made.externals}
+    written = [e.slot for e in made.written]
+    states = {key: slots[id(tensor)] for key, tensor in models.items()}
+    return Template(
+        program, slots[id(model)], slots[id(given)], states, fixed, made.numbers, made.comparisons, written
+    )  # fmt: skip
+
+
+def _model_state(
+    optimizer: Optimizer, model: Tensor, param: Tensor, state: dict[str, Any], group: dict[str, Any]
+) -> dict[str, Tensor] | None:
+    """What stands for a parameter's state: arrays of the model's shape, and scalars. None for anything else."""
+    fresh, models = optimizer.init_state(model, group), {}
+    for key, value in state.items():
+        if not isinstance(value, Tensor) or type(value._array) is not ndarray or not value._array.flags.c_contiguous:
+            return None
+        array = value._array
+        like = fresh[key]._array if key in fresh else model._array if array.shape == param._array.shape else array
+        expected = param._array.shape if like.shape == model._array.shape else ()
+        if like.dtype != array.dtype or array.shape != expected:
+            return None
+        models[key] = wrap(np.zeros(like.shape, array.dtype))
+    return models
+
+
+class EachUpdate:
+    """Templates bound to parameters. Runs as a `BoundProgram` does."""
+
+    options: Any
+    key: Any
+    has_sparse = False
+
+    def __init__(self, pending: Pending, parts: list[tuple[Template, list[int]]]):
+        self.fixed: list[tuple[Tensor, ndarray]] = []  # tensors whose memory is bound
+        self.expected = [(param._array.shape, param._array.dtype) for param, _, _, _ in pending]
+        self.places: list[tuple[Any, int]] = [(None, 0)] * len(pending)  # of the address of each gradient
+        self.written: list[Tensor] = []
+        self.numbers: list[tuple[ndarray, list[Any]]] = []
+        self.comparisons: list[Any] = []
+        self.jobs: list[Any] = []
+        self.kept: list[Any] = [None] * len(pending)
+        for template, members in parts:
+            self._bind(template, members, pending)
+
+    def _bind(self, template: Template, members: list[int], pending: Pending) -> None:
+        job = template.program.bind([pending[i][0]._array.size for i in members])
+        values = np.zeros(len(template.numbers))
+        cells = [values[i : i + 1].reshape(()) for i in range(len(values))]
+        self.numbers.append((values, list(zip(template.numbers, cells, strict=True))))
+        self.comparisons += template.comparisons
+        entry, length = memoryview(job.tables).cast("B").cast("q"), job.tables.shape[1]
+        first = job.tables.shape[1] - template.program.num_inputs
+        for row, i in enumerate(members):
+            param, _, state, _ = pending[i]
+            tensors = {template.param: param, **{slot: state[key] for key, slot in template.state.items()}}
+            tensors.update(template.fixed)
+            for slot, tensor in tensors.items():
+                job.set_array(row, slot, tensor._array)
+                self.fixed.append((tensor, tensor._array))
+            for number, cell in zip(template.numbers, cells, strict=True):
+                job.set_array(row, number.slot, cell)
+            self.places[i] = entry, row * length + first + template.grad
+            self.written += [tensors[slot] for slot in template.written]
+        self.jobs.append(job)
+
+    def overlaps(self) -> bool:
+        """Whether two of the tensors share memory: then the order of updates matters."""
+        spans = sorted({
+            (array.ctypes.data, array.ctypes.data + array.nbytes) for tensor in self.written for array in [tensor._array]
+        })  # fmt: skip
+        return len(spans) < len(self.written) or any(a[1] > b[0] for a, b in itertools.pairwise(spans))
+
+    def broken_guard(self, grads: list[Tensor]) -> str | None:
+        """What no longer is as it was compiled; None if all holds."""
+        for tensor, array in self.fixed:
+            if tensor._array is not array:
+                return "a tensor has other memory"
+        for grad, (shape, dtype) in zip(grads, self.expected, strict=True):
+            array = grad._array
+            if type(array) is not ndarray or array.shape != shape or array.dtype != dtype:
+                return "a gradient is of another kind"
+        for number, name, other, outcome in self.comparisons:
+            if _COMPARE[name](number.read(), other) is not outcome:
+                return f"{number.key!r} is {number.read()}"
+        return None
+
+    def run(self, grads: list[Tensor]) -> None:
+        kept = self.kept
+        for i, (grad, (entry, place)) in enumerate(zip(grads, self.places, strict=True)):
+            array = grad._array
+            if not array.flags.c_contiguous:
+                array = np.ascontiguousarray(array)
+            kept[i] = array
+            entry[place] = id(array)
+        for values, numbers in self.numbers:
+            for i, (number, _) in enumerate(numbers):
+                values[i] = number.read()
+        for job in self.jobs:
+            job.run()
+        for tensor in self.written:
+            if tensor._cell is not None:
+                tensor._cell[0] += 1

@@ -1,0 +1,77 @@
+"""Settings of PyTorch's that programs make and ask for. Each is remembered; its docstring says what it changes here."""
+
+from __future__ import annotations
+
+_interop_threads: int | None = None
+_deterministic, _warn_only = False, False
+_DEBUG_MODES = ("default", "warn", "error")
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Asks for the same numbers from the same inputs at every run: they are the same here in any case.
+
+    Args:
+        mode: whether.
+        warn_only: remembered.
+    """
+    global _deterministic, _warn_only
+    if not isinstance(mode, bool):
+        kind = type(mode).__name__
+        raise TypeError(f"_set_deterministic_algorithms(): argument 'mode' (position 1) must be bool, not {kind}")
+    _deterministic, _warn_only = mode, warn_only
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """Whether `use_deterministic_algorithms(True)` was called last."""
+    return _deterministic
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """What its `warn_only` was."""
+    return _warn_only
+
+
+def set_deterministic_debug_mode(debug_mode: int | str) -> None:
+    """`use_deterministic_algorithms` by a name or number: "default" (0), "warn" (1) or "error" (2)."""
+    if not isinstance(debug_mode, (int, str)):
+        raise TypeError(f"debug_mode must be str or int, but got {type(debug_mode)}")
+    if isinstance(debug_mode, str):
+        if debug_mode not in _DEBUG_MODES:
+            raise RuntimeError(
+                f"invalid value of debug_mode, expected one of `default`, `warn`, `error`, but got {debug_mode}"
+            )
+        debug_mode = _DEBUG_MODES.index(debug_mode)
+    if debug_mode not in (0, 1, 2):
+        raise RuntimeError(f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}")
+    use_deterministic_algorithms(debug_mode > 0, warn_only=debug_mode == 1)
+
+
+def get_deterministic_debug_mode() -> int:
+    """What it is: 0, 1 or 2."""
+    return 0 if not _deterministic else 1 if _warn_only else 2
+
+
+def set_num_interop_threads(num: int) -> None:
+    """How many operations may run at once: they run one after another here, each on all threads it can use.
+
+    Raises:
+        RuntimeError: not a positive number, or it was set before.
+    """
+    global _interop_threads
+    if num < 1:
+        raise RuntimeError("set_num_interop_threads expects a positive integer")
+    if _interop_threads is not None:
+        raise RuntimeError(
+            "Error: cannot set number of interop threads after parallel work has started or set_num_interop_threads called"
+        )
+    _interop_threads = num
+
+
+def get_num_interop_threads() -> int:
+    """What it was set to, or 1: operations run one after another."""
+    return _interop_threads or 1
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """Asks to round the smallest numbers to 0. Returns whether that was done: it cannot be."""
+    return False
