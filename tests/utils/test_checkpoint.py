@@ -81,6 +81,27 @@ def test_without_and_with_gradients_are_the_plain_ones() -> None:
         assert not rushlight.utils.checkpoint.checkpoint(run, x, use_reentrant=False).requires_grad
 
 
+@pytest.mark.parametrize("use_reentrant", [False, True])
+def test_autocast_is_as_it_was(use_reentrant: bool) -> None:
+    """The second run casts as the first did, though it comes after the block."""
+
+    def program(torch: Any, checkpoints: Any) -> list[Any]:
+        torch.manual_seed(0)
+        x, w, dtypes = torch.randn(3, 4, requires_grad=True), torch.randn(4, 4, requires_grad=True), []
+
+        def run(x: Any) -> Any:
+            y = x @ w
+            dtypes.append(str(y.dtype))
+            return y
+
+        with torch.autocast("cpu", torch.bfloat16):
+            y = checkpoints.checkpoint(run, x, use_reentrant=use_reentrant)
+        y.float().sum().backward()
+        return [dtypes, x.grad, w.grad]
+
+    same(program)
+
+
 def test_keywords_nesting_and_graphs_walked_twice() -> None:
     def program(torch: Any, checkpoints: Any) -> list[Any]:
         run, x, w, runs = region(torch)
