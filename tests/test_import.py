@@ -53,7 +53,7 @@ NOW: dict[str, set[str]] = {
     "optim": {"arrays", "autograd", "compiler", "dtypes", "nn", "ops", "tensor"},
     "nn": CORE | {"api"},
     "serialization": BASE | {"nn", "tensor"},
-    "utils": CORE | {"api", "interop"},
+    "utils": CORE | {"amp", "api", "interop"},
     "settings": set(),
     "later": set(),
     # These are loaded when first asked for. Most are programs on PyTorch's functions: they import the package itself.

@@ -744,7 +744,7 @@ def _binary(op: Op) -> Any:
 
 def _binary_recorder(op: Op) -> Callable[..., None]:
     """`Op.record` for two inputs, without loops. The second may be a Python number."""
-    node_class, plans = op.node_class, op.plans
+    node_class, plans, elementwise = op.node_class, op.plans, op.elementwise
 
     def record(result: Tensor, x: Tensor, y: Any, a: Any, b: Any, out: Any, y_needs_grad: bool) -> None:
         node = _new(node_class)
@@ -773,7 +773,7 @@ def _binary_recorder(op: Op) -> Callable[..., None]:
             result._cell = cell = [0, None]
             cells += (cell, 0)
         node.cells = cells
-        if b is not y and a.shape != b.shape:
+        if (b is not y and a.shape != b.shape) if elementwise else op.saves_shapes:
             node.shapes = ((a.shape, a.dtype), (b.shape, b.dtype))
         result._node = node
         result._needs_grad = True
@@ -839,7 +839,7 @@ def _binary_differentiator(op: Op) -> Callable[..., Any]:
 def _pair(op: Op) -> Any:
     """For two tensors of one dtype that are not elements of each other: a matrix product."""
     compute, general = op.direct or (lambda x, y: op.forward(numpy_arrays, x, y)), op.general
-    slow, record = op.slow, op.record_plain
+    slow, record = op.slow, _binary_recorder(op)
 
     def call(x: Any, y: Any) -> Any:
         try:
@@ -868,7 +868,7 @@ def _pair(op: Op) -> Any:
         result._array, result._needs_grad, result._output = out, False, 0
         result._node = result._grad = result._cell = result._view = result._hooks = None
         if (x._needs_grad or y._needs_grad) and modes.grad and op.differentiable:
-            record(result, (x, y), (a, b), None)
+            record(result, x, y, a, b, out, y._needs_grad)
         return result
 
     return call

@@ -133,7 +133,7 @@ row("dot", [S(A(3), A(3)), S(A(0), A(0))], ops=("matmul",), dtypes=_ALL_BUT_BOOL
 row("outer", [S(A(2), A(3)), S(A(0), A(3))], ops=("mul",))
 row("addmm", [S(A(2, 4), A(2, 3), A(3, 4)), S(A(4), A(2, 3), A(3, 4), beta=2, alpha=3), S(A(), A(2, 3), A(3, 4))], ops=("matmul",), in_place=False, dtypes=_ALL_BUT_BOOL)  # fmt: skip
 row(_F + "linear", [S(A(2, 3), A(4, 3), A(4)), S(A(2, 5, 3), A(4, 3), A(4)), S(A(3), A(4, 3), A(4)), S(A(0, 3), A(4, 3), A(4))], dtypes=FLOATS, method=False)  # fmt: skip
-row(_F + "linear without bias", [S(A(2, 3), A(4, 3)), S(A(2, 5, 3), A(4, 3)), S(A(3), A(4, 3))], ops=("linear_without_bias",), dtypes=FLOATS, method=False)  # fmt: skip
+row(_F + "linear without bias", [S(A(2, 3), A(4, 3)), S(A(2, 5, 3), A(4, 3)), S(A(3), A(4, 3))], ops=("linear_without_bias", "_of_columns"), dtypes=FLOATS, method=False)  # fmt: skip
 
 # ---------------------------------------------------------------- views
 
