@@ -142,7 +142,7 @@ class OneByOne:
         from rushlight.compiler.function import BoundProgram
         from rushlight.compiler.trace import CannotRecord, Recorder, recording
 
-        recorder = Recorder()
+        recorder, state = Recorder(), dict(state)  # what is made here must not stay in the optimizer's own
         recorder.arguments = {id(tensor): i for i, tensor in enumerate(given)}
         try:
             with recording(recorder):
