@@ -199,7 +199,7 @@ class Op:
         self.function = forward
         self.is_fused = fuse in (True, "simple")
         self.forward = Fused(forward, LONG_PATIENCE if fuse == "simple" else PATIENCE) if self.is_fused else forward
-        self.large = Large(forward, self.direct is not None) if self.elementwise else None
+        self.large = Large(forward, self.direct is not None, promote_from) if self.elementwise else None
         self.__doc__ = forward.__doc__
         self.call = self._caller()
         if waist:

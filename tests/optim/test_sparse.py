@@ -34,11 +34,10 @@ def test_updates_are_pytorchs(name, options, rows):
     mine, optimizer = train(rushlight, name, options, rows)
     theirs, their_optimizer = train(torch, name, options, rows)
     np.testing.assert_allclose(mine.detach().numpy(), theirs.detach().numpy(), rtol=1e-9, atol=1e-9)
-    assert bool(optimizer._compiled.programs) == (rows > 1000 and "momentum" not in options)
     for key, value in their_optimizer.state[theirs].items():
         own = optimizer.state[mine][key]
         if key == "step":
-            assert own == value
+            assert float(own) == float(value)
         else:
             a, b = own.to_dense() if own.is_sparse else own, value.to_dense() if value.is_sparse else value
             np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-9, atol=1e-9)
