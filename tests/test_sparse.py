@@ -70,7 +70,10 @@ def test_only_rows_are_written():
     [
         (lambda t: t.sparse_coo_tensor([[0]], [1.0], (3, 3)), r"len\(size\) == sparse_dim \+ dense_dim"),
         (lambda t: t.sparse_coo_tensor([[0, 1]], [1.0, 2.0, 3.0], (7,)), "same nnz"),
-        (lambda t: t.sparse_coo_tensor(INDICES, VALUES, (4, 2)).indices(), "Cannot get indices on an uncoalesced tensor"),
+        (
+            lambda t: t.sparse_coo_tensor(INDICES, VALUES, (4, 2)).indices(),
+            "Cannot get indices on an uncoalesced tensor",
+        ),
         (lambda t: t.ones(2).coalesce(), "expected sparse coordinate tensor layout but got Strided"),
     ],
 )

@@ -129,7 +129,12 @@ class OneByOne:
             if program is not None and program.broken_guard(given) is not None:
                 program = self.programs[i] = None
             is_worth_it = self.updates >= PATIENCE or param._array.size >= LARGE // 4
-            if program is None and is_worth_it and self._can_be(grad, state, group) and time.perf_counter() - start < BUDGET:
+            if (
+                program is None
+                and is_worth_it
+                and self._can_be(grad, state, group)
+                and time.perf_counter() - start < BUDGET
+            ):
                 program = self.programs[i] = self._record(param, grad, state, group, given)
             if program is None:
                 self.optimizer._apply([(param, grad, state, group)])

@@ -27,7 +27,9 @@ def give(params, bad=None):
 def snapshot(params, optimizer):
     values = [p.detach().numpy().copy() for p in params]
     for p in params:
-        values += [np.asarray(x.numpy() if hasattr(x, "numpy") else x).copy() for x in optimizer.state.get(p, {}).values()]
+        values += [
+            np.asarray(x.numpy() if hasattr(x, "numpy") else x).copy() for x in optimizer.state.get(p, {}).values()
+        ]
     return values
 
 

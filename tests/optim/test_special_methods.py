@@ -61,7 +61,9 @@ def test_lbfgs_refuses_groups_and_other_searches():
         rosenbrock(rushlight, "LBFGS", line_search_fn="other")
 
 
-@pytest.mark.parametrize("options", [{}, {"nesterov": False, "adjust_lr_fn": "match_rms_adamw", "ns_steps": 3}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"nesterov": False, "adjust_lr_fn": "match_rms_adamw", "ns_steps": 3}], ids=str
+)
 def test_muon(options):
     random = np.random.default_rng(0)
     start, grads = random.standard_normal((6, 4)), random.standard_normal((5, 6, 4))
