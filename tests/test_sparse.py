@@ -87,7 +87,7 @@ def test_what_has_no_sparse_form_says_so():
     x = rushlight.sparse_coo_tensor(INDICES, VALUES, (4, 2))
     with pytest.raises(NotImplementedError, match="SparseCPU"):
         x.exp()
-    with pytest.raises(TypeError, match="Use Tensor.to_dense"):
+    with pytest.raises(TypeError, match=r"Use Tensor\.to_dense"):
         x.numpy()
     with pytest.raises(RuntimeError, match="size is inconsistent with indices"):
         rushlight.sparse_coo_tensor([[5]], [1.0], (3,))

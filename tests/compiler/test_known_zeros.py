@@ -14,14 +14,14 @@ from rushlight.compiler.simplify import simplify
 from rushlight.compiler.verify import verify
 
 ROWS, WIDTH, COUNT = 60, 4, 9
-F, I = np.dtype(np.float32), np.dtype(np.int64)
+F, INT = np.dtype(np.float32), np.dtype(np.int64)
 
 
 def update(rule, extra_output=False):
     """A graph: the table (and a state) after a rule was applied to the gradient of a lookup."""
     inputs = [
         Node("input", (), {"index": i}, shape, dtype)
-        for i, (shape, dtype) in enumerate([((ROWS, WIDTH), F), ((ROWS, WIDTH), F), ((COUNT, WIDTH), F), ((COUNT,), I)])
+        for i, (shape, dtype) in enumerate([((ROWS, WIDTH), F), ((ROWS, WIDTH), F), ((COUNT, WIDTH), F), ((COUNT,), INT)])
     ]
     table, state, values, index = map(symbolic, inputs)
     zeros = xp.full((ROWS, WIDTH), 0, F)

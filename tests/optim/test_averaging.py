@@ -82,7 +82,7 @@ def test_swalr(options):
 def test_bad_arguments():
     for library in LIBRARIES:
         utils = library.optim.swa_utils
-        with pytest.raises(ValueError, match="Invalid decay value 1.5 provided"):
+        with pytest.raises(ValueError, match=r"Invalid decay value 1\.5 provided"):
             utils.get_ema_avg_fn(1.5)
         with pytest.raises(AssertionError, match="Only one of avg_fn and multi_avg_fn"):
             utils.AveragedModel(
