@@ -95,7 +95,8 @@ class TensorArrays:
 
 
 tensor_arrays = TensorArrays()
-kinds.NAMESPACES.update({SymbolicArray: symbolic_arrays, SparseArray: SparseNamespace(), Tensor: tensor_arrays})
+sparse_arrays = SparseNamespace()
+kinds.NAMESPACES.update({SymbolicArray: symbolic_arrays, SparseArray: sparse_arrays, Tensor: tensor_arrays})
 kinds.HOLDERS.add(Tensor)
 
 
@@ -437,7 +438,7 @@ class Op:
                     lift(x)
         arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
         xp = namespace_of(*arrays)
-        if xp is not numpy_arrays and xp is not symbolic_arrays:
+        if xp is not numpy_arrays and xp is not symbolic_arrays and xp is not sparse_arrays:
             tensors = transforms().lifted(tensors)
             arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
             xp = namespace_of(*arrays)
@@ -453,7 +454,7 @@ class Op:
         token = _set_quiet(_quiet_value)
         half = half_among(arrays) if self.wide else None
         try:
-            if xp is not numpy_arrays and xp is not symbolic_arrays:
+            if xp is not numpy_arrays and xp is not symbolic_arrays and xp is not sparse_arrays:
                 return transforms().run(self, arrays, attrs)
             if half is not None:
                 arrays = tuple([widened(xp, a) for a in arrays])
