@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
-from numpy.lib.stride_tricks import as_strided
 
 from rushlight.arrays import numpy as numpy_arrays
 
@@ -30,6 +29,8 @@ Sizes = tuple[int, ...]
 LONG_LINE = 20  # places in a line from which on images are taken one by one
 CACHED = 1 << 18  # elements of the matrix of windows at a time: what a core's own cache holds
 SHARES = 4  # parts that a batch falls into at least, if it is large enough
+PAGE = 4096  # bytes
+MOST_POSITIONS = 32  # in a kernel whose loops are compiled: the code is one loop for each
 SHARED = 1 << 16  # elements of the matrix of windows from which on cores share the work
 
 
@@ -60,6 +61,9 @@ class Spacing(NamedTuple):
 class _Lattice:
     """The places of a kernel on padded images, taken some images at a time.
 
+    Matrices whose rows are a multiple of a page apart are slow, since a cache puts all of a column in a few of its lines: where
+    the places of an image would make such rows, matrices have a `spare` line of places at the end of each row.
+
     Args:
         shape: of the images, (batch, channels, *size).
         count: how many places there are along each axis.
@@ -72,25 +76,29 @@ class _Lattice:
         self.padded = [max(n + 2 * p, (c - 1) * s + d * (k - 1) + 1) for n, c, k, s, p, d in axes]
         self.inside = tuple([slice(p, p + n) for p, n in zip(spacing.padding, size, strict=True)])
         self.num_rows = self.channels * math.prod(kernel)
-        self.num_elements = self.num_rows * math.prod(count)  # of one image's windows
-        fitting = 1 if count[-1] >= LONG_LINE else CACHED // max(self.num_elements, 1)
+        self.num_places = math.prod(count)
+        num_elements = self.num_rows * self.num_places  # of one image's windows
+        fitting = 1 if count[-1] >= LONG_LINE else CACHED // max(num_elements, 1)
         self.chunk = max(1, min(fitting, self.batch // SHARES))
-        self.views: tuple[ndarray, ndarray, ndarray] | None = None
-        self.copier: Any = None
+        self.is_large = self.batch * num_elements >= SHARED
+        self.frame: ndarray | None = None
+        self.loops = _numpy_loops
 
     def share(self, work: Callable[[_Lattice, slice], None]) -> None:
         """Calls `work(lattice, images)` for all images, some at a time, on all cores: each has a lattice of its own."""
 
         def run(parts: Iterator[slice]) -> None:
-            lattice = copy(self)
-            lattice.copier = _copiers.pop() if _copiers else _new_copier()
+            own = copy(self)
+            if math.prod(self.kernel) <= MOST_POSITIONS:
+                own.loops = _free_loops.pop() if _free_loops else _compiled_loops()
             for part in parts:
-                work(lattice, part)
-            _copiers.append(lattice.copier)
+                work(own, part)
+            if own.loops is not _numpy_loops:
+                _free_loops.append(own.loops)
 
         starts = range(0, self.batch, self.chunk)
         parts = [slice(start, min(start + self.chunk, self.batch)) for start in starts]
-        if len(parts) > 1 and self.batch * self.num_elements >= SHARED:
+        if len(parts) > 1 and self.is_large:
             from rushlight.compiler.parallel import share
 
             share(run, parts)
@@ -98,61 +106,109 @@ class _Lattice:
             run(iter(parts))
 
     def columns(self, images: ndarray) -> ndarray:
-        """The matrix of the windows of some images; its memory is that of the last one."""
-        frame, inner, windows = self._memory(len(images))
-        inner[...] = images
-        if self.copier is not None:
-            stride, _, dilation, _ = self.spacing
-            attrs = {"count": self.count, "kernel": self.kernel, "stride": stride, "dilation": dilation}
-            return self.copier(numpy_arrays, frame, **attrs).reshape(self.num_rows, -1)
-        return windows.reshape(self.num_rows, -1)  # which copies
+        """The matrix of the windows of some images: (channels and positions in the kernel, places of all images)."""
+        num = len(images)
+        if self.frame is None or self.frame.shape[-1] != num:
+            self.frame = np.zeros((self.channels, *self.padded, num), self.dtype)
+        self.frame[:, *self.inside] = _images_last(images)
+        attrs = {"spare": self.spare(num), "count": self.count, "kernel": self.kernel}
+        columns = self.loops.columns(numpy_arrays, self.frame, **attrs, **self._steps())
+        return columns.reshape(self.num_rows, -1)[:, : self.num_places * num]
 
-    def put_back(self, columns: ndarray, images: ndarray) -> None:
-        """The images that a matrix of windows sums up to: the transpose of `columns`."""
-        frame, inner, windows = self._memory(len(images))
-        frame.fill(0)
-        columns = columns.reshape(windows.shape)
-        for position in np.ndindex(*self.kernel):
-            windows[:, *position] += columns[:, *position]
-        images[...] = inner
+    def put_back(self, matrices: ndarray, rows: ndarray, images: ndarray) -> None:
+        """The images that the matrix of windows `matrices @ rows` sums up to: the transpose of `columns`."""
+        num = len(images)
+        spare = self.spare(num)
+        memory = np.empty((self.channels, *self.kernel, *_longer(self.count, spare), num), self.dtype)
+        columns = memory.reshape(self.num_rows, -1)[:, : rows.shape[-1]]
+        np.matmul(matrices, rows, out=columns if matrices.ndim == 2 else _grouped(columns, len(matrices)))
+        attrs = {"padded": tuple(self.padded), "count": self.count}
+        frame = self.loops.sums(numpy_arrays, memory, **attrs, **self._steps())
+        images[...] = np.moveaxis(frame[:, *self.inside], -1, 0)
 
-    def _memory(self, num: int) -> tuple[ndarray, ndarray, ndarray]:
-        """The padded images, (channels, *padded, num); what is not padding, as images; the windows. As they were left."""
-        if self.views is None or self.views[0].shape[-1] != num:
-            frame = np.zeros((self.channels, *self.padded, num), self.dtype)
-            across, *steps, next_image = frame.strides
-            on_kernel = [step * d for step, d in zip(steps, self.spacing.dilation, strict=True)]
-            on_places = [step * s for step, s in zip(steps, self.spacing.stride, strict=True)]
-            shape = (self.channels, *self.kernel, *self.count, num)
-            windows = as_strided(frame, shape, (across, *on_kernel, *on_places, next_image))
-            self.views = frame, np.moveaxis(frame[:, *self.inside], -1, 0), windows
-        return self.views
+    def rows(self, images: ndarray) -> ndarray:
+        """The matrix (channels, places of all images) of images at the places."""
+        num, channels = images.shape[:2]
+        spare = self.spare(num)
+        if num == 1 and not spare:
+            return images.reshape(channels, -1)
+        memory = np.empty((channels, *_longer(self.count, spare), num), images.dtype)
+        memory[:, : self.count[0]] = _images_last(images)
+        return memory.reshape(channels, -1)[:, : self.num_places * num]
+
+    def spare(self, num: int) -> int:
+        """1 if rows of the places of so many images would be a multiple of a page apart."""
+        return int(self.num_places * num * self.dtype.itemsize % PAGE == 0)
+
+    def _steps(self) -> dict[str, Sizes]:
+        return {"stride": self.spacing.stride, "dilation": self.spacing.dilation}
 
 
-def _window_columns(xp: Any, frame: Any, *, count: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Any:
-    """(channels, positions in the kernel, *count, num): for each position the pixels that it meets."""
-    positions = []
+def _images_last(images: ndarray) -> ndarray:
+    return images.transpose(*range(1, images.ndim), 0)
+
+
+def _longer(count: Sizes, spare: int) -> Sizes:
+    return (count[0] + spare, *count[1:])
+
+
+# ---------------------------------------------------------------- two loops, which are compiled when they run often
+
+
+class _Loops(NamedTuple):
+    """Functions of the waist on it, or compiled: `_window_columns` and `_window_sums`."""
+
+    columns: Callable[..., Any]
+    sums: Callable[..., Any]
+
+
+def _positions(
+    count: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes
+) -> Iterator[tuple[Sizes, tuple[slice, ...]]]:
+    """Each position in a kernel, and where the pixels are that it meets."""
     for position in np.ndindex(*kernel):
         axes = zip(position, count, stride, dilation, strict=True)
-        index = [slice(k * d, k * d + (c - 1) * s + 1, s) for k, c, s, d in axes]
-        part = xp.slice(frame, (slice(None), *index))
-        positions.append(xp.reshape(part, (part.shape[0], 1, *part.shape[1:])))
-    return xp.concat(tuple(positions), axis=1)
+        yield position, tuple([slice(k * d, k * d + (c - 1) * s + 1, s) for k, c, s, d in axes])
 
 
-def _new_copier() -> Any:
-    """`_window_columns` that becomes a native loop, which takes a sixth of NumPy's time for short lines."""
+def _window_columns(
+    xp: Any, frame: Any, *, spare: int, count: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes
+) -> Any:
+    """(channels, positions in the kernel, *count, num): for each position the pixels that it meets."""
+    everything, parts = slice(None), []
+    for _, met in _positions(count, kernel, stride, dilation):
+        part = xp.slice(frame, (everything, *met))
+        part = xp.reshape(part, (part.shape[0], 1, *part.shape[1:]))
+        if spare:
+            part = xp.concat((part, xp.full((part.shape[0], 1, 1, *part.shape[3:]), 0, frame.dtype)), axis=2)
+        parts.append(part)
+    return xp.concat(tuple(parts), axis=1)
+
+
+def _window_sums(
+    xp: Any, columns: Any, *, padded: Sizes, count: Sizes, stride: Sizes, dilation: Sizes
+) -> Any:  # fmt: skip
+    """(channels, *padded, num): for each pixel the sum over the positions that meet it."""
+    frame = xp.full((columns.shape[0], *padded, columns.shape[-1]), 0, columns.dtype)
+    kernel, inside = columns.shape[1 : 1 + len(count)], [slice(n) for n in count]
+    for position, met in _positions(count, kernel, stride, dilation):
+        pixels = xp.slice(frame, (slice(None), *met))
+        xp.assign(pixels, pixels + xp.slice(columns, (slice(None), *position, *inside)))
+    return frame
+
+
+def _compiled_loops() -> _Loops:
+    """Native loops take a fourth to a sixth of NumPy's time for short lines."""
     from rushlight.ops.fused import Fused
 
-    return Fused(_window_columns, num_threads=1)
+    return _Loops(Fused(_window_columns, num_threads=1), Fused(_window_sums, num_threads=1))
 
 
-_copiers: list[Any] = []  # not in use: a program serves one thread at a time
+_numpy_loops = _Loops(_window_columns, _window_sums)
+_free_loops: list[_Loops] = []  # a compiled loop serves one thread at a time
 
 
-def _rows(images: ndarray) -> ndarray:
-    """The matrix (channels, places of all images) of images at the places."""
-    return np.moveaxis(images, 0, -1).reshape(images.shape[1], -1)
+# ---------------------------------------------------------------- convolution and its derivatives
 
 
 def _multiply(matrices: ndarray, columns: ndarray, images: ndarray) -> None:
@@ -202,50 +258,37 @@ def convolve_transposed(y: ndarray, weight: ndarray, *, size: Sizes, spacing: Sp
         return np.matmul(weight.reshape(weight.shape[:2]).T, y.reshape(*y.shape[:2], -1)).reshape(shape)
     if y.size == 0 or weight.size == 0:
         return np.zeros(shape, y.dtype)
-    flipped = _flipped(y.shape, weight, size, spacing)
-    if flipped is not None:
-        return convolve(y, flipped[0], spacing=flipped[1])
     lattice = _Lattice(shape, y.shape[2:], kernel, y.dtype, spacing)
     out = np.empty(shape, y.dtype)
     matrices = _as_matrices(weight, spacing.groups).swapaxes(-1, -2)
 
     def work(own: _Lattice, part: slice) -> None:
-        own.put_back(np.matmul(matrices, _grouped(_rows(y[part]), spacing.groups)), out[part])
+        own.put_back(matrices, _grouped(own.rows(y[part]), spacing.groups), out[part])
 
     lattice.share(work)
     return out
-
-
-def _flipped(y_shape: Sizes, weight: ndarray, size: Sizes, spacing: Spacing) -> tuple[ndarray, Spacing] | None:
-    """A transposed convolution of stride 1 as a convolution with the kernel turned around, where that is quicker."""
-    stride, padding, dilation, groups = spacing
-    kernel, channels = weight.shape[2:], weight.shape[1]
-    around = tuple([d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding, strict=True)])
-    turned = Spacing(stride, around, dilation, groups)
-    is_quicker = weight.shape[0] <= 2 * channels * groups  # it copies y's windows, not adds to those of x
-    if any(s != 1 for s in stride) or min(around) < 0 or not is_quicker or turned.places(y_shape[2:], kernel) != size:
-        return None
-    backwards = weight[:, :, *(slice(None, None, -1),) * len(kernel)].reshape(groups, -1, channels, *kernel)
-    return backwards.swapaxes(1, 2).reshape(groups * channels, -1, *kernel), turned
 
 
 def convolve_weight(y: ndarray, x: ndarray, *, kernel: Sizes, spacing: Spacing) -> ndarray:
     """The derivative of `convolve` by a weight of a kernel: every y times the window it came from."""
-    out = np.zeros((y.shape[1], x.shape[1] // spacing.groups, *kernel), y.dtype)
-    if out.size == 0 or y.size == 0:
-        return out
+    shape = (y.shape[1], x.shape[1] // spacing.groups, *kernel)
+    if math.prod(shape) == 0 or y.size == 0:
+        return np.zeros(shape, y.dtype)
     lattice = _Lattice(x.shape, y.shape[2:], kernel, y.dtype, spacing)
-    matrices = _as_matrices(out, spacing.groups)
+    groups, outputs = spacing.groups, y.shape[1] // spacing.groups
+    turned = np.zeros(
+        (groups, math.prod(shape[1:]), outputs), y.dtype
+    )  # the longer side first, which BLAS does quicker
     lock = Lock()
 
     def work(own: _Lattice, part: slice) -> None:
-        columns = _grouped(own.columns(x[part]), spacing.groups)
-        product = np.matmul(_grouped(_rows(y[part]), spacing.groups), columns.swapaxes(-1, -2))
+        columns = _grouped(own.columns(x[part]), groups)
+        product = np.matmul(columns, _grouped(own.rows(y[part]), groups).swapaxes(-1, -2))
         with lock:
-            np.add(matrices, product, out=matrices)
+            np.add(turned, product, out=turned)
 
     lattice.share(work)
-    return out
+    return np.ascontiguousarray(turned.swapaxes(-1, -2)).reshape(shape)
 
 
 # ---------------------------------------------------------------- the windows themselves
@@ -273,5 +316,12 @@ def fold(columns: ndarray, *, size: Sizes, kernel: Sizes, spacing: Spacing) -> n
     out = np.zeros((batch, num_rows // math.prod(kernel), *size), columns.dtype)
     if columns.size:
         lattice = _Lattice(out.shape, spacing.places(size, kernel), kernel, columns.dtype, spacing)
-        lattice.share(lambda own, part: own.put_back(np.moveaxis(columns[part], 0, -1), out[part]))
+        attrs = {"padded": tuple(lattice.padded), "count": lattice.count, **lattice._steps()}
+
+        def work(own: _Lattice, part: slice) -> None:
+            shape = (-1, *kernel, *own.count, part.stop - part.start)
+            windows = np.moveaxis(columns[part], 0, -1).reshape(shape)
+            out[part] = np.moveaxis(own.loops.sums(numpy_arrays, windows, **attrs)[:, *own.inside], -1, 0)
+
+        lattice.share(work)
     return out
