@@ -81,7 +81,6 @@ class _Lattice:
         fitting = 1 if count[-1] >= LONG_LINE else CACHED // max(num_elements, 1)
         self.chunk = max(1, min(fitting, self.batch // SHARES))
         self.is_large = self.batch * num_elements >= SHARED
-        self.frame: ndarray | None = None
         self.loops = _numpy_loops
 
     def share(self, work: Callable[[_Lattice, slice], None]) -> None:
@@ -108,11 +107,9 @@ class _Lattice:
     def columns(self, images: ndarray) -> ndarray:
         """The matrix of the windows of some images: (channels and positions in the kernel, places of all images)."""
         num = len(images)
-        if self.frame is None or self.frame.shape[-1] != num:
-            self.frame = np.zeros((self.channels, *self.padded, num), self.dtype)
-        self.frame[:, *self.inside] = _images_last(images)
-        attrs = {"spare": self.spare(num), "count": self.count, "kernel": self.kernel}
-        columns = self.loops.columns(numpy_arrays, self.frame, **attrs, **self._steps())
+        attrs = {"spare": self.spare(num), "padded": tuple(self.padded), "padding": self.spacing.padding}
+        attrs |= {"count": self.count, "kernel": self.kernel, **self._steps()}
+        columns = self.loops.columns(numpy_arrays, np.ascontiguousarray(images), **attrs)
         return columns.reshape(self.num_rows, -1)[:, : self.num_places * num]
 
     def put_back(self, matrices: ndarray, rows: ndarray, images: ndarray) -> None:
@@ -172,9 +169,14 @@ def _positions(
 
 
 def _window_columns(
-    xp: Any, frame: Any, *, spare: int, count: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes
-) -> Any:
+    xp: Any, images: Any, *, spare: int, padded: Sizes, padding: Sizes, count: Sizes, kernel: Sizes, stride: Sizes,
+    dilation: Sizes,
+) -> Any:  # fmt: skip
     """(channels, positions in the kernel, *count, num): for each position the pixels that it meets."""
+    num, channels, *size = images.shape
+    frame = xp.full((channels, *padded, num), 0, images.dtype)
+    inside = [slice(p, p + n) for p, n in zip(padding, size, strict=True)]
+    xp.assign(xp.slice(frame, (slice(None), *inside)), xp.permute_dims(images, (*range(1, len(images.shape)), 0)))
     everything, parts = slice(None), []
     for _, met in _positions(count, kernel, stride, dilation):
         part = xp.slice(frame, (everything, *met))
