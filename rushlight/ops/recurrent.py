@@ -25,11 +25,13 @@ def _columns(xp: Any, x: Any, count: int) -> list[Any]:
 
 
 def _composed(xp: Any, step: Callable[..., tuple], inputs: Any, states: tuple, sizes: Sizes, reverse: bool) -> tuple:
-    """(all h, the last states) of `step(input, *states) -> states`, the first of which is h."""
+    """(all h, the last states) of `step(input, *states) -> states`, the first of which is h; samples are rows."""
     times = steps(sizes, reverse)
     found: dict[int, Any] = {}
     for now, n in times:
-        new = step(xp.slice(inputs, (now,)), *[xp.slice(state, (slice(n),)) for state in states])
+        new = step(
+            transposed(xp, xp.slice(inputs, (slice(None), now))), *[xp.slice(state, (slice(n),)) for state in states]
+        )
         found[now.start] = new[0]
         states = tuple(
             [
@@ -64,31 +66,33 @@ def _or_zeros(xp: Any, grads: tuple, *likes: Any) -> list[Any]:
 
 
 def _rnn_composed(
-    xp: Any, inputs: Any, weight: Any, initial: Any, *, sizes: Sizes, reverse: bool, rectify: bool
+    xp: Any, inputs: Any, weight: Any, bias: Any, initial: Any, *, sizes: Sizes, reverse: bool, rectify: bool
 ) -> tuple:
     turned = transposed(xp, weight)
 
     def step(x: Any, h: Any) -> tuple:
-        total = x + xp.matmul(h, turned)
+        total = x + xp.matmul(h, turned) + bias
         return (xp.maximum(total, 0.0) if rectify else xp.tanh(total),)
 
     return _composed(xp, step, inputs, (initial,), sizes, reverse)
 
 
 @op(outputs=("hidden", "last"), grad_name="Rnn")
-def rnn_sequence(xp, inputs, weight, initial, *, sizes, reverse, rectify):
-    """(all h, the last h of each sample) of h = tanh(input + h weight^T), or max(0, ...) with `rectify`."""
+def rnn_sequence(xp, inputs, weight, bias, initial, *, sizes, reverse, rectify):
+    """(all h, the last h of each sample) of h = tanh(input + weight h + bias), or max(0, ...) with `rectify`."""
     run = getattr(xp, "rnn_states", None)
     attrs = {"sizes": sizes, "reverse": reverse, "rectify": rectify}
-    return run(inputs, weight, initial, **attrs) if run else _rnn_composed(xp, inputs, weight, initial, **attrs)
+    arrays = inputs, weight, bias, initial
+    return run(*arrays, **attrs) if run else _rnn_composed(xp, *arrays, **attrs)
 
 
 def _rnn_gradients(
-    xp: Any, grad: Any, inputs: Any, weight: Any, initial: Any, hidden: Any, sizes: Any, reverse: Any, rectify: Any
-) -> list[Any]:
+    xp: Any, grad: Any, inputs: Any, weight: Any, bias: Any, initial: Any, hidden: Any, sizes: Any, reverse: Any,
+    rectify: Any,
+) -> list[Any]:  # fmt: skip
     attrs = {"sizes": sizes, "reverse": reverse, "rectify": rectify}
     if xp is tensor_arrays:
-        return _differentiated(_rnn_composed, (inputs, weight, initial), grad, attrs)
+        return _differentiated(_rnn_composed, (inputs, weight, bias, initial), grad, attrs)
     grads = _or_zeros(xp, grad, hidden, initial)
     return list(xp.rnn_backward(*grads, hidden, initial, weight, **attrs))
 
@@ -100,13 +104,14 @@ rnn_sequence.op.derivative_of_all(_rnn_gradients)
 
 
 def _lstm_composed(
-    xp: Any, inputs: Any, weight: Any, initial: Any, initial_cell: Any, *projection: Any, sizes: Sizes, reverse: bool
-) -> tuple:
+    xp: Any, inputs: Any, weight: Any, bias: Any, initial: Any, initial_cell: Any, *projection: Any, sizes: Sizes,
+    reverse: bool,
+) -> tuple:  # fmt: skip
     turned = transposed(xp, weight)
     projects = transposed(xp, projection[0]) if projection else None
 
     def step(x: Any, h: Any, c: Any) -> tuple:
-        i, f, g, o = _columns(xp, x + xp.matmul(h, turned), 4)
+        i, f, g, o = _columns(xp, x + xp.matmul(h, turned) + bias, 4)
         c = _logistic(xp, f) * c + _logistic(xp, i) * xp.tanh(g)
         h = _logistic(xp, o) * xp.tanh(c)
         return (h if projects is None else xp.matmul(h, projects)), c
@@ -126,19 +131,19 @@ _LSTM_OUTPUTS = ("hidden", "last", "last_cell", "gates", "cells")
 
 
 @op(outputs=_LSTM_OUTPUTS, grad_name="Lstm")
-def lstm_sequence(xp, inputs, weight, initial, initial_cell, *, sizes, reverse):
+def lstm_sequence(xp, inputs, weight, bias, initial, initial_cell, *, sizes, reverse):
     """(all h, the last h and c of each sample, and two that the derivative needs: all gates and all c)."""
-    return _run_lstm(xp, inputs, weight, initial, initial_cell, sizes=sizes, reverse=reverse)
+    return _run_lstm(xp, inputs, weight, bias, initial, initial_cell, sizes=sizes, reverse=reverse)
 
 
 @op(outputs=_LSTM_OUTPUTS, grad_name="Lstm")
-def lstm_sequence_projected(xp, inputs, weight, initial, initial_cell, projection, *, sizes, reverse):
-    """The same with h projection^T in the place of h."""
-    return _run_lstm(xp, inputs, weight, initial, initial_cell, projection, sizes=sizes, reverse=reverse)
+def lstm_sequence_projected(xp, inputs, weight, bias, initial, initial_cell, projection, *, sizes, reverse):
+    """The same with the projection's product with h in the place of h."""
+    return _run_lstm(xp, inputs, weight, bias, initial, initial_cell, projection, sizes=sizes, reverse=reverse)
 
 
 def _lstm_gradients(xp: Any, grad: Any, inputs: tuple, outputs: tuple, sizes: Any, reverse: Any) -> list[Any]:
-    grads, (weight, initial, initial_cell, *projection) = grad[:3], inputs[1:]
+    grads, (weight, _, initial, initial_cell, *projection) = grad[:3], inputs[1:]
     if xp is tensor_arrays:
         return _differentiated(_lstm_composed, inputs, grads, {"sizes": sizes, "reverse": reverse})
     known = _or_zeros(xp, grads, outputs[0], initial, initial_cell)
@@ -147,14 +152,14 @@ def _lstm_gradients(xp: Any, grad: Any, inputs: tuple, outputs: tuple, sizes: An
 
 
 lstm_sequence.op.derivative_of_all(
-    lambda xp, grad, inputs, weight, initial, initial_cell, hidden, gates, cells, sizes, reverse: _lstm_gradients(
-        xp, grad, (inputs, weight, initial, initial_cell), (hidden, gates, cells), sizes, reverse
+    lambda xp, grad, inputs, weight, bias, initial, initial_cell, hidden, gates, cells, sizes, reverse: _lstm_gradients(
+        xp, grad, (inputs, weight, bias, initial, initial_cell), (hidden, gates, cells), sizes, reverse
     )
 )
 lstm_sequence_projected.op.derivative_of_all(
-    lambda xp, grad, inputs, weight, initial, initial_cell, projection, hidden, gates, cells, sizes, reverse: (
+    lambda xp, grad, inputs, weight, bias, initial, initial_cell, projection, hidden, gates, cells, sizes, reverse: (
         _lstm_gradients(
-            xp, grad, (inputs, weight, initial, initial_cell, projection), (hidden, gates, cells), sizes, reverse
+            xp, grad, (inputs, weight, bias, initial, initial_cell, projection), (hidden, gates, cells), sizes, reverse
         )
     )
 )
