@@ -88,8 +88,8 @@ class _Lattice:
 
         def run(parts: Iterator[slice]) -> None:
             own = copy(self)
-            if math.prod(self.kernel) <= MOST_POSITIONS:
-                own.loops = _free_loops.pop() if _free_loops else _compiled_loops()
+            if _compile is not None and math.prod(self.kernel) <= MOST_POSITIONS:
+                own.loops = _free_loops.pop() if _free_loops else _Loops(*map(_compile, _numpy_loops))
             for part in parts:
                 work(own, part)
             if own.loops is not _numpy_loops:
@@ -97,10 +97,8 @@ class _Lattice:
 
         starts = range(0, self.batch, self.chunk)
         parts = [slice(start, min(start + self.chunk, self.batch)) for start in starts]
-        if len(parts) > 1 and self.is_large:
-            from rushlight.compiler.parallel import share
-
-            share(run, parts)
+        if len(parts) > 1 and self.is_large and _share is not None:
+            _share(run, parts)
         else:
             run(iter(parts))
 
@@ -199,15 +197,19 @@ def _window_sums(
     return frame
 
 
-def _compiled_loops() -> _Loops:
-    """Native loops take a fourth to a sixth of NumPy's time for short lines."""
-    from rushlight.ops.fused import Fused
-
-    return _Loops(Fused(_window_columns, num_threads=1), Fused(_window_sums, num_threads=1))
-
-
 _numpy_loops = _Loops(_window_columns, _window_sums)
 _free_loops: list[_Loops] = []  # a compiled loop serves one thread at a time
+
+# What makes it quick, from above (`ops/conv.py`): loops compiled for their shapes, which take a fourth to a sixth of NumPy's time
+# for short lines, and threads that take parts in turn.
+_compile: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
+_share: Callable[[Callable[[Iterator[slice]], None], list[slice]], None] | None = None
+
+
+def use(compile: Callable[..., Any], share: Callable[..., Any]) -> None:
+    """Says what compiles loops (`compile(function)`), and what calls `run(iterator of parts)` on several threads."""
+    global _compile, _share
+    _compile, _share = compile, share
 
 
 # ---------------------------------------------------------------- convolution and its derivatives

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rushlight.arrays import numpy as numpy_arrays, symbolic as symbolic_arrays
 from rushlight.arrays.recurrent import Sizes, steps
 from rushlight.ops.define import op, tensor_arrays
 from rushlight.ops.matmul import transposed
+from rushlight.tensor import Tensor, wrap
+
+_WITH_ROUTINES = (numpy_arrays, symbolic_arrays)
 
 
 def _logistic(xp: Any, x: Any) -> Any:
@@ -43,19 +47,23 @@ def _composed(xp: Any, step: Callable[..., tuple], inputs: Any, states: tuple, s
 
 
 def _differentiated(composed: Callable[..., tuple], inputs: tuple, grads: tuple, attrs: dict[str, Any]) -> list[Any]:
-    """The gradients of the inputs as tensors with history: by way of the composition, recorded anew.
+    """The gradients of the inputs where no routine computes them: by way of the composition, recorded anew.
 
-    Views stand for the inputs, so that a path by which one input depends on another is not walked here too.
+    Those of Tensors have a history. Views stand for the inputs, so that a path by which one input depends on another is not
+    walked here too.
     """
     from rushlight.autograd.gradients import grad
     from rushlight.autograd.modes import enable_grad
 
     with enable_grad():
-        views = [x.view(x.shape) if x._needs_grad else x.detach().requires_grad_() for x in inputs]
+        tensors = [x if isinstance(x, Tensor) else wrap(x) for x in inputs]
+        views = [x.view(x.shape) if x._needs_grad else x.detach().requires_grad_() for x in tensors]
         results = composed(tensor_arrays, *views, **attrs)
         known = [(result, g) for result, g in zip(results, grads, strict=True) if g is not None]
-        outputs, weights = zip(*known, strict=True)
-        return list(grad(outputs, views, weights, create_graph=True, allow_unused=True))
+        outputs, weights = zip(*[(out, g if isinstance(g, Tensor) else wrap(g)) for out, g in known], strict=True)
+        has_history = isinstance(inputs[0], Tensor)
+        found = grad(outputs, views, weights, create_graph=has_history, allow_unused=True)
+        return list(found) if has_history else [None if g is None else g._array for g in found]
 
 
 def _or_zeros(xp: Any, grads: tuple, *likes: Any) -> list[Any]:
@@ -80,10 +88,8 @@ def _rnn_composed(
 @op(outputs=("hidden", "last"), grad_name="Rnn")
 def rnn_sequence(xp, inputs, weight, bias, initial, *, sizes, reverse, rectify):
     """(all h, the last h of each sample) of h = tanh(input + weight h + bias), or max(0, ...) with `rectify`."""
-    run = getattr(xp, "rnn_states", None)
-    attrs = {"sizes": sizes, "reverse": reverse, "rectify": rectify}
-    arrays = inputs, weight, bias, initial
-    return run(*arrays, **attrs) if run else _rnn_composed(xp, *arrays, **attrs)
+    arrays, attrs = (inputs, weight, bias, initial), {"sizes": sizes, "reverse": reverse, "rectify": rectify}
+    return xp.rnn_states(*arrays, **attrs) if xp in _WITH_ROUTINES else _rnn_composed(xp, *arrays, **attrs)
 
 
 def _rnn_gradients(
@@ -91,7 +97,7 @@ def _rnn_gradients(
     rectify: Any,
 ) -> list[Any]:  # fmt: skip
     attrs = {"sizes": sizes, "reverse": reverse, "rectify": rectify}
-    if xp is tensor_arrays:
+    if xp not in _WITH_ROUTINES:
         return _differentiated(_rnn_composed, (inputs, weight, bias, initial), grad, attrs)
     grads = _or_zeros(xp, grad, hidden, initial)
     return list(xp.rnn_backward(*grads, hidden, initial, weight, **attrs))
@@ -120,9 +126,8 @@ def _lstm_composed(
 
 
 def _run_lstm(xp: Any, *arrays: Any, **attrs: Any) -> tuple:
-    run = getattr(xp, "lstm_states", None)
-    if run:
-        return run(*arrays, **attrs)
+    if xp in _WITH_ROUTINES:
+        return xp.lstm_states(*arrays, **attrs)
     hidden, last, cell = _lstm_composed(xp, *arrays, **attrs)
     return hidden, last, cell, xp.full((0,), 0, hidden.dtype), xp.full((0,), 0, hidden.dtype)
 
@@ -144,7 +149,7 @@ def lstm_sequence_projected(xp, inputs, weight, bias, initial, initial_cell, pro
 
 def _lstm_gradients(xp: Any, grad: Any, inputs: tuple, outputs: tuple, sizes: Any, reverse: Any) -> list[Any]:
     grads, (weight, _, initial, initial_cell, *projection) = grad[:3], inputs[1:]
-    if xp is tensor_arrays:
+    if xp not in _WITH_ROUTINES:
         return _differentiated(_lstm_composed, inputs, grads, {"sizes": sizes, "reverse": reverse})
     known = _or_zeros(xp, grads, outputs[0], initial, initial_cell)
     arrays = (*known, *outputs, initial, initial_cell, weight, *projection)
@@ -186,9 +191,8 @@ def _gru_composed(
 @op(outputs=("hidden", "last", "gates", "candidates"), grad_name="Gru")
 def gru_sequence(xp, inputs, weight, bias, initial, *, sizes, reverse):
     """(all h, the last h of each sample, and two that the derivative needs)."""
-    run = getattr(xp, "gru_states", None)
-    if run:
-        return run(inputs, weight, bias, initial, sizes=sizes, reverse=reverse)
+    if xp in _WITH_ROUTINES:
+        return xp.gru_states(inputs, weight, bias, initial, sizes=sizes, reverse=reverse)
     hidden, last = _gru_composed(xp, inputs, weight, bias, initial, sizes=sizes, reverse=reverse)
     return hidden, last, xp.full((0,), 0, hidden.dtype), xp.full((0,), 0, hidden.dtype)
 
@@ -198,7 +202,7 @@ def _gru_gradients(
     sizes: Any, reverse: Any,
 ) -> list[Any]:  # fmt: skip
     attrs = {"sizes": sizes, "reverse": reverse}
-    if xp is tensor_arrays:
+    if xp not in _WITH_ROUTINES:
         return _differentiated(_gru_composed, (inputs, weight, bias, initial), grad[:2], attrs)
     grads = _or_zeros(xp, grad[:2], hidden, initial)
     return list(xp.gru_backward(*grads, hidden, gates, candidates, initial, weight, **attrs))
