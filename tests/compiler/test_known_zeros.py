@@ -21,7 +21,9 @@ def update(rule, extra_output=False):
     """A graph: the table (and a state) after a rule was applied to the gradient of a lookup."""
     inputs = [
         Node("input", (), {"index": i}, shape, dtype)
-        for i, (shape, dtype) in enumerate([((ROWS, WIDTH), F), ((ROWS, WIDTH), F), ((COUNT, WIDTH), F), ((COUNT,), INT)])
+        for i, (shape, dtype) in enumerate(
+            [((ROWS, WIDTH), F), ((ROWS, WIDTH), F), ((COUNT, WIDTH), F), ((COUNT,), INT)]
+        )
     ]
     table, state, values, index = map(symbolic, inputs)
     zeros = xp.full((ROWS, WIDTH), 0, F)
