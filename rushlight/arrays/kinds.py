@@ -10,7 +10,6 @@ transforms hold, so that autograd follows what happens inside.
 
 from __future__ import annotations
 
-import math
 import threading
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from rushlight import dtypes
 from rushlight.arrays import numpy as numpy_arrays
+from rushlight.arrays.sized import ARITHMETIC, COMPARISONS, OF_ONE, Sized
 
 NAMESPACES: dict[type, Any] = {}  # of the kinds beside NumPy's: a class and its namespace
 HOLDERS: set[type] = (
@@ -52,37 +52,15 @@ def levels() -> list[Level]:
     return _thread.levels
 
 
-class Abstract:
+class Abstract(Sized):
     """An array that stands, within a transform, for more than itself. Its shape is what the transform's function sees."""
 
     __slots__ = ("level", "shape")
-    __array_ufunc__ = None  # NumPy arrays leave binary operators to us
     level: Any
-    shape: tuple[int, ...]
-    dtype: np.dtype
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def itemsize(self) -> int:
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.dtype.itemsize
 
     @property
     def T(self) -> Any:
         return namespace_of(self).permute_dims(self, tuple(reversed(range(self.ndim))))
-
-    def __len__(self) -> int:
-        return self.shape[0]
 
     def __getitem__(self, index: Any) -> Any:
         return namespace_of(self).slice(self, index if isinstance(index, tuple) else (index,))
@@ -127,19 +105,12 @@ def _define_operators() -> None:
 
         return method
 
-    names = dict(
-        add="add", sub="subtract", mul="multiply", truediv="divide", floordiv="floor_divide", mod="remainder", pow="pow",
-        lshift="bitwise_left_shift", rshift="bitwise_right_shift", xor="bitwise_xor", matmul="matmul",
-    )  # fmt: skip
-    names |= {"and": "bitwise_and", "or": "bitwise_or"}
-    for name, function in names.items():
+    for name, function in ARITHMETIC.items():
         setattr(Abstract, f"__{name}__", of_waist(function))
         setattr(Abstract, f"__r{name}__", of_waist(function, swapped=True))
-    for name, function in dict(
-        lt="less", le="less_equal", gt="greater", ge="greater_equal", eq="equal", ne="not_equal"
-    ).items():
+    for name, function in COMPARISONS.items():
         setattr(Abstract, f"__{name}__", of_waist(function))
-    for name, function in {"neg": "negative", "abs": "abs", "invert": "bitwise_invert"}.items():
+    for name, function in OF_ONE.items():
         setattr(Abstract, f"__{name}__", lambda self, f=function: getattr(namespace_of(self), f)(self))
     Abstract.__hash__ = object.__hash__  # type: ignore[method-assign]
 

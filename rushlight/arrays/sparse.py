@@ -8,11 +8,12 @@ are. Only what keeps 0 at 0 is sparse again. Left out: products, views, reductio
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
+
+from rushlight.arrays.sized import Sized
 
 KEEP_ZERO = frozenset(
     [
@@ -41,7 +42,7 @@ KEEP_ZERO = frozenset(
 ADDS = {np.add: 1, np.subtract: -1}
 
 
-class SparseArray:
+class SparseArray(Sized):
     """`indices` is (sparse dimensions, entries), `values` (entries, *dense dimensions)."""
 
     __slots__ = ("indices", "values", "shape", "is_coalesced")
@@ -51,16 +52,8 @@ class SparseArray:
         self.is_coalesced = is_coalesced or len(values) < 2
 
     @property
-    def dtype(self) -> np.dtype:
+    def dtype(self) -> np.dtype:  # type: ignore[override]
         return self.values.dtype
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:

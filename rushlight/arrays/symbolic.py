@@ -22,6 +22,7 @@ import numpy as np
 
 from rushlight.arrays import numpy as numpy_arrays
 from rushlight.arrays.protocol import BINARY, HOST_NAMES, UNARY
+from rushlight.arrays.sized import ARITHMETIC, COMPARISONS, OF_ONE, Sized
 
 _serial = itertools.count()
 
@@ -58,11 +59,10 @@ class Storage:
         self.version += 1
 
 
-class SymbolicArray:
+class SymbolicArray(Sized):
     """An array without data: a view (a chain of steps) of a storage."""
 
     __slots__ = ("storage", "steps", "shape", "dtype", "_node", "_version")
-    __array_ufunc__ = None  # NumPy arrays leave binary operators to us
 
     def __init__(self, storage: Storage, steps: tuple, shape: tuple[int, ...], dtype: np.dtype):
         self.storage, self.steps, self.shape, self.dtype = storage, steps, shape, dtype
@@ -78,22 +78,6 @@ class SymbolicArray:
         return self._node
 
     @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def itemsize(self) -> int:
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.dtype.itemsize
-
-    @property
     def strides(self) -> tuple[int, ...]:
         """Of a contiguous array of this shape: what it will be when it is computed."""
         return tuple(math.prod(self.shape[i + 1 :]) * self.dtype.itemsize for i in range(self.ndim))
@@ -101,9 +85,6 @@ class SymbolicArray:
     @property
     def T(self) -> SymbolicArray:
         return permute_dims(self, tuple(reversed(range(self.ndim))))
-
-    def __len__(self) -> int:
-        return self.shape[0]
 
     def __repr__(self) -> str:
         return f"SymbolicArray({list(self.shape)}, {self.dtype})"
@@ -255,25 +236,17 @@ def _define_elementwise() -> None:
     def binary(op: str) -> Any:
         return lambda x, y: _elementwise(op, x, y)
 
-    operators = dict(
-        add="add", sub="subtract", mul="multiply", truediv="divide", floordiv="floor_divide", mod="remainder", pow="pow",
-        lshift="bitwise_left_shift", rshift="bitwise_right_shift", xor="bitwise_xor",
-        and_="bitwise_and", or_="bitwise_or", lt="less", le="less_equal", gt="greater", ge="greater_equal",
-        eq="equal", ne="not_equal", matmul="matmul",
-    )  # fmt: skip
     names = globals()
     for op in (*UNARY, "erf"):
         names[op] = unary(op)
     for op in (*BINARY, "fmod"):
         names[op] = binary(op)
-    for name, op in operators.items():
-        name = name.rstrip("_")
-        setattr(SymbolicArray, f"__{name}__", names.get(op, lambda x, y: matmul(x, y)))
-        if op not in ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"):
-            setattr(SymbolicArray, f"__r{name}__", lambda x, y, f=names.get(op, lambda x, y: matmul(x, y)): f(y, x))
-    SymbolicArray.__neg__ = names["negative"]
-    SymbolicArray.__abs__ = names["abs"]
-    SymbolicArray.__invert__ = names["bitwise_invert"]
+    for name, op in ARITHMETIC.items():
+        function = names.get(op, lambda x, y: matmul(x, y))
+        setattr(SymbolicArray, f"__{name}__", function)
+        setattr(SymbolicArray, f"__r{name}__", lambda x, y, f=function: f(y, x))
+    for name, op in (COMPARISONS | OF_ONE).items():
+        setattr(SymbolicArray, f"__{name}__", names[op])
     SymbolicArray.__hash__ = object.__hash__
 
 
