@@ -53,13 +53,13 @@ NOW: dict[str, set[str]] = {
     "optim": {"arrays", "autograd", "compiler", "dtypes", "nn", "ops", "tensor"},
     "nn": CORE | {"api"},
     "serialization": BASE | {"nn", "tensor"},
-    "utils": CORE | {"api", "interop"},
+    "utils": CORE | {"amp", "api", "interop"},
     "settings": set(),
     "later": set(),
     # These are loaded when first asked for. Most are programs on PyTorch's functions: they import the package itself.
     "distributions": {"nn", "tensor"},
     "testing": {"tensor"},
-    "profiler": {"tensor"},
+    "profiler": {"ops", "tensor"},
     "hub": set(),
     "jit": {"nn"},
     "overrides": {"tensor"},
@@ -107,7 +107,7 @@ LATER: dict[str, set[str]] = {
     "serialization": {"ops"},
     "utils": {"compiler"},  # a worker process keeps to one thread
     "tensor": {"printing"},
-    "profiler": {"autograd", "compiler", "optim"},  # to know their code
+    "profiler": {"compiler", "optim"},  # to know their code
 }
 
 

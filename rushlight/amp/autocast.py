@@ -22,7 +22,6 @@ from rushlight.tensor import Tensor
 
 DEVICES = ("cpu", "cuda")
 SUPPORTED = (dtypes.bfloat16, dtypes.float16)
-_lock = threading.Lock()
 
 
 class _State(threading.local):
@@ -42,8 +41,7 @@ def _set(device: str, enabled: bool, dtype: dtypes.dtype) -> None:
     _state.enabled[device], _state.dtype[device] = enabled, dtype
     if device == "cpu":
         was_on, modes.autocast = modes.autocast is not None, dtype.numpy if enabled else None
-        with _lock:
-            define.recording += int(enabled) - int(was_on)
+        define.add_recording(int(enabled) - int(was_on))
 
 
 def _known(device_type: Any) -> str:

@@ -6,6 +6,7 @@ notes where it was made. Off, it costs nothing.
 
 from __future__ import annotations
 
+import sys
 import traceback
 import warnings
 from typing import Any
@@ -95,21 +96,15 @@ def note_forward(node: Any) -> None:
     """Notes who made a node: the lines of Python, and the node being differentiated, in a second-order graph."""
     stack = traceback.extract_stack()
     modules = []  # of the same frames, innermost first
-    frame: Any = _frame()
+    frame: Any = sys._getframe()
     while frame is not None:
         modules.append(frame.f_globals.get("__name__", ""))
         frame = frame.f_back
     own = next((i for i, name in enumerate(modules) if not f"{name}.".startswith(_OWN)), 0)
     metadata = node.metadata
-    metadata["traceback_"] = traceback.format_list(stack[: len(stack) - 1 - own])
+    metadata["traceback_"] = traceback.format_list(stack[: len(stack) - own])
     if modes.walk is not None and modes.walk.evaluating is not None:
         metadata["parent_"] = modes.walk.evaluating
-
-
-def _frame() -> Any:
-    import sys
-
-    return sys._getframe(1)
 
 
 def watched(walk: Any, node: Any, grad: Any, edges: tuple) -> Any:

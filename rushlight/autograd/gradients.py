@@ -37,7 +37,6 @@ def backward(
     if wanted is not None:
         if len(wanted) == 0:
             raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-        _check_wanted(wanted)
         for x in wanted:
             if isinstance(x, Tensor):
                 x.retain_grad()

@@ -95,7 +95,8 @@ class TensorArrays:
 
 
 tensor_arrays = TensorArrays()
-kinds.NAMESPACES.update({SymbolicArray: symbolic_arrays, SparseArray: SparseNamespace(), Tensor: tensor_arrays})
+sparse_arrays = SparseNamespace()
+kinds.NAMESPACES.update({SymbolicArray: symbolic_arrays, SparseArray: sparse_arrays, Tensor: tensor_arrays})
 kinds.HOLDERS.add(Tensor)
 
 
@@ -199,7 +200,7 @@ class Op:
         self.function = forward
         self.is_fused = fuse in (True, "simple")
         self.forward = Fused(forward, LONG_PATIENCE if fuse == "simple" else PATIENCE) if self.is_fused else forward
-        self.large = Large(forward, self.direct is not None) if self.elementwise else None
+        self.large = Large(forward, self.direct is not None, promote_from) if self.elementwise else None
         self.__doc__ = forward.__doc__
         self.call = self._caller()
         if waist:
@@ -437,7 +438,7 @@ class Op:
                     lift(x)
         arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
         xp = namespace_of(*arrays)
-        if xp is not numpy_arrays and xp is not symbolic_arrays:
+        if xp is not numpy_arrays and xp is not symbolic_arrays and xp is not sparse_arrays:
             tensors = transforms().lifted(tensors)
             arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
             xp = namespace_of(*arrays)
@@ -453,7 +454,7 @@ class Op:
         token = _set_quiet(_quiet_value)
         half = half_among(arrays) if self.wide else None
         try:
-            if xp is not numpy_arrays and xp is not symbolic_arrays:
+            if xp is not numpy_arrays and xp is not symbolic_arrays and xp is not sparse_arrays:
                 return transforms().run(self, arrays, attrs)
             if half is not None:
                 arrays = tuple([widened(xp, a) for a in arrays])
@@ -744,7 +745,7 @@ def _binary(op: Op) -> Any:
 
 def _binary_recorder(op: Op) -> Callable[..., None]:
     """`Op.record` for two inputs, without loops. The second may be a Python number."""
-    node_class, plans = op.node_class, op.plans
+    node_class, plans, elementwise = op.node_class, op.plans, op.elementwise
 
     def record(result: Tensor, x: Tensor, y: Any, a: Any, b: Any, out: Any, y_needs_grad: bool) -> None:
         node = _new(node_class)
@@ -773,7 +774,7 @@ def _binary_recorder(op: Op) -> Callable[..., None]:
             result._cell = cell = [0, None]
             cells += (cell, 0)
         node.cells = cells
-        if b is not y and a.shape != b.shape:
+        if (b is not y and a.shape != b.shape) if elementwise else op.saves_shapes:
             node.shapes = ((a.shape, a.dtype), (b.shape, b.dtype))
         result._node = node
         result._needs_grad = True
@@ -839,7 +840,7 @@ def _binary_differentiator(op: Op) -> Callable[..., Any]:
 def _pair(op: Op) -> Any:
     """For two tensors of one dtype that are not elements of each other: a matrix product."""
     compute, general = op.direct or (lambda x, y: op.forward(numpy_arrays, x, y)), op.general
-    slow, record = op.slow, op.record_plain
+    slow, record = op.slow, _binary_recorder(op)
 
     def call(x: Any, y: Any) -> Any:
         try:
@@ -868,7 +869,7 @@ def _pair(op: Op) -> Any:
         result._array, result._needs_grad, result._output = out, False, 0
         result._node = result._grad = result._cell = result._view = result._hooks = None
         if (x._needs_grad or y._needs_grad) and modes.grad and op.differentiable:
-            record(result, (x, y), (a, b), None)
+            record(result, x, y, a, b, out, y._needs_grad)
         return result
 
     return call

@@ -18,7 +18,10 @@ from rushlight.arrays import numpy as numpy_arrays
 from rushlight.autograd.history import cell_of, edge_of
 from rushlight.autograd.modes import enable_grad, modes
 from rushlight.autograd.node import Node, next_serial
+from rushlight.ops import define  # which is being loaded: only its name, for now
 from rushlight.ops.fused import Fused
+from rushlight.ops.precision import NUMBERS
+from rushlight.tensor import Tensor, wrap
 
 REAL = "fd"
 PLAIN = REAL + "lqi?B"  # NumPy's characters of what programs are compiled for
@@ -46,20 +49,18 @@ class Derived:
 
     def __call__(self, operands: tuple) -> Any:
         """The formula's value as a Tensor; None if it has to go step by step."""
-        from rushlight.ops import define
-
         if define.recording or not modes.grad:
             return None
         arrays: list[Any] = []
         edges: list[Any] = []
         for x in operands:
-            if isinstance(x, define.Tensor):
+            if isinstance(x, Tensor):
                 array = x._array
                 if array.__class__ is not ndarray or array.dtype.char not in PLAIN:
                     return None
                 edges.append(edge_of(x) if x._needs_grad else None)
                 arrays.append(array)
-            elif x.__class__ in define.NUMBERS:
+            elif x.__class__ in NUMBERS:
                 edges.append(None)
                 arrays.append(x)
             else:
@@ -67,7 +68,7 @@ class Derived:
         out = self.fused(numpy_arrays, *arrays)
         if out.__class__ is not ndarray:
             return None
-        result = define.wrap(out)
+        result = wrap(out)
         if any(edge is not None for edge in edges):
             self._record(result, operands, arrays, edges)
         return result
@@ -129,11 +130,10 @@ class _Product:
     def _step_by_step(self, xp: Any, grad: Any, *operands: Any) -> tuple[Any, ...]:
         """The gradients, on arrays of any kind or on Tensors."""
         from rushlight.autograd.engine import run_backward
-        from rushlight.ops import define
         from rushlight.ops.views import alias
 
         on_tensors = xp is define.tensor_arrays
-        tensors = [x if not define.is_array(x) else define.wrap(x) for x in operands]
+        tensors = [x if not define.is_array(x) else wrap(x) for x in operands]
         with enable_grad():
             for i in self.wanted:
                 if on_tensors:  # one operand may be the same tensor as another
@@ -143,6 +143,6 @@ class _Product:
             out = self.formula(define.tensor_arrays, *tensors)
         if not out._needs_grad:
             return tuple([None for _ in self.wanted])
-        weight = grad if on_tensors else define.wrap(grad)
+        weight = grad if on_tensors else wrap(grad)
         grads = run_backward([out], [weight], on_tensors, on_tensors, [tensors[i] for i in self.wanted], False)
         return tuple(grads) if on_tensors else tuple([g if g is None else g._array for g in grads])

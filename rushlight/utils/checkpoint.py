@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from rushlight import random
+from rushlight.amp.autocast import autocast, get_autocast_dtype, is_autocast_enabled
 from rushlight.autograd.function import Function, _Kept
 from rushlight.autograd.gradients import backward
 from rushlight.autograd.graph.values import saved_tensors_hooks
@@ -64,6 +65,11 @@ def set_checkpoint_early_stop(enable: bool) -> contextlib.AbstractContextManager
 def set_checkpoint_debug_enabled(enabled: bool | None) -> contextlib.AbstractContextManager[None]:
     """For the regions run forward inside: whether errors show where each tensor was saved, whatever `debug` says."""
     return _switched("debug", enabled)
+
+
+def _autocast_as_now() -> autocast:
+    """A context manager that puts autocast as it is now."""
+    return autocast("cpu", get_autocast_dtype("cpu"), is_autocast_enabled("cpu"))
 
 
 def noop_context_fn() -> tuple[Any, Any]:
@@ -165,6 +171,7 @@ class _Region:
         self.function, self.kwargs, self.context, self.early_stop = function, kwargs, context, early_stop
         self.kept = [_Kept(arg, None, "checkpoint") if isinstance(arg, Tensor) else arg for arg in args]
         self.random_state = random.get_rng_state() if preserve else None
+        self.casts = _autocast_as_now()
         self.facts_of, self.debug = facts_of, debug
         self.placeholders: list[weakref.ref[_Placeholder]] = []
         self.facts: list[Any] = []
@@ -212,6 +219,7 @@ class _SecondRun:
             contextlib.suppress(_EnoughError),
             saved_tensors_hooks(self.pack, lambda tensor: tensor),
             enable_grad(),
+            region.casts,
             region.context,
         ):
             if region.random_state is not None:
@@ -302,7 +310,7 @@ class CheckpointFunction(Function):
     def forward(ctx: Any, run_function: Callable[..., Any], preserve_rng_state: bool, *args: Any) -> Any:
         check_backward_validity(args)
         ctx.run_function = run_function
-        ctx.random_state = random.get_rng_state() if preserve_rng_state else None
+        ctx.random_state, ctx.casts = random.get_rng_state() if preserve_rng_state else None, _autocast_as_now()
         ctx.others = [None if isinstance(arg, Tensor) else arg for arg in args]
         ctx.places = [i for i, arg in enumerate(args) if isinstance(arg, Tensor)]
         ctx.save_for_backward(*[args[i] for i in ctx.places])
@@ -321,7 +329,7 @@ class CheckpointFunction(Function):
         for place, tensor in zip(ctx.places, ctx.saved_tensors, strict=True):
             inputs[place] = tensor
         leaves = detach_variable(tuple(inputs))
-        with random.fork_rng(enabled=ctx.random_state is not None), enable_grad():
+        with random.fork_rng(enabled=ctx.random_state is not None), enable_grad(), ctx.casts:
             if ctx.random_state is not None:
                 random.set_rng_state(ctx.random_state)
             outputs = ctx.run_function(*leaves)

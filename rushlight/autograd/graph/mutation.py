@@ -53,7 +53,7 @@ class allow_mutation_on_saved_tensors:
 
     def _unpack(self, saved: _Saved) -> Tensor:
         if not self._is_open:
-            raise RuntimeError(
+            raise AssertionError(
                 "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in which the graph was "
                 "originally recorded."
             )
