@@ -137,3 +137,11 @@ def test_shared_memory_is_seen_by_a_fork():
         os._exit(0)
     os.waitpid(child, 0)
     assert x.tolist() == [7.0, 7.0, 7.0]
+
+
+def test_what_an_index_picks_lies_in_order() -> None:
+    """NumPy puts the picked axis first in memory, so that no view of another shape could be had."""
+    x, i = rushlight.arange(24.0).reshape(2, 3, 4), rushlight.tensor([0, 2, 2])
+    for picked in (x[..., i], x[:, i], x[:, i[:, None], i], x[i[:2] // 2, :, i[:2]]):
+        assert picked.is_contiguous()
+        assert picked.view(-1).tolist() == picked.reshape(-1).tolist()

@@ -311,8 +311,9 @@ def index_with(spec: tuple, arrays: tuple) -> tuple:
 
 
 def index_get(x: ndarray, *arrays: ndarray, spec: tuple) -> ndarray:
-    """`x[index_with(spec, arrays)]`, a copy."""
-    return x[index_with(spec, arrays)]
+    """`x[index_with(spec, arrays)]`, a copy: of an array in order one in order, so that a view in another shape can be had."""
+    found = x[index_with(spec, arrays)]
+    return np.ascontiguousarray(found) if x.flags.c_contiguous and found.ndim > 1 else found
 
 
 def index_put(x: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, accumulate: bool) -> ndarray:
