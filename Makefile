@@ -28,6 +28,7 @@ bench: .venv/test  ## all benchmarks against PyTorch, as Markdown; `make bench T
 	$(BIN)/python benchmarks/micro.py $(TOY)
 	$(BIN)/python benchmarks/run.py $(TOY)
 	$(BIN)/python benchmarks/memory.py $(TOY)
+	$(BIN)/python benchmarks/optim.py $(TOY)
 
 clean:
 	rm -rf .venv build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -172,15 +172,15 @@ def vae(torch: Any, pixels: int, hidden: int, code: int, batch: int) -> Case:
     return training(optimizer, loss_of)
 
 
-def recsys(torch: Any, users: int, items: int, width: int, batch: int) -> Case:
-    """Embeddings of users and items, logistic loss on their products, Adagrad on dense gradients."""
+def recsys(torch: Any, users: int, items: int, width: int, batch: int, sparse: bool = False) -> Case:
+    """Embeddings of users and items, logistic loss on their products, Adagrad on dense or sparse gradients."""
     nn = torch.nn
 
     class Preference(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.user, self.item = nn.Embedding(users, width), nn.Embedding(items, width)
-            self.user_bias, self.item_bias = nn.Embedding(users, 1), nn.Embedding(items, 1)
+            self.user, self.item = (nn.Embedding(rows, width, sparse=sparse) for rows in (users, items))
+            self.user_bias, self.item_bias = (nn.Embedding(rows, 1, sparse=sparse) for rows in (users, items))
 
         def forward(self, user: Any, item: Any) -> Any:
             match = (self.user(user) * self.item(item)).sum(1)

@@ -1,4 +1,4 @@
-"""`torch.hub`: models by download. Nothing is downloaded here: what lies in the folder already is used, else an error says so."""
+"""`torch.hub`: models by download. Nothing is downloaded here: what lies in the folder already is used, or an error."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def load_state_dict_from_url(
 
 def _refuse(what: str) -> NoReturn:
     raise RuntimeError(
-        f"torch.hub.{what}: rushlight neither downloads nor runs code of repositories. Copy the model's source beside your "
-        "program, and load its weights by torch.load or torch.hub.load_state_dict_from_url."
+        f"torch.hub.{what}: rushlight neither downloads nor runs code of repositories. Copy the model's source beside "
+        "your program, and load its weights by torch.load or torch.hub.load_state_dict_from_url."
     )
 
 

@@ -1,7 +1,7 @@
 """`torch.jit`: TorchScript, a language of PyTorch's for running models without Python, which is not here.
 
-`script` and `trace` give back what they are given, with one warning: the program runs as Python, and gives the same results.
-What makes native programs is `rushlight.compile`. Files of TorchScript are neither written nor read.
+`script` and `trace` give back what they are given, with one warning: the program runs as Python, and gives the same
+results. What makes native programs is `rushlight.compile`. Files of TorchScript are neither written nor read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ def _as_it_is(what: str, given: Any) -> Any:
     if not _has_warned:
         _has_warned = True
         warnings.warn(
-            f"torch.jit.{what}: rushlight has no TorchScript and runs this as Python; torch.compile makes native programs.",
+            f"torch.jit.{what}: rushlight has no TorchScript and runs this as Python; torch.compile makes native "
+            "programs.",
             stacklevel=3,
         )
     return given
@@ -91,7 +92,8 @@ is_tracing = is_scripting
 
 def _refuse(what: str) -> NoReturn:
     raise NotImplementedError(
-        f"torch.jit.{what}: rushlight has no TorchScript. Save the model's state_dict by torch.save, and load it into the module."
+        f"torch.jit.{what}: rushlight has no TorchScript. Save the model's state_dict by torch.save, and load it into "
+        "the module."
     )
 
 

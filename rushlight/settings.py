@@ -62,7 +62,8 @@ def set_num_interop_threads(num: int) -> None:
         raise RuntimeError("set_num_interop_threads expects a positive integer")
     if _interop_threads is not None:
         raise RuntimeError(
-            "Error: cannot set number of interop threads after parallel work has started or set_num_interop_threads called"
+            "Error: cannot set number of interop threads after parallel work has started or set_num_interop_threads "
+            "called"
         )
     _interop_threads = num
 

@@ -59,7 +59,7 @@ NOW: dict[str, set[str]] = {
     # These are loaded when first asked for. Most are programs on PyTorch's functions: they import the package itself.
     "distributions": {"nn", "tensor"},
     "testing": {"tensor"},
-    "profiler": {"tensor"},
+    "profiler": {"ops", "tensor"},
     "hub": set(),
     "jit": {"nn"},
     "overrides": {"tensor"},
@@ -107,7 +107,7 @@ LATER: dict[str, set[str]] = {
     "serialization": {"ops"},
     "utils": {"compiler"},  # a worker process keeps to one thread
     "tensor": {"printing"},
-    "profiler": {"autograd", "compiler", "optim"},  # to know their code
+    "profiler": {"compiler", "optim"},  # to know their code
 }
 
 

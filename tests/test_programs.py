@@ -25,6 +25,7 @@ from pathlib import Path
 import pytest
 
 import rushlight
+from rushlight.compiler import blas
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
@@ -35,10 +36,11 @@ NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """PyTorch's threads wait for each other where others use the cores: a small step then takes a hundred times as long."""
+    """Threads that wait for each other where others use the cores make a small product take a thousand times as long."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with blas.single_threaded():
+        yield
     torch.set_num_threads(before)
 
 
@@ -108,7 +110,7 @@ def test_a_program_gets_its_arguments_and_its_folder(tmp_path):
         ("import torch; torch.reul", "AttributeError: torch.reul is not in rushlight; nearest: torch.relu"),
         ("import torch; torch.Linear", "AttributeError: torch.Linear is not in rushlight; nearest: torch.nn.Linear"),
         ("from torch.nn import Liner", "ImportError: torch.nn.Liner is not in rushlight; nearest: torch.nn.Linear"),
-        ("import torch.jit", "ModuleNotFoundError: torch.jit is not in rushlight; nearest: torch.compile"),
+        ("import torch.fx", "ModuleNotFoundError: torch.fx is not in rushlight; nearest: torch.compile"),
         ("import torch.qqq", "ModuleNotFoundError: torch.qqq is not in rushlight"),
     ],
 )

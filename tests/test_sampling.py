@@ -150,7 +150,7 @@ def test_gradients_are_zeros() -> None:
         assert grad.tolist() == [0.0] * 4
 
 
-# ---------------------------------------------------------------- distributions whose numbers are not PyTorch's
+# ---------------------------------------------------------------- Poisson and binomial numbers, by their distributions
 
 
 @pytest.mark.parametrize("rate", [0.2, 3.0, 40.0])

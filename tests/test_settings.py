@@ -1,4 +1,4 @@
-"""Settings, and the parts of PyTorch's namespace that programs touch without needing them: backends, jit, hub, types."""
+"""Settings, and what programs touch without needing it: backends, jit, hub, types."""
 
 from __future__ import annotations
 

@@ -33,6 +33,13 @@ def of_values(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def holds(condition: Tensor) -> bool:
+    """Whether a condition is true for all elements; inside `vmap`, of all examples."""
+    if isinstance(condition._array, Abstract):
+        condition = define.transforms().of_all_examples(condition)
+    return bool(condition.all())
+
+
 def _tensors_among(values: Any) -> list[Tensor]:
     found = []
     for value in values:

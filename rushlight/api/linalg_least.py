@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rushlight import dtypes, return_types
+from rushlight.api.forms import holds
 from rushlight.api.linalg_check import is_float, require_matrix, with_common_batch
 from rushlight.api.linalg_factor import eigvalsh, svdvals
 from rushlight.dtypes import legacy_name
@@ -94,7 +95,7 @@ def lstsq(input: Tensor, b: Tensor, rcond: float | None = None, *, driver: str |
         limit = cutoff * values.amax(-1, keepdim=True) if values.shape[-1] else values
         rank = (values > limit).sum(-1)
     residuals = ops.unrelated(values.new_empty(0), solution)
-    if m > n and driver != "gelsy" and (driver == "gels" or bool((rank == n).all())):
+    if m > n and driver != "gelsy" and (driver == "gels" or holds(rank == n)):
         residuals = (a @ solution - right).abs().square().sum(-2)
     singular = values if driver in ("gelsd", "gelss") else values.new_empty(0)
     return return_types.linalg_lstsq(solution.squeeze(-1) if is_vector else solution, residuals, rank, singular)

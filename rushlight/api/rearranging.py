@@ -9,7 +9,7 @@ import numpy as np
 
 from rushlight.api.creation import new_zeros
 from rushlight.api.cutting import diagonal, narrow
-from rushlight.api.forms import shown_as
+from rushlight.api.forms import of_values, shown_as
 from rushlight.api.joining import cat, meshgrid, stack
 from rushlight.api.views import _several, expand, reshape, transpose
 from rushlight.ops import create, index as index_ops, views as ops
@@ -151,6 +151,7 @@ def repeat_interleave(input: Tensor, *args: Any, repeats: Any = None, dim: int |
     return index_ops.take(x, _positions(repeats, output_size), axis=axis)
 
 
+@of_values
 def _positions(repeats: Tensor, output_size: int | None) -> Tensor:
     """0 repeats[0] times, 1 repeats[1] times, ..."""
     if repeats.ndim != 1:

@@ -22,7 +22,7 @@ from rushlight.api.draws import (
 )  # fmt: skip
 from rushlight.api.views import common_shape
 from rushlight.autograd.modes import no_grad
-from rushlight.dtypes import legacy_name
+from rushlight.dtypes import finfo, from_numpy, legacy_name
 from rushlight.ops import create
 from rushlight.ops.define import cast
 from rushlight.ops.inplace import write
@@ -258,15 +258,16 @@ def _standard_gamma(self: Tensor, generator: Any = None) -> Tensor:
     """Draws from the gamma distributions of rate 1 whose concentrations are the input's elements, differentiably."""
     array = self._array
     require_kind(array.dtype, "f", "gamma")
-    drawn = np.asarray(_drawn_by("gamma", generator, self)).astype(array.dtype)
-    return gamma_sample(wrap(np.maximum(drawn, np.finfo(array.dtype).tiny)), self)
+    drawn = np.asarray(_drawn_by("gamma", generator, self))
+    drawn = np.maximum(drawn, finfo(from_numpy(array.dtype)).tiny).astype(array.dtype)
+    return gamma_sample(wrap(drawn), self)
 
 
 def _sample_dirichlet(self: Tensor, generator: Any = None) -> Tensor:
     """Draws from Dirichlet distributions, whose concentrations are along the last dimension, differentiably."""
     array = self._array
     require_kind(array.dtype, "f", "dirichlet")
-    drawn = np.asarray(_drawn_by("gamma", generator, self))
+    drawn = np.asarray(_drawn_by("gamma", generator, self.detach().double()))
     share = (drawn / drawn.sum(-1, keepdims=True)).astype(array.dtype)
     one, tiny = array.dtype.type(1), np.finfo(array.dtype).tiny
     return dirichlet_sample(wrap(np.clip(share, tiny, np.nextafter(one, array.dtype.type(0)))), self)

@@ -9,7 +9,7 @@ import numpy as np
 
 from rushlight import dtypes, return_types
 from rushlight.api.elementwise import ceil, floor, lerp, round, where
-from rushlight.api.forms import in_place_form, numpy_names
+from rushlight.api.forms import holds, in_place_form, numpy_names
 from rushlight.api.linalg_norm import vector_norm
 from rushlight.api.reduce import axes_of, pick_along, refuse_kinds, sum
 from rushlight.api.sorting import sort
@@ -156,7 +156,7 @@ def _levels(input: Tensor, q: Any) -> Tensor:
         raise RuntimeError("quantile() q must be a scalar or 1D tensor")
     if q.dtype is not input.dtype:
         raise RuntimeError("quantile() q tensor must be same dtype as the input tensor")
-    if not ((q >= 0) & (q <= 1)).all():
+    if not holds((q >= 0) & (q <= 1)):
         raise RuntimeError("quantile() q values must be in the range [0, 1]")
     return q
 

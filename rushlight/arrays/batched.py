@@ -552,6 +552,11 @@ def stacked(parts: Any) -> Any:
 # ---------------------------------------------------------------- convolution
 
 
+def _windows_of_samples(*arrays: Any, **attrs: Any) -> Any:
+    """`max_windows`, whose windows may depend on numbers of fewer dimensions than the array."""
+    return (_leading if len(arrays) == 1 else _one_by_one)("max_windows")(*arrays, **attrs)
+
+
 def _folded(xp: Any, x: Any) -> Any:
     """(examples, batch, ...) as one batch."""
     return xp.reshape(x, (x.shape[0] * x.shape[1], *x.shape[2:]))
@@ -578,7 +583,7 @@ def _sliding(name: str) -> Callable[..., Any]:
 
 _LEADING = (
     "adjugate", "cholesky", "cholesky_solve", "det", "eig", "eigh", "inv", "ldl_factor", "ldl_solve", "lu_factor", "matrix_exp",
-    "max_windows", "permutation_matrix", "put_at", "qr", "resample", "slogdet", "solve", "solve_triangular", "svd",
+    "permutation_matrix", "put_at", "qr", "resample", "slogdet", "solve", "solve_triangular", "svd",
 )  # fmt: skip
 _ALONG_AXIS = (
     "argsort", "cumulative_argmax", "cumulative_argmin", "cumulative_logsumexp", "cumulative_prod", "cumulative_sum", "sort",
@@ -612,6 +617,7 @@ def _rules() -> dict[str, Callable[..., Any]]:
     rules |= {name: _put(name) for name in ("index_put", "index_reduce")}
     rules |= {name: _leading(name) for name in _LEADING}
     rules |= {name: _sliding(name) for name in ("convolve", "convolve_transposed")}
+    rules["max_windows"] = _windows_of_samples
     own = (
         affine_view, assign, astype, broadcast_to, concat, conj, contiguous, full, imag, index_get, matmul, permute_dims, real,
         reshape, slice, slice_assign, take, take_along_axis, view_as_complex, view_as_real,

@@ -17,7 +17,13 @@ from rushlight.arrays.kinds import Abstract, Level, numpy_dtype
 
 
 class Forward(Level):
-    """A forward-mode differentiation that is running."""
+    """A forward-mode differentiation that is running.
+
+    Attributes:
+        is_by_hand: of `autograd.forward_ad`, where gradients may be asked for by tensors from outside.
+    """
+
+    is_by_hand = False
 
 
 class DualArray(Abstract):
@@ -85,4 +91,6 @@ class DualArrays:
     def _tensor(self, x: Any) -> Any:
         if isinstance(x, (Abstract, np.ndarray)):
             return self._wrap(x)
+        if isinstance(x, np.generic):  # as NumPy's sums over all axes are
+            return self._wrap(np.asarray(x))
         return [self._tensor(part) for part in x] if isinstance(x, list) else x

@@ -47,7 +47,8 @@ class SparseArray:
     __slots__ = ("indices", "values", "shape", "is_coalesced")
 
     def __init__(self, indices: ndarray, values: ndarray, shape: tuple[int, ...], is_coalesced: bool = False):
-        self.indices, self.values, self.shape, self.is_coalesced = indices, values, shape, is_coalesced
+        self.indices, self.values, self.shape = indices, values, shape
+        self.is_coalesced = is_coalesced or len(values) < 2
 
     @property
     def dtype(self) -> np.dtype:
@@ -116,13 +117,13 @@ class SparseArray:
         if ufunc in ADDS:
             return _sum(ufunc, *inputs, out=None if out is None else out[0])
         if out is not None:
-            return NotImplemented
+            raise _no_such(ufunc.__name__)
         if len(inputs) == 1 and ufunc.__name__ in KEEP_ZERO:
             entries = self if ufunc is np.negative else self.coalesced()
             return entries.with_values(ufunc(entries.values))
         if ufunc is np.multiply or ufunc is np.divide and inputs[0] is self:
             return _product(ufunc, *inputs)
-        return NotImplemented
+        raise _no_such(ufunc.__name__)
 
     def __add__(self, other: Any) -> Any:
         return np.add(self, other)
@@ -146,6 +147,13 @@ class SparseArray:
 
     def __neg__(self) -> Any:
         return np.negative(self)
+
+
+def _no_such(name: str) -> NotImplementedError:
+    return NotImplementedError(
+        f"Could not run '{name}' with arguments from the 'SparseCPU' backend: a sparse tensor has sums, products with "
+        "numbers and little more. Call to_dense() first."
+    )
 
 
 def _raveled(indices: ndarray, sizes: tuple[int, ...]) -> ndarray:
@@ -206,10 +214,7 @@ class SparseNamespace:
 
         function = getattr(numpy_arrays, name, None)
         if not isinstance(function, np.ufunc):
-            raise NotImplementedError(
-                f"Could not run '{name}' with arguments from the 'SparseCPU' backend: a sparse tensor has sums, products "
-                "with numbers and little more. Call to_dense() first."
-            )
+            raise _no_such(name)
         return function
 
     def astype(self, x: Any, dtype: np.dtype) -> Any:
@@ -223,7 +228,7 @@ class SparseNamespace:
 
     def sum(self, x: SparseArray, axis: Any = None, keepdims: bool = False) -> Any:
         if axis is not None and len(axis if isinstance(axis, tuple) else (axis,)) < x.ndim or keepdims:
-            return self.__getattr__("sum over some dimensions")
+            raise _no_such("sum over some dimensions")
         return np.sum(x.values)
 
     def assign(self, target: Any, value: Any) -> None:
@@ -235,4 +240,4 @@ class SparseNamespace:
         elif np.ndim(value) == 0 and value == 0:
             target.indices, target.values, target.is_coalesced = target.indices[:, :0], target.values[:0], True
         else:
-            self.__getattr__("assign a strided tensor")
+            raise _no_such("assign a strided tensor")

@@ -14,17 +14,24 @@ so they are one another's derivatives. Images are (batch, channels, *size), weig
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from copy import copy
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
-from numpy.lib.stride_tricks import as_strided
+
+from rushlight.arrays import numpy as numpy_arrays
 
 Sizes = tuple[int, ...]
 
 LONG_LINE = 20  # places in a line from which on images are taken one by one
-CACHED = 1 << 20  # elements of the matrix of windows at a time
+CACHED = 1 << 18  # elements of the matrix of windows at a time: what a core's own cache holds
+SHARES = 4  # parts that a batch falls into at least, if it is large enough
+PAGE = 4096  # bytes
+MOST_POSITIONS = 32  # in a kernel whose loops are compiled: the code is one loop for each
+SHARED = 1 << 16  # elements of the matrix of windows from which on cores share the work
 
 
 class Spacing(NamedTuple):
@@ -54,6 +61,9 @@ class Spacing(NamedTuple):
 class _Lattice:
     """The places of a kernel on padded images, taken some images at a time.
 
+    Matrices whose rows are a multiple of a page apart are slow, since a cache puts all of a column in a few of its lines: where
+    the places of an image would make such rows, matrices have a `spare` line of places at the end of each row.
+
     Args:
         shape: of the images, (batch, channels, *size).
         count: how many places there are along each axis.
@@ -66,48 +76,143 @@ class _Lattice:
         self.padded = [max(n + 2 * p, (c - 1) * s + d * (k - 1) + 1) for n, c, k, s, p, d in axes]
         self.inside = tuple([slice(p, p + n) for p, n in zip(spacing.padding, size, strict=True)])
         self.num_rows = self.channels * math.prod(kernel)
-        fitting = 1 if count[-1] >= LONG_LINE else CACHED // max(self.num_rows * math.prod(count), 1)
-        self.chunk = max(1, min(fitting, self.batch))
-        self.views: tuple[ndarray, ndarray, ndarray] | None = None
-        self.memory = np.empty(self.num_rows * math.prod(count) * self.chunk, dtype)
+        self.num_places = math.prod(count)
+        num_elements = self.num_rows * self.num_places  # of one image's windows
+        fitting = 1 if count[-1] >= LONG_LINE else CACHED // max(num_elements, 1)
+        self.chunk = max(1, min(fitting, self.batch // SHARES))
+        self.is_large = self.batch * num_elements >= SHARED
+        self.loops = _numpy_loops
 
-    def chunks(self) -> Iterator[slice]:
-        """Which images to take together."""
-        return (slice(start, min(start + self.chunk, self.batch)) for start in range(0, self.batch, self.chunk))
+    def share(self, work: Callable[[_Lattice, slice], None]) -> None:
+        """Calls `work(lattice, images)` for all images, some at a time, on all cores: each has a lattice of its own."""
+
+        def run(parts: Iterator[slice]) -> None:
+            own = copy(self)
+            if _compile is not None and math.prod(self.kernel) <= MOST_POSITIONS:
+                own.loops = _free_loops.pop() if _free_loops else _Loops(*map(_compile, _numpy_loops))
+            for part in parts:
+                work(own, part)
+            if own.loops is not _numpy_loops:
+                _free_loops.append(own.loops)
+
+        starts = range(0, self.batch, self.chunk)
+        parts = [slice(start, min(start + self.chunk, self.batch)) for start in starts]
+        if len(parts) > 1 and self.is_large and _share is not None:
+            _share(run, parts)
+        else:
+            run(iter(parts))
 
     def columns(self, images: ndarray) -> ndarray:
-        """The matrix of the windows of some images; its memory is that of the last one."""
-        _, inner, windows = self._memory(len(images))
-        inner[...] = images
-        columns = self.memory[: windows.size].reshape(windows.shape)
-        np.copyto(columns, windows)
-        return columns.reshape(self.num_rows, -1)
+        """The matrix of the windows of some images: (channels and positions in the kernel, places of all images)."""
+        num = len(images)
+        attrs = {"spare": self.spare(num), "padded": tuple(self.padded), "padding": self.spacing.padding}
+        attrs |= {"count": self.count, "kernel": self.kernel, **self._steps()}
+        columns = self.loops.columns(numpy_arrays, np.ascontiguousarray(images), **attrs)
+        return columns.reshape(self.num_rows, -1)[:, : self.num_places * num]
 
-    def put_back(self, columns: ndarray, images: ndarray) -> None:
-        """The images that a matrix of windows sums up to: the transpose of `columns`."""
-        frame, inner, windows = self._memory(len(images))
-        frame.fill(0)
-        columns = columns.reshape(windows.shape)
-        for position in np.ndindex(*self.kernel):
-            windows[:, *position] += columns[:, *position]
-        images[...] = inner
+    def put_back(self, matrices: ndarray, rows: ndarray, images: ndarray) -> None:
+        """The images that the matrix of windows `matrices @ rows` sums up to: the transpose of `columns`."""
+        num = len(images)
+        spare = self.spare(num)
+        memory = np.empty((self.channels, *self.kernel, *_longer(self.count, spare), num), self.dtype)
+        columns = memory.reshape(self.num_rows, -1)[:, : rows.shape[-1]]
+        np.matmul(matrices, rows, out=columns if matrices.ndim == 2 else _grouped(columns, len(matrices)))
+        attrs = {"padded": tuple(self.padded), "count": self.count}
+        frame = self.loops.sums(numpy_arrays, memory, **attrs, **self._steps())
+        images[...] = np.moveaxis(frame[:, *self.inside], -1, 0)
 
-    def _memory(self, num: int) -> tuple[ndarray, ndarray, ndarray]:
-        """The padded images, (channels, *padded, num); what is not padding, as images; the windows. As they were left."""
-        if self.views is None or self.views[0].shape[-1] != num:
-            frame = np.zeros((self.channels, *self.padded, num), self.dtype)
-            across, *steps, next_image = frame.strides
-            on_kernel = [step * d for step, d in zip(steps, self.spacing.dilation, strict=True)]
-            on_places = [step * s for step, s in zip(steps, self.spacing.stride, strict=True)]
-            shape = (self.channels, *self.kernel, *self.count, num)
-            windows = as_strided(frame, shape, (across, *on_kernel, *on_places, next_image))
-            self.views = frame, np.moveaxis(frame[:, *self.inside], -1, 0), windows
-        return self.views
+    def rows(self, images: ndarray) -> ndarray:
+        """The matrix (channels, places of all images) of images at the places."""
+        num, channels = images.shape[:2]
+        spare = self.spare(num)
+        if num == 1 and not spare:
+            return images.reshape(channels, -1)
+        memory = np.empty((channels, *_longer(self.count, spare), num), images.dtype)
+        memory[:, : self.count[0]] = _images_last(images)
+        return memory.reshape(channels, -1)[:, : self.num_places * num]
+
+    def spare(self, num: int) -> int:
+        """1 if rows of the places of so many images would be a multiple of a page apart."""
+        return int(self.num_places * num * self.dtype.itemsize % PAGE == 0)
+
+    def _steps(self) -> dict[str, Sizes]:
+        return {"stride": self.spacing.stride, "dilation": self.spacing.dilation}
 
 
-def _rows(images: ndarray) -> ndarray:
-    """The matrix (channels, places of all images) of images at the places."""
-    return np.moveaxis(images, 0, -1).reshape(images.shape[1], -1)
+def _images_last(images: ndarray) -> ndarray:
+    return images.transpose(*range(1, images.ndim), 0)
+
+
+def _longer(count: Sizes, spare: int) -> Sizes:
+    return (count[0] + spare, *count[1:])
+
+
+# ---------------------------------------------------------------- two loops, which are compiled when they run often
+
+
+class _Loops(NamedTuple):
+    """Functions of the waist on it, or compiled: `_window_columns` and `_window_sums`."""
+
+    columns: Callable[..., Any]
+    sums: Callable[..., Any]
+
+
+def _positions(
+    count: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes
+) -> Iterator[tuple[Sizes, tuple[slice, ...]]]:
+    """Each position in a kernel, and where the pixels are that it meets."""
+    for position in np.ndindex(*kernel):
+        axes = zip(position, count, stride, dilation, strict=True)
+        yield position, tuple([slice(k * d, k * d + (c - 1) * s + 1, s) for k, c, s, d in axes])
+
+
+def _window_columns(
+    xp: Any, images: Any, *, spare: int, padded: Sizes, padding: Sizes, count: Sizes, kernel: Sizes, stride: Sizes,
+    dilation: Sizes,
+) -> Any:  # fmt: skip
+    """(channels, positions in the kernel, *count, num): for each position the pixels that it meets."""
+    num, channels, *size = images.shape
+    frame = xp.full((channels, *padded, num), 0, images.dtype)
+    inside = [slice(p, p + n) for p, n in zip(padding, size, strict=True)]
+    xp.assign(xp.slice(frame, (slice(None), *inside)), xp.permute_dims(images, (*range(1, len(images.shape)), 0)))
+    everything, parts = slice(None), []
+    for _, met in _positions(count, kernel, stride, dilation):
+        part = xp.slice(frame, (everything, *met))
+        part = xp.reshape(part, (part.shape[0], 1, *part.shape[1:]))
+        if spare:
+            part = xp.concat((part, xp.full((part.shape[0], 1, 1, *part.shape[3:]), 0, frame.dtype)), axis=2)
+        parts.append(part)
+    return xp.concat(tuple(parts), axis=1)
+
+
+def _window_sums(
+    xp: Any, columns: Any, *, padded: Sizes, count: Sizes, stride: Sizes, dilation: Sizes
+) -> Any:  # fmt: skip
+    """(channels, *padded, num): for each pixel the sum over the positions that meet it."""
+    frame = xp.full((columns.shape[0], *padded, columns.shape[-1]), 0, columns.dtype)
+    kernel, inside = columns.shape[1 : 1 + len(count)], [slice(n) for n in count]
+    for position, met in _positions(count, kernel, stride, dilation):
+        pixels = xp.slice(frame, (slice(None), *met))
+        xp.assign(pixels, pixels + xp.slice(columns, (slice(None), *position, *inside)))
+    return frame
+
+
+_numpy_loops = _Loops(_window_columns, _window_sums)
+_free_loops: list[_Loops] = []  # a compiled loop serves one thread at a time
+
+# What makes it quick, from above (`ops/conv.py`): loops compiled for their shapes, which take a fourth to a sixth of NumPy's time
+# for short lines, and threads that take parts in turn.
+_compile: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
+_share: Callable[[Callable[[Iterator[slice]], None], list[slice]], None] | None = None
+
+
+def use(compile: Callable[..., Any], share: Callable[..., Any]) -> None:
+    """Says what compiles loops (`compile(function)`), and what calls `run(iterator of parts)` on several threads."""
+    global _compile, _share
+    _compile, _share = compile, share
+
+
+# ---------------------------------------------------------------- convolution and its derivatives
 
 
 def _multiply(matrices: ndarray, columns: ndarray, images: ndarray) -> None:
@@ -141,8 +246,11 @@ def convolve(x: ndarray, weight: ndarray, *, spacing: Spacing) -> ndarray:
         return np.zeros_like(out)
     lattice = _Lattice(x.shape, count, kernel, x.dtype, spacing)
     matrices = _as_matrices(weight, spacing.groups)
-    for part in lattice.chunks():
-        _multiply(matrices, _grouped(lattice.columns(x[part]), spacing.groups), out[part])
+
+    def work(own: _Lattice, part: slice) -> None:
+        _multiply(matrices, _grouped(own.columns(x[part]), spacing.groups), out[part])
+
+    lattice.share(work)
     return out
 
 
@@ -154,41 +262,37 @@ def convolve_transposed(y: ndarray, weight: ndarray, *, size: Sizes, spacing: Sp
         return np.matmul(weight.reshape(weight.shape[:2]).T, y.reshape(*y.shape[:2], -1)).reshape(shape)
     if y.size == 0 or weight.size == 0:
         return np.zeros(shape, y.dtype)
-    flipped = _flipped(y.shape, weight, size, spacing)
-    if flipped is not None:
-        return convolve(y, flipped[0], spacing=flipped[1])
     lattice = _Lattice(shape, y.shape[2:], kernel, y.dtype, spacing)
     out = np.empty(shape, y.dtype)
     matrices = _as_matrices(weight, spacing.groups).swapaxes(-1, -2)
-    for part in lattice.chunks():
-        lattice.put_back(np.matmul(matrices, _grouped(_rows(y[part]), spacing.groups)), out[part])
+
+    def work(own: _Lattice, part: slice) -> None:
+        own.put_back(matrices, _grouped(own.rows(y[part]), spacing.groups), out[part])
+
+    lattice.share(work)
     return out
-
-
-def _flipped(y_shape: Sizes, weight: ndarray, size: Sizes, spacing: Spacing) -> tuple[ndarray, Spacing] | None:
-    """A transposed convolution of stride 1 as a convolution with the kernel turned around, where that is quicker."""
-    stride, padding, dilation, groups = spacing
-    kernel, channels = weight.shape[2:], weight.shape[1]
-    around = tuple([d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding, strict=True)])
-    turned = Spacing(stride, around, dilation, groups)
-    is_quicker = weight.shape[0] <= 2 * channels * groups  # it copies y's windows, not adds to those of x
-    if any(s != 1 for s in stride) or min(around) < 0 or not is_quicker or turned.places(y_shape[2:], kernel) != size:
-        return None
-    backwards = weight[:, :, *(slice(None, None, -1),) * len(kernel)].reshape(groups, -1, channels, *kernel)
-    return backwards.swapaxes(1, 2).reshape(groups * channels, -1, *kernel), turned
 
 
 def convolve_weight(y: ndarray, x: ndarray, *, kernel: Sizes, spacing: Spacing) -> ndarray:
     """The derivative of `convolve` by a weight of a kernel: every y times the window it came from."""
-    out = np.zeros((y.shape[1], x.shape[1] // spacing.groups, *kernel), y.dtype)
-    if out.size == 0 or y.size == 0:
-        return out
+    shape = (y.shape[1], x.shape[1] // spacing.groups, *kernel)
+    if math.prod(shape) == 0 or y.size == 0:
+        return np.zeros(shape, y.dtype)
     lattice = _Lattice(x.shape, y.shape[2:], kernel, y.dtype, spacing)
-    matrices = _as_matrices(out, spacing.groups)
-    for part in lattice.chunks():
-        columns = _grouped(lattice.columns(x[part]), spacing.groups)
-        matrices += np.matmul(_grouped(_rows(y[part]), spacing.groups), columns.swapaxes(-1, -2))
-    return out
+    groups, outputs = spacing.groups, y.shape[1] // spacing.groups
+    turned = np.zeros(
+        (groups, math.prod(shape[1:]), outputs), y.dtype
+    )  # the longer side first, which BLAS does quicker
+    lock = Lock()
+
+    def work(own: _Lattice, part: slice) -> None:
+        columns = _grouped(own.columns(x[part]), groups)
+        product = np.matmul(columns, _grouped(own.rows(y[part]), groups).swapaxes(-1, -2))
+        with lock:
+            np.add(turned, product, out=turned)
+
+    lattice.share(work)
+    return np.ascontiguousarray(turned.swapaxes(-1, -2)).reshape(shape)
 
 
 # ---------------------------------------------------------------- the windows themselves
@@ -201,9 +305,12 @@ def unfold(x: ndarray, *, kernel: Sizes, spacing: Spacing) -> ndarray:
     out = np.empty((batch, channels * math.prod(kernel), math.prod(count)), x.dtype)
     if out.size:
         lattice = _Lattice(x.shape, count, kernel, x.dtype, spacing)
-        for part in lattice.chunks():
-            columns = lattice.columns(x[part])
+
+        def work(own: _Lattice, part: slice) -> None:
+            columns = own.columns(x[part])
             out[part] = np.moveaxis(columns.reshape(*out.shape[1:], -1), -1, 0)
+
+        lattice.share(work)
     return out
 
 
@@ -213,6 +320,12 @@ def fold(columns: ndarray, *, size: Sizes, kernel: Sizes, spacing: Spacing) -> n
     out = np.zeros((batch, num_rows // math.prod(kernel), *size), columns.dtype)
     if columns.size:
         lattice = _Lattice(out.shape, spacing.places(size, kernel), kernel, columns.dtype, spacing)
-        for part in lattice.chunks():
-            lattice.put_back(np.moveaxis(columns[part], 0, -1), out[part])
+        attrs = {"padded": tuple(lattice.padded), "count": lattice.count, **lattice._steps()}
+
+        def work(own: _Lattice, part: slice) -> None:
+            shape = (-1, *kernel, *own.count, part.stop - part.start)
+            windows = np.moveaxis(columns[part], 0, -1).reshape(shape)
+            out[part] = np.moveaxis(own.loops.sums(numpy_arrays, windows, **attrs)[:, *own.inside], -1, 0)
+
+        lattice.share(work)
     return out

@@ -29,7 +29,7 @@ def numerical_jacobians(
 ) -> list[np.ndarray]:
     """The Jacobians, by one tensor, of those results of `func(*inputs)` that are floating-point or complex numbers."""
     columns = [
-        derivatives(_runs(func, inputs), moved._array, index, np.ones(()), eps) for index in np.ndindex(moved.shape)
+        _derivatives(_runs(func, inputs), moved._array, index, (1.0, 1.0), eps) for index in np.ndindex(moved.shape)
     ]
     if columns:
         return [np.stack(parts) for parts in zip(*columns, strict=True)]
@@ -41,13 +41,13 @@ def numerical_derivatives(
 ) -> list[np.ndarray]:
     """The same results' derivatives along a direction: an array of the tensor's size, or a pair for a complex tensor."""
     parts = direction if isinstance(direction, tuple) else (direction, direction)
-    shaped = np.stack([part.reshape(moved.shape) for part in parts])
-    return derivatives(_runs(func, inputs), moved._array, (), shaped, eps)
+    pair = (parts[0].reshape(moved.shape), parts[1].reshape(moved.shape))
+    return _derivatives(_runs(func, inputs), moved._array, (), pair, eps)
 
 
-def derivatives(run: Run, array: np.ndarray, where: tuple[int, ...], direction: np.ndarray, eps: float) -> list[Any]:
-    """The results' derivatives along a direction, or a pair of them; by a complex number its conjugate Wirtinger derivative."""
-    pair = direction if direction.ndim > len(array.shape) - len(where) else (direction, direction)
+def _derivatives(run: Run, array: np.ndarray, where: tuple[int, ...], pair: tuple[Any, Any], eps: float) -> list[Any]:
+    """The results' derivatives along a direction; of complex numbers the conjugate Wirtinger derivatives, along directions of
+    their real and of their imaginary parts."""
     by_real = _differences(run, array, where, pair[0] * eps, eps)
     if array.dtype.kind != "c":
         return by_real

@@ -26,7 +26,9 @@ def enter_dual_level() -> int:
 
     if _levels:
         raise RuntimeError("Nested forward mode AD is not supported at the moment")
-    _levels.append(Differentiation().__enter__())
+    current = Differentiation().__enter__()
+    current.level.is_by_hand = True
+    _levels.append(current)
     return 0
 
 
@@ -79,6 +81,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
         ValueError: a dtype that has no derivatives.
     """
     from rushlight.arrays.dual import DualArray
+    from rushlight.ops.transforms import link
 
     current = _current(
         level,
@@ -94,18 +97,8 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
         tensor = array.primal
     result: Tensor = current.dual(tensor, tangent)
     if tensor._needs_grad:
-        _link(result, tensor)
+        link(result, tensor)
     return result
-
-
-def _link(result: Tensor, source: Tensor) -> None:
-    """Lets gradients of a dual tensor go on to the tensor it was made of, tangents and all."""
-    from rushlight.autograd.history import edge_of
-    from rushlight.ops import define
-    from rushlight.ops.views import alias
-
-    node = define.bare_node(alias.op.node_class, (edge_of(source),))
-    result._node, result._output, result._needs_grad = node, 0, True
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:

@@ -55,10 +55,10 @@ class Subject:
     part: str = ""
     forward: bool = False
     complex_at: list[bool] = field(default_factory=list)
-    results: tuple[Any, ...] = ()
-    sources: list[Tensor] = field(default_factory=list)
-    outputs: list[Tensor] = field(default_factory=list)
-    chosen: list[int] = field(default_factory=list)
+    results: tuple[Any, ...] = field(init=False)
+    sources: list[Tensor] = field(init=False)
+    outputs: list[Tensor] = field(init=False)
+    chosen: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.results = as_tuple(self.func(*self.inputs))
@@ -160,16 +160,20 @@ def _compare_products(subject: Subject, options: Options) -> None:
     draws = Generator()
     directions = [_direction(x, draws) for x in subject.sources]
     weights = [None if subject.forward else _unit_vector(output, draws) for output in subject.outputs]
+    rows = [
+        None if v is None else _weighted_rows(subject, output, v, options)
+        for output, v in zip(subject.outputs, weights, strict=True)
+    ]
     for j, (x, u) in enumerate(zip(subject.sources, directions, strict=True)):
         numerical = subject.of_outputs(numerical_derivatives(subject.func, subject.inputs, x, u, options.eps))
         if subject.forward:
             tangent = wrap(u.reshape(x.shape).astype(x._array.dtype))
             analytical = tangents(subject.func, subject.inputs, x, tangent, subject.chosen, options.check_dtypes)
-        for i, (output, v) in enumerate(zip(subject.outputs, weights, strict=True)):
-            if v is None:
+        for i, (v, row) in enumerate(zip(weights, rows, strict=True)):
+            if v is None or row is None:
                 got, expected = analytical[i], numerical[i]
             else:
-                got, expected = _product(subject, output, v, j, u, options), (v * numerical[i]).sum()
+                got, expected = _product(row[j][:, 0], u), (v * numerical[i]).sum()
             parts = u if isinstance(u, tuple) else (u,)
             atol = options.atol * sum(part.sum() for part in parts) * (1.0 if v is None else v.sum())
             if not _close(got, expected, options.rtol, atol):
@@ -178,10 +182,12 @@ def _compare_products(subject: Subject, options: Options) -> None:
                 )
 
 
-def _product(subject: Subject, output: Tensor, v: np.ndarray, j: int, u: Any, options: Options) -> Any:
+def _weighted_rows(subject: Subject, output: Tensor, v: np.ndarray, options: Options) -> list[np.ndarray]:
     weight = wrap(v.reshape(output.shape).astype(output._array.dtype))
-    rows = checked_rows(output, subject.sources, lambda: [weight], options.check_dtypes, options.nondet_tol)
-    row = rows[j][:, 0]
+    return checked_rows(output, subject.sources, lambda: [weight], options.check_dtypes, options.nondet_tol)
+
+
+def _product(row: np.ndarray, u: Any) -> Any:
     if row.dtype.kind == "c":
         return (row.real * u[0]).sum() + 1j * (row.imag * u[1]).sum()
     return (row * u).sum()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -56,10 +57,24 @@ def evaluate(node: Node, *arrays: np.ndarray) -> np.ndarray:
     special = SPECIAL.get(node.op)
     if special:
         return special(node.attrs, *arrays)
-    attrs = dict(node.attrs)
-    output = attrs.pop("output", None)  # of a function with several results
-    result = getattr(numpy_arrays, node.op)(*arrays, **attrs)
-    return np.asarray(result if output is None else result[output])
+    output = node.attrs.get("output")  # of a function with several results
+    return np.asarray(results_of(node, *arrays) if output is None else results_of(node, *arrays)[output])
+
+
+def results_of(node: Node, *arrays: np.ndarray) -> Any:
+    """What the NumPy function of a node gives: a tuple, if it is one of several results."""
+    attrs = {key: value for key, value in node.attrs.items() if key != "output"}
+    return getattr(numpy_arrays, node.op)(*arrays, **attrs)
+
+
+def sharing(nodes: Sequence[Node]) -> list[list[Node]]:
+    """The nodes among these that are results of one call of one function, together."""
+    found: dict[Any, list[Node]] = {}
+    for node in nodes:
+        if "output" in node.attrs:
+            attrs = tuple((key, value) for key, value in node.attrs.items() if key != "output")
+            found.setdefault((node.op, tuple(map(id, node.inputs)), repr(attrs)), []).append(node)
+    return [group for group in found.values() if len(group) > 1]
 
 
 def interpret(graph: Graph, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:

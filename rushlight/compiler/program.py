@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from rushlight.compiler import blas, calls, workers
 from rushlight.compiler.binding import LAYOUT_HOLDS, stand_in
 from rushlight.compiler.describe import describe_nest
 from rushlight.compiler.fuse import Fused, Unit, alias_base, fuse
-from rushlight.compiler.graph import Graph, evaluate
+from rushlight.compiler.graph import Graph, evaluate, results_of, sharing
 from rushlight.compiler.known_zeros import known_zeros
 from rushlight.compiler.llvm import ARENA, FIRST, FLAG, GEMM_D, GEMM_F, Addresses, write_nest
 from rushlight.compiler.loops import Buffer, Hazard, Nest, lower
@@ -137,6 +137,8 @@ class Host:
     node: Node
     sources: list[Buffer]
     target: Buffer
+    siblings: list[Host] = field(default_factory=list)  # results of the same call, this one included
+    value: np.ndarray | None = None  # what a sibling has computed for this one
 
 
 class Program:
@@ -151,6 +153,10 @@ class Program:
             for _, work in plan.work
             if isinstance(work, Node)
         }
+        for group in sharing([host.node for host in self._hosts.values()]):
+            siblings = [self._hosts[id(node)] for node in group]
+            for host in siblings:
+                host.siblings = siblings
         self._parts = self._schedule()
         offsets, size = plan_arena(self._lives())
         self._make_table(size)
@@ -296,12 +302,21 @@ class Program:
 
     def _host_step(self, host: Host) -> Callable[[], None]:
         def step() -> None:
+            target = self._array(host.target).reshape(host.node.shape)
+            if host.value is not None:
+                target[...], host.value = host.value, None
+                return
             arrays = [
                 self._array(buffer).reshape(x.shape) for buffer, x in zip(host.sources, host.node.inputs, strict=True)
             ]
             with np.errstate(all="ignore"):
-                value = evaluate(host.node, *arrays)
-            self._array(host.target).reshape(host.node.shape)[...] = value
+                if not host.siblings:
+                    target[...] = evaluate(host.node, *arrays)
+                    return
+                results = results_of(host.node, *arrays)
+            for sibling in host.siblings:
+                sibling.value = results[sibling.node.attrs["output"]]
+            target[...], host.value = host.value, None
 
         return step
 

@@ -1,8 +1,8 @@
 """Probability distributions: PyTorch's `torch.distributions`.
 
 Each is a class in a file of its own, written as a program on PyTorch's functions: nothing here knows more of tensors
-than a user does. What makes samples differentiable where they are drawn by rejection is in `ops/sample.py`. Loaded when first
-asked for, not by `import rushlight`.
+than a user does. What makes samples differentiable where they are drawn by rejection is in `ops/sample.py`. Loaded when
+first asked for, not by `import rushlight`.
 """
 
 from rushlight.distributions import transforms
@@ -46,9 +46,9 @@ from rushlight.distributions.relaxed_categorical import ExpRelaxedCategorical, R
 from rushlight.distributions.studentT import StudentT
 from rushlight.distributions.transformed_distribution import TransformedDistribution
 from rushlight.distributions.transforms import (
-    AbsTransform, AffineTransform, CatTransform, ComposeTransform, CorrCholeskyTransform, CumulativeDistributionTransform,
-    ExpTransform, IndependentTransform, LowerCholeskyTransform, PositiveDefiniteTransform, PowerTransform,
-    ReshapeTransform, SigmoidTransform, SoftmaxTransform, SoftplusTransform, StackTransform, StickBreakingTransform,
+    AbsTransform, AffineTransform, CatTransform, ComposeTransform, CorrCholeskyTransform,
+    CumulativeDistributionTransform, ExpTransform, IndependentTransform, LowerCholeskyTransform, PositiveDefiniteTransform,
+    PowerTransform, ReshapeTransform, SigmoidTransform, SoftmaxTransform, SoftplusTransform, StackTransform, StickBreakingTransform,
     TanhTransform, Transform, identity_transform,
 )  # fmt: skip
 from rushlight.distributions.uniform import Uniform
@@ -59,8 +59,9 @@ from rushlight.distributions.kl import kl_divergence, register_kl
 from rushlight.distributions import kl_cross, kl_same  # they register their divergences
 
 __all__ = [
-    "Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2", "ContinuousBernoulli", "Dirichlet", "Distribution",
-    "Exponential", "ExponentialFamily", "FisherSnedecor", "Gamma", "GeneralizedPareto", "Geometric", "Gumbel",
+    "Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2", "ContinuousBernoulli", "Dirichlet",
+    "Distribution", "Exponential", "ExponentialFamily", "FisherSnedecor", "Gamma", "GeneralizedPareto", "Geometric",
+    "Gumbel",
     "HalfCauchy", "HalfNormal", "Independent", "InverseGamma", "Kumaraswamy", "LKJCholesky", "Laplace", "LogNormal",
     "LogisticNormal", "LowRankMultivariateNormal", "MixtureSameFamily", "Multinomial", "MultivariateNormal",
     "NegativeBinomial", "Normal", "OneHotCategorical", "OneHotCategoricalStraightThrough", "Pareto", "RelaxedBernoulli",

@@ -9,7 +9,7 @@ from rushlight.distributions import constraints
 from rushlight.distributions.distribution import expanded
 from rushlight.distributions.exp_family import ExponentialFamily
 from rushlight.distributions.probs import ProbsOrLogits
-from rushlight.distributions.utils import broadcast_all, replaced
+from rushlight.distributions.utils import broadcast_all, replaced, same_as
 from rushlight.nn.functional import binary_cross_entropy_with_logits
 from rushlight.tensor import Tensor
 
@@ -38,9 +38,7 @@ class Bernoulli(ProbsOrLogits, ExponentialFamily):
 
     expand = expanded("probs", "logits", shared=("_given_name",))
 
-    @property
-    def mean(self) -> Tensor:
-        return self.probs
+    mean = same_as("probs")
 
     @property
     def mode(self) -> Tensor:

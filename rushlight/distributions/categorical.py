@@ -8,6 +8,7 @@ import rushlight as torch
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution, expanded
 from rushlight.distributions.probs import ProbsOrLogits, require_one
+from rushlight.distributions.utils import same_as
 from rushlight.tensor import Tensor
 
 
@@ -57,9 +58,7 @@ class Categorical(ProbsOrLogits, Distribution):
     def mode(self) -> Tensor:
         return self.probs.argmax(dim=-1)
 
-    @property
-    def variance(self) -> Tensor:
-        return self.mean
+    variance = same_as("mean")
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         sample_shape = torch.Size(sample_shape)

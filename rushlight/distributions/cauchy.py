@@ -8,7 +8,7 @@ from typing import Any
 import rushlight as torch
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution, expanded
-from rushlight.distributions.utils import broadcast_all
+from rushlight.distributions.utils import broadcast_all, same_as
 from rushlight.tensor import Tensor
 
 
@@ -35,9 +35,7 @@ class Cauchy(Distribution):
     def mean(self) -> Tensor:
         return torch.full(self._extended_shape(), torch.nan, dtype=self.loc.dtype)
 
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
+    mode = same_as("loc")
 
     @property
     def variance(self) -> Tensor:

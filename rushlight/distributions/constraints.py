@@ -10,8 +10,9 @@ from rushlight.tensor import Tensor
 
 __all__ = [
     "Constraint", "MixtureSameFamilyConstraint", "boolean", "cat", "corr_cholesky", "dependent", "dependent_property",
-    "greater_than", "greater_than_eq", "half_open_interval", "independent", "integer_interval", "interval", "is_dependent",
-    "less_than", "lower_cholesky", "lower_triangular", "multinomial", "nonnegative", "nonnegative_integer", "one_hot",
+    "greater_than", "greater_than_eq", "half_open_interval", "independent", "integer_interval", "interval",
+    "is_dependent", "less_than", "lower_cholesky", "lower_triangular", "multinomial", "nonnegative", "nonnegative_integer",
+    "one_hot",
     "positive", "positive_definite", "positive_integer", "positive_semidefinite", "real", "real_vector", "simplex",
     "square", "stack", "symmetric", "unit_interval",
 ]  # fmt: skip
@@ -90,7 +91,8 @@ class _DependentProperty(property, _Dependent):
     """
 
     def __init__(
-        self, fn: Callable[..., Any] | None = None, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented
+        self, fn: Callable[..., Any] | None = None, *, is_discrete: Any = NotImplemented,
+        event_dim: Any = NotImplemented,
     ):  # fmt: skip
         super().__init__(fn)
         self._is_discrete, self._event_dim = is_discrete, event_dim

@@ -11,7 +11,7 @@ from typing import Any
 
 import rushlight as torch
 from rushlight.distributions import constraints
-from rushlight.distributions.utils import lazy_property
+from rushlight.distributions.utils import holds, lazy_property
 from rushlight.tensor import Size, Tensor
 
 
@@ -21,7 +21,8 @@ class Distribution:
     Args:
         batch_shape: the shape of the batch of distributions.
         event_shape: the shape of one sample of one of them.
-        validate_args: whether arguments and values are checked; by default as `set_default_validate_args` says.
+        validate_args: whether arguments and values are checked; by default as `set_default_validate_args` says. What
+            `torch.compile` records, and what runs inside vmap, is not checked: its values are not known.
     """
 
     has_rsample = False
@@ -43,8 +44,8 @@ class Distribution:
             arg_constraints = self.arg_constraints
         except NotImplementedError:
             warnings.warn(
-                f"{self.__class__} does not define `arg_constraints`. Please set `arg_constraints = {{}}` or initialize "
-                "the distribution with `validate_args=False` to turn off validation.",
+                f"{self.__class__} does not define `arg_constraints`. Please set `arg_constraints = {{}}` or "
+                "initialize the distribution with `validate_args=False` to turn off validation.",
                 stacklevel=3,
             )
             return
@@ -53,7 +54,7 @@ class Distribution:
             if constraints.is_dependent(constraint) or is_lazy:
                 continue
             value = getattr(self, name)
-            if not constraint.check(value).all():
+            if not holds(constraint.check(value)):
                 raise ValueError(
                     f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of distribution "
                     f"{self!r} to satisfy the constraint {constraint!r}, but found invalid values:\n{value}"
@@ -195,7 +196,7 @@ class Distribution:
                 stacklevel=3,
             )
             return
-        if not support.check(value).all():
+        if not holds(support.check(value)):
             raise ValueError(
                 f"Expected value argument ({type(value).__name__} of shape {tuple(shape)}) to be within the support "
                 f"({support!r}) of the distribution {self!r}, but found invalid values:\n{value}"

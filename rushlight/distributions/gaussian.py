@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import rushlight as torch
+from rushlight.distributions.utils import lazy_property
 from rushlight.tensor import Tensor
 
 
@@ -35,14 +36,39 @@ def factor_of_precision(precision: Tensor) -> Tensor:
     return torch.linalg.solve_triangular(turned.flip((-2, -1)).mT, identity, upper=False)
 
 
-def factor_of(scale_tril: Tensor | None, covariance_matrix: Tensor | None, precision_matrix: Tensor | None) -> Tensor:
-    """The Cholesky factor of the covariance, of whichever is given."""
-    if scale_tril is not None:
-        return scale_tril
-    if covariance_matrix is not None:
-        return torch.linalg.cholesky(covariance_matrix)
-    assert precision_matrix is not None
-    return factor_of_precision(precision_matrix)
+class CovarianceForms:
+    """For distributions that are given a covariance, its inverse or its Cholesky factor: they have the others too."""
+
+    _unbroadcasted_scale_tril: Tensor  # the Cholesky factor, of which everything is computed
+
+    def _find_factor(self, name: str, matrix: Tensor) -> None:
+        """Finds the factor of whichever is given."""
+        if name == "covariance_matrix":
+            matrix = torch.linalg.cholesky(matrix)
+        elif name == "precision_matrix":
+            matrix = factor_of_precision(matrix)
+        self._unbroadcasted_scale_tril = matrix
+
+    def _of_batch(self, matrix: Tensor) -> Tensor:
+        return matrix.expand(self._batch_shape + matrix.shape[-2:])
+
+    @lazy_property
+    def scale_tril(self) -> Tensor:
+        return self._of_batch(self._unbroadcasted_scale_tril)
+
+    @lazy_property
+    def covariance_matrix(self) -> Tensor:
+        return self._of_batch(self._unbroadcasted_scale_tril @ self._unbroadcasted_scale_tril.mT)
+
+    @lazy_property
+    def precision_matrix(self) -> Tensor:
+        return self._of_batch(torch.cholesky_inverse(self._unbroadcasted_scale_tril))
+
+
+def the_one_given(**forms: Tensor | None) -> tuple[str, Tensor] | None:
+    """The name and the matrix of the only form that is not None; None if there is another number of them."""
+    given = [(name, matrix) for name, matrix in forms.items() if matrix is not None]
+    return given[0] if len(given) == 1 else None
 
 
 def log_two_pi(count: int) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import rushlight as torch
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution, expanded
-from rushlight.distributions.utils import broadcast_all, standard_uniform
+from rushlight.distributions.utils import broadcast_all, same_as, standard_uniform
 from rushlight.tensor import Tensor
 
 
@@ -81,9 +81,7 @@ class GeneralizedPareto(Distribution):
     def entropy(self) -> Tensor:
         return torch.broadcast_to(torch.log(self.scale) + self.concentration + 1, self._batch_shape)
 
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
+    mode = same_as("loc")
 
     @constraints.dependent_property(is_discrete=False, event_dim=0)
     def support(self) -> Any:

@@ -8,7 +8,7 @@ import rushlight as torch
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution, expanded
 from rushlight.distributions.probs import ProbsOrLogits
-from rushlight.distributions.utils import broadcast_all, replaced
+from rushlight.distributions.utils import broadcast_all, holds, replaced
 from rushlight.nn.functional import binary_cross_entropy_with_logits
 from rushlight.tensor import Tensor
 
@@ -33,7 +33,7 @@ class Geometric(ProbsOrLogits, Distribution):
         super().__init__(self._param.size(), validate_args=validate_args)
         if self._validate_args and probs is not None:
             value = self.probs
-            if not (value > 0).all():
+            if not holds(value > 0):
                 raise ValueError(
                     f"Expected parameter probs ({type(value).__name__} of shape {tuple(value.shape)}) of distribution "
                     f"{self!r} to be positive but found invalid values:\n{value.data[~(value > 0)]}"

@@ -11,7 +11,7 @@ from rushlight.distributions.distribution import expanded
 from rushlight.distributions.transformed_distribution import TransformedDistribution
 from rushlight.distributions.transforms import AffineTransform, ExpTransform
 from rushlight.distributions.uniform import Uniform
-from rushlight.distributions.utils import broadcast_all, euler_constant
+from rushlight.distributions.utils import broadcast_all, euler_constant, same_as
 from rushlight.tensor import Tensor
 
 
@@ -51,9 +51,7 @@ class Gumbel(TransformedDistribution):
     def mean(self) -> Tensor:
         return self.loc + self.scale * euler_constant
 
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
+    mode = same_as("loc")
 
     @property
     def stddev(self) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution, expanded
-from rushlight.distributions.utils import sum_rightmost
+from rushlight.distributions.utils import same_as, sum_rightmost
 from rushlight.tensor import Tensor
 
 
@@ -45,9 +45,7 @@ class Independent(Distribution):
 
     expand = expanded("base_dist", shared=("reinterpreted_batch_ndims",))
 
-    @property
-    def has_rsample(self) -> bool:  # type: ignore[override]
-        return self.base_dist.has_rsample
+    has_rsample = same_as("base_dist.has_rsample")
 
     @property
     def has_enumerate_support(self) -> bool:  # type: ignore[override]
@@ -59,17 +57,9 @@ class Independent(Distribution):
         count = self.reinterpreted_batch_ndims
         return constraints.independent(support, count) if count else support
 
-    @property
-    def mean(self) -> Tensor:
-        return self.base_dist.mean
-
-    @property
-    def mode(self) -> Tensor:
-        return self.base_dist.mode
-
-    @property
-    def variance(self) -> Tensor:
-        return self.base_dist.variance
+    mean = same_as("base_dist.mean")
+    mode = same_as("base_dist.mode")
+    variance = same_as("base_dist.variance")
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         return self.base_dist.sample(sample_shape)

@@ -10,6 +10,7 @@ from rushlight.distributions.distribution import expanded
 from rushlight.distributions.gamma import Gamma
 from rushlight.distributions.transformed_distribution import TransformedDistribution
 from rushlight.distributions.transforms import PowerTransform
+from rushlight.distributions.utils import same_as
 from rushlight.tensor import Tensor
 
 
@@ -32,13 +33,8 @@ class InverseGamma(TransformedDistribution):
 
     expand = expanded()
 
-    @property
-    def concentration(self) -> Tensor:
-        return self.base_dist.concentration
-
-    @property
-    def rate(self) -> Tensor:
-        return self.base_dist.rate
+    concentration = same_as("base_dist.concentration")
+    rate = same_as("base_dist.rate")
 
     @property
     def mean(self) -> Tensor:

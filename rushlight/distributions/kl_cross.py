@@ -1,4 +1,4 @@
-"""Kullback-Leibler divergences of distributions of two kinds: minus the entropy of p, minus the mean of log q under p."""
+"""Kullback-Leibler divergences of two kinds of distributions: minus p's entropy, minus the mean of log q under p."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ for _kind_p, _kinds_q in _INFINITE.items():
     for _kind_q in _kinds_q:
         register_kl(_kind_p, _kind_q)(_infinite)
 
-# ---------------------------------------------------------------- the mean of -log q, where moments of p are all it needs
+# ---------------------------------------------------------------- the mean of -log q, by moments of p
 
 
 def _under_exponential(q: Any, mean: Tensor) -> Tensor:

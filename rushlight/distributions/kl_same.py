@@ -96,7 +96,7 @@ def _dirichlet(p: Any, q: Any) -> Tensor:
 
 @register_kl(Cauchy, Cauchy)
 def _cauchy(p: Any, q: Any) -> Tensor:
-    """Chyzak & Nielsen, "A closed-form formula for the Kullback-Leibler divergence between Cauchy distributions" (2019)."""
+    """Chyzak & Nielsen, "A closed-form formula for the KL divergence between Cauchy distributions" (2019)."""
     return ((p.scale + q.scale).pow(2) + (p.loc - q.loc).pow(2)).log() - (4 * p.scale * q.scale).log()
 
 
@@ -165,7 +165,8 @@ def _exponential_family(p: Any, q: Any) -> Tensor:
     """The Bregman divergence of the log-normalizer."""
     if type(p) is not type(q):
         raise NotImplementedError(
-            "The cross KL-divergence between different exponential families cannot be computed using Bregman divergences"
+            "The cross KL-divergence between different exponential families cannot be computed using Bregman "
+            "divergences"
         )
     of_p = [parameter.detach().requires_grad_() for parameter in p._natural_params]
     of_q = q._natural_params

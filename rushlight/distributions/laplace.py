@@ -7,7 +7,7 @@ from typing import Any
 import rushlight as torch
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution, expanded
-from rushlight.distributions.utils import broadcast_all
+from rushlight.distributions.utils import broadcast_all, same_as
 from rushlight.tensor import Tensor
 
 
@@ -30,13 +30,7 @@ class Laplace(Distribution):
 
     expand = expanded("loc", "scale")
 
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
+    mean = mode = same_as("loc")
 
     @property
     def variance(self) -> Tensor:

@@ -16,8 +16,8 @@ from rushlight.tensor import Tensor
 class LKJCholesky(Distribution):
     """Cholesky factors of correlation matrices R with a density of R in proportion to det(R)^(concentration - 1).
 
-    Samples are made by the onion method of Lewandowski, Kurowicka & Joe, "Generating random correlation matrices based on
-    vines and extended onion method" (2009), section 3.2, for the factors.
+    Samples are made by the onion method of Lewandowski, Kurowicka & Joe, "Generating random correlation matrices based
+    on vines and extended onion method" (2009), section 3.2, for the factors.
 
     Args:
         dim: the number of variables.

@@ -9,6 +9,7 @@ from rushlight.distributions.distribution import expanded
 from rushlight.distributions.normal import Normal
 from rushlight.distributions.transformed_distribution import TransformedDistribution
 from rushlight.distributions.transforms import ExpTransform
+from rushlight.distributions.utils import same_as
 from rushlight.tensor import Tensor
 
 
@@ -31,13 +32,8 @@ class LogNormal(TransformedDistribution):
 
     expand = expanded()
 
-    @property
-    def loc(self) -> Tensor:
-        return self.base_dist.loc
-
-    @property
-    def scale(self) -> Tensor:
-        return self.base_dist.scale
+    loc = same_as("base_dist.loc")
+    scale = same_as("base_dist.scale")
 
     @property
     def mean(self) -> Tensor:

@@ -9,7 +9,7 @@ from rushlight.distributions.distribution import expanded
 from rushlight.distributions.normal import Normal
 from rushlight.distributions.transformed_distribution import TransformedDistribution
 from rushlight.distributions.transforms import StickBreakingTransform
-from rushlight.tensor import Tensor
+from rushlight.distributions.utils import same_as
 
 
 class LogisticNormal(TransformedDistribution):
@@ -32,10 +32,5 @@ class LogisticNormal(TransformedDistribution):
 
     expand = expanded()
 
-    @property
-    def loc(self) -> Tensor:
-        return self.base_dist.base_dist.loc
-
-    @property
-    def scale(self) -> Tensor:
-        return self.base_dist.base_dist.scale
+    loc = same_as("base_dist.base_dist.loc")
+    scale = same_as("base_dist.base_dist.scale")

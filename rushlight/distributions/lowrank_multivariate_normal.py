@@ -8,7 +8,7 @@ import rushlight as torch
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution, expanded
 from rushlight.distributions.gaussian import half_log_det, log_two_pi, mahalanobis, times_vector
-from rushlight.distributions.utils import lazy_property, standard_normal
+from rushlight.distributions.utils import lazy_property, same_as, standard_normal
 from rushlight.tensor import Tensor
 
 
@@ -83,13 +83,7 @@ class LowRankMultivariateNormal(Distribution):
     def _of_batch(self, matrix: Tensor) -> Tensor:
         return matrix.expand(self._batch_shape + self._event_shape + self._event_shape)
 
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
+    mean = mode = same_as("loc")
 
     @lazy_property
     def variance(self) -> Tensor:  # type: ignore[override]

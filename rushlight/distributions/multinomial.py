@@ -10,7 +10,7 @@ from rushlight.distributions import constraints
 from rushlight.distributions.binomial import Binomial
 from rushlight.distributions.categorical import Categorical
 from rushlight.distributions.distribution import Distribution, expanded
-from rushlight.distributions.utils import broadcast_all, replaced
+from rushlight.distributions.utils import broadcast_all, replaced, same_as
 from rushlight.tensor import Tensor
 
 
@@ -45,17 +45,9 @@ class Multinomial(Distribution):
     def support(self) -> Any:
         return constraints.multinomial(self.total_count)
 
-    @property
-    def probs(self) -> Tensor:
-        return self._categorical.probs
-
-    @property
-    def logits(self) -> Tensor:
-        return self._categorical.logits
-
-    @property
-    def param_shape(self) -> Any:
-        return self._categorical.param_shape
+    probs = same_as("_categorical.probs")
+    logits = same_as("_categorical.logits")
+    param_shape = same_as("_categorical.param_shape")
 
     @property
     def mean(self) -> Tensor:

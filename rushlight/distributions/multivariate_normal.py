@@ -7,12 +7,19 @@ from typing import Any
 import rushlight as torch
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution, expanded
-from rushlight.distributions.gaussian import factor_of, half_log_det, log_two_pi, mahalanobis, times_vector
-from rushlight.distributions.utils import lazy_property, standard_normal
+from rushlight.distributions.gaussian import (
+    CovarianceForms,
+    half_log_det,
+    log_two_pi,
+    mahalanobis,
+    the_one_given,
+    times_vector,
+)  # fmt: skip
+from rushlight.distributions.utils import same_as, standard_normal
 from rushlight.tensor import Tensor
 
 
-class MultivariateNormal(Distribution):
+class MultivariateNormal(CovarianceForms, Distribution):
     """Normal vectors.
 
     Args:
@@ -41,11 +48,12 @@ class MultivariateNormal(Distribution):
     ):  # fmt: skip
         if loc.dim() < 1:
             raise ValueError("loc must be at least one-dimensional.")
-        forms = dict(scale_tril=scale_tril, covariance_matrix=covariance_matrix, precision_matrix=precision_matrix)
-        given = {name: matrix for name, matrix in forms.items() if matrix is not None}
-        if len(given) != 1:
+        given = the_one_given(
+            scale_tril=scale_tril, covariance_matrix=covariance_matrix, precision_matrix=precision_matrix
+        )
+        if given is None:
             raise ValueError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
-        ((name, matrix),) = given.items()
+        name, matrix = given
         if matrix.dim() < 2:
             kind = "scale_tril matrix" if name == "scale_tril" else name
             raise ValueError(f"{kind} must be at least two-dimensional, with optional leading batch dimensions")
@@ -53,34 +61,13 @@ class MultivariateNormal(Distribution):
         self.__dict__[name] = matrix.expand((*batch_shape, -1, -1))
         self.loc = loc.expand((*batch_shape, -1))
         super().__init__(batch_shape, self.loc.shape[-1:], validate_args=validate_args)
-        self._unbroadcasted_scale_tril = factor_of(**forms)
+        self._find_factor(name, matrix)
 
     expand = expanded(
         "loc", "covariance_matrix", "scale_tril", "precision_matrix", shared=("_unbroadcasted_scale_tril",)
     )
 
-    def _of_batch(self, matrix: Tensor) -> Tensor:
-        return matrix.expand(self._batch_shape + self._event_shape + self._event_shape)
-
-    @lazy_property
-    def scale_tril(self) -> Tensor:
-        return self._of_batch(self._unbroadcasted_scale_tril)
-
-    @lazy_property
-    def covariance_matrix(self) -> Tensor:
-        return self._of_batch(self._unbroadcasted_scale_tril @ self._unbroadcasted_scale_tril.mT)
-
-    @lazy_property
-    def precision_matrix(self) -> Tensor:
-        return self._of_batch(torch.cholesky_inverse(self._unbroadcasted_scale_tril))
-
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
+    mean = mode = same_as("loc")
 
     @property
     def variance(self) -> Tensor:

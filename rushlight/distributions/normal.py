@@ -9,7 +9,7 @@ import rushlight as torch
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import expanded
 from rushlight.distributions.exp_family import ExponentialFamily
-from rushlight.distributions.utils import broadcast_all, standard_normal
+from rushlight.distributions.utils import broadcast_all, same_as, standard_normal
 from rushlight.tensor import Tensor
 
 
@@ -37,17 +37,8 @@ class Normal(ExponentialFamily):
 
     expand = expanded("loc", "scale")
 
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
-
-    @property
-    def stddev(self) -> Tensor:
-        return self.scale
+    mean = mode = same_as("loc")
+    stddev = same_as("scale")
 
     @property
     def variance(self) -> Tensor:

@@ -8,6 +8,7 @@ import rushlight as torch
 from rushlight.distributions import constraints
 from rushlight.distributions.categorical import Categorical
 from rushlight.distributions.distribution import Distribution, expanded
+from rushlight.distributions.utils import same_as
 from rushlight.nn.functional import one_hot
 from rushlight.tensor import Tensor
 
@@ -35,25 +36,11 @@ class OneHotCategorical(Distribution):
     def _new(self, *args: Any, **kwargs: Any) -> Tensor:
         return self._categorical._new(*args, **kwargs)
 
-    @property
-    def _param(self) -> Tensor:
-        return self._categorical._param
-
-    @property
-    def probs(self) -> Tensor:
-        return self._categorical.probs
-
-    @property
-    def logits(self) -> Tensor:
-        return self._categorical.logits
-
-    @property
-    def param_shape(self) -> Any:
-        return self._categorical.param_shape
-
-    @property
-    def mean(self) -> Tensor:
-        return self._categorical.probs
+    _param = same_as("_categorical._param")
+    probs = same_as("_categorical.probs")
+    logits = same_as("_categorical.logits")
+    param_shape = same_as("_categorical.param_shape")
+    mean = same_as("_categorical.probs")
 
     @property
     def mode(self) -> Tensor:

@@ -9,7 +9,7 @@ from rushlight.distributions.distribution import expanded
 from rushlight.distributions.exponential import Exponential
 from rushlight.distributions.transformed_distribution import TransformedDistribution
 from rushlight.distributions.transforms import AffineTransform, ExpTransform
-from rushlight.distributions.utils import broadcast_all
+from rushlight.distributions.utils import broadcast_all, same_as
 from rushlight.tensor import Tensor
 
 
@@ -37,9 +37,7 @@ class Pareto(TransformedDistribution):
         alpha = self.alpha.clamp(min=1)  # infinite below
         return alpha * self.scale / (alpha - 1)
 
-    @property
-    def mode(self) -> Tensor:
-        return self.scale
+    mode = same_as("scale")
 
     @property
     def variance(self) -> Tensor:

@@ -8,7 +8,7 @@ import rushlight as torch
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import expanded
 from rushlight.distributions.exp_family import ExponentialFamily
-from rushlight.distributions.utils import broadcast_all
+from rushlight.distributions.utils import broadcast_all, same_as
 from rushlight.tensor import Tensor
 
 
@@ -29,17 +29,13 @@ class Poisson(ExponentialFamily):
 
     expand = expanded("rate")
 
-    @property
-    def mean(self) -> Tensor:
-        return self.rate
+    mean = same_as("rate")
 
     @property
     def mode(self) -> Tensor:
         return self.rate.floor()
 
-    @property
-    def variance(self) -> Tensor:
-        return self.rate
+    variance = same_as("rate")
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         with torch.no_grad():

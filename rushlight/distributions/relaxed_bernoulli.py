@@ -10,7 +10,7 @@ from rushlight.distributions.distribution import Distribution, expanded
 from rushlight.distributions.probs import ProbsOrLogits
 from rushlight.distributions.transformed_distribution import TransformedDistribution
 from rushlight.distributions.transforms import SigmoidTransform
-from rushlight.distributions.utils import broadcast_all, clamp_probs, standard_uniform
+from rushlight.distributions.utils import broadcast_all, clamp_probs, same_as, standard_uniform
 from rushlight.tensor import Tensor
 
 
@@ -70,14 +70,6 @@ class RelaxedBernoulli(TransformedDistribution):
 
     expand = expanded()
 
-    @property
-    def temperature(self) -> Any:
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Tensor:
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Tensor:
-        return self.base_dist.probs
+    temperature = same_as("base_dist.temperature")
+    logits = same_as("base_dist.logits")
+    probs = same_as("base_dist.probs")

@@ -11,7 +11,7 @@ from rushlight.distributions.categorical import Categorical
 from rushlight.distributions.distribution import Distribution, expanded
 from rushlight.distributions.transformed_distribution import TransformedDistribution
 from rushlight.distributions.transforms import ExpTransform
-from rushlight.distributions.utils import broadcast_all, clamp_probs, standard_uniform
+from rushlight.distributions.utils import broadcast_all, clamp_probs, same_as, standard_uniform
 from rushlight.tensor import Tensor
 
 
@@ -42,17 +42,9 @@ class ExpRelaxedCategorical(Distribution):
     def _new(self, *args: Any, **kwargs: Any) -> Tensor:
         return self._categorical._new(*args, **kwargs)
 
-    @property
-    def param_shape(self) -> Any:
-        return self._categorical.param_shape
-
-    @property
-    def logits(self) -> Tensor:
-        return self._categorical.logits
-
-    @property
-    def probs(self) -> Tensor:
-        return self._categorical.probs
+    param_shape = same_as("_categorical.param_shape")
+    logits = same_as("_categorical.logits")
+    probs = same_as("_categorical.probs")
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         u = clamp_probs(standard_uniform(self._extended_shape(sample_shape), self.logits))
@@ -88,14 +80,6 @@ class RelaxedOneHotCategorical(TransformedDistribution):
 
     expand = expanded()
 
-    @property
-    def temperature(self) -> Any:
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Tensor:
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Tensor:
-        return self.base_dist.probs
+    temperature = same_as("base_dist.temperature")
+    logits = same_as("base_dist.logits")
+    probs = same_as("base_dist.probs")

@@ -9,7 +9,7 @@ import rushlight as torch
 from rushlight.distributions import constraints
 from rushlight.distributions.chi2 import Chi2
 from rushlight.distributions.distribution import Distribution, expanded
-from rushlight.distributions.utils import broadcast_all, replaced, standard_normal
+from rushlight.distributions.utils import broadcast_all, replaced, same_as, standard_normal
 from rushlight.tensor import Tensor
 
 
@@ -38,9 +38,7 @@ class StudentT(Distribution):
     def mean(self) -> Tensor:
         return replaced(self.loc, self.df <= 1, torch.nan)
 
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
+    mode = same_as("loc")
 
     @property
     def variance(self) -> Tensor:

@@ -10,7 +10,7 @@ from rushlight.distributions.distribution import Distribution
 from rushlight.distributions.independent import Independent
 from rushlight.distributions.transforms import ComposeTransform, Transform
 from rushlight.distributions.transforms.base import as_independent
-from rushlight.distributions.utils import sum_rightmost
+from rushlight.distributions.utils import same_as, sum_rightmost
 from rushlight.tensor import Size, Tensor
 
 
@@ -78,9 +78,7 @@ class TransformedDistribution(Distribution):
             return self.base_dist.support
         return as_independent(self.transforms[-1].codomain, len(self.event_shape))
 
-    @property
-    def has_rsample(self) -> bool:  # type: ignore[override]
-        return self.base_dist.has_rsample
+    has_rsample = same_as("base_dist.has_rsample")
 
     def _transformed(self, x: Tensor) -> Tensor:
         for transform in self.transforms:

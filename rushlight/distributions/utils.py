@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
+from operator import attrgetter
 from typing import Any
+
+import numpy as np
 
 import rushlight as torch
 from rushlight.tensor import Tensor
@@ -30,6 +33,11 @@ def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
     return torch.broadcast_tensors(*tensors)
 
 
+def same_as(path: str) -> Any:
+    """A property that is another attribute, such as "loc" or "base_dist.scale"."""
+    return property(attrgetter(path))
+
+
 class lazy_property:
     """An attribute that a method computes when it is first asked for; the value then takes its place.
 
@@ -47,6 +55,12 @@ class lazy_property:
             value = self.wrapped(instance)
         instance.__dict__[self.wrapped.__name__] = value
         return value
+
+
+def holds(valid: Tensor) -> bool:
+    """Whether all are true, or cannot be known: of a program that is recorded, inside vmap, on the meta device."""
+    array = valid._array
+    return bool(array.all()) if isinstance(array, np.ndarray) else True
 
 
 def standard_normal(shape: Sequence[int], like: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import rushlight as torch
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution, expanded
-from rushlight.distributions.utils import broadcast_all, lazy_property
+from rushlight.distributions.utils import broadcast_all, lazy_property, same_as
 from rushlight.tensor import Tensor
 
 
@@ -36,13 +36,7 @@ class VonMises(Distribution):
         log_bessel = torch.special.i0e(self.concentration).log() + self.concentration
         return self.concentration * torch.cos(value - self.loc) - math.log(2 * math.pi) - log_bessel
 
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
+    mean = mode = same_as("loc")
 
     @lazy_property
     def variance(self) -> Tensor:  # type: ignore[override]

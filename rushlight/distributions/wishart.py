@@ -11,17 +11,15 @@ from rushlight.distributions import constraints
 from rushlight.distributions.chi2 import Chi2
 from rushlight.distributions.distribution import expanded
 from rushlight.distributions.exp_family import ExponentialFamily
-from rushlight.distributions.gaussian import factor_of, half_log_det
-from rushlight.distributions.utils import NUMBER, lazy_property, replaced, vec_to_tril_matrix
+from rushlight.distributions.gaussian import CovarianceForms, half_log_det, the_one_given
+from rushlight.distributions.utils import NUMBER, replaced, vec_to_tril_matrix
 from rushlight.tensor import Tensor
 
 _LOG_2 = math.log(2)
-
-
 _MAX_TRIES = 10
 
 
-class Wishart(ExponentialFamily):
+class Wishart(CovarianceForms, ExponentialFamily):
     """Sums of `df` outer products of normal vectors of mean 0: positive definite matrices.
 
     Args:
@@ -32,7 +30,8 @@ class Wishart(ExponentialFamily):
         validate_args: whether arguments are checked.
 
     Raises:
-        AssertionError: not exactly one of the three is given. ValueError: one has too few dimensions, or `df` is too small.
+        AssertionError: not exactly one of the three is given.
+        ValueError: it has too few dimensions, or `df` is too small.
     """
 
     support = constraints.positive_definite
@@ -43,11 +42,12 @@ class Wishart(ExponentialFamily):
         self, df: Any, covariance_matrix: Tensor | None = None, precision_matrix: Tensor | None = None,
         scale_tril: Tensor | None = None, validate_args: bool | None = None,
     ):  # fmt: skip
-        forms = dict(scale_tril=scale_tril, covariance_matrix=covariance_matrix, precision_matrix=precision_matrix)
-        given = {name: matrix for name, matrix in forms.items() if matrix is not None}
-        if len(given) != 1:
+        given = the_one_given(
+            scale_tril=scale_tril, covariance_matrix=covariance_matrix, precision_matrix=precision_matrix
+        )
+        if given is None:
             raise AssertionError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
-        ((name, matrix),) = given.items()
+        name, matrix = given
         if matrix.dim() < 2:
             raise ValueError("scale_tril must be at least two-dimensional, with optional leading batch dimensions")
         df_tensor = torch.tensor(df, dtype=matrix.dtype) if isinstance(df, NUMBER) else df
@@ -63,7 +63,7 @@ class Wishart(ExponentialFamily):
                 stacklevel=2,
             )
         super().__init__(batch_shape, event_shape, validate_args=validate_args)
-        self._unbroadcasted_scale_tril = factor_of(**forms)
+        self._find_factor(name, matrix)
         self._dist_chi2 = Chi2(self.df.unsqueeze(-1) - torch.arange(size, dtype=matrix.dtype))
 
     expand = expanded(
@@ -78,21 +78,6 @@ class Wishart(ExponentialFamily):
             "scale_tril": constraints.lower_cholesky,
             "df": constraints.greater_than(self.event_shape[-1] - 1),
         }
-
-    def _of_batch(self, matrix: Tensor) -> Tensor:
-        return matrix.expand(self._batch_shape + self._event_shape)
-
-    @lazy_property
-    def scale_tril(self) -> Tensor:
-        return self._of_batch(self._unbroadcasted_scale_tril)
-
-    @lazy_property
-    def covariance_matrix(self) -> Tensor:
-        return self._of_batch(self._unbroadcasted_scale_tril @ self._unbroadcasted_scale_tril.mT)
-
-    @lazy_property
-    def precision_matrix(self) -> Tensor:
-        return self._of_batch(torch.cholesky_inverse(self._unbroadcasted_scale_tril))
 
     @property
     def _size(self) -> int:

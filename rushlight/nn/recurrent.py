@@ -56,18 +56,24 @@ def _run_direction(
 ) -> States:  # fmt: skip
     """The rows of one layer in one direction, and its last states."""
     weight_ih, weight_hh, *others = weights
-    bias_ih, bias_hh = others[:2] if has_biases else (None, None)
     projection = others[2 if has_biases else 0 :]
+    inputs = linear(weight_ih, rows)  # (gates, rows): features first, as the steps want it
     if mode == "GRU":
-        bias = create.zeros(weight_hh.shape[:1], dtype=rows.dtype, device=rows.device) if bias_hh is None else bias_hh
-        inputs = linear(rows, weight_ih, bias_ih)
+        if has_biases:
+            inputs, bias = inputs + others[0].unsqueeze(1), others[1]
+        else:
+            bias = _no_bias(weight_hh)
         return recurrent.gru_sequence(inputs, weight_hh, bias, *initial, sizes=sizes, reverse=reverse)[:2]
-    inputs = linear(rows, weight_ih, None if bias_ih is None or bias_hh is None else bias_ih + bias_hh)
+    bias = others[0] + others[1] if has_biases else _no_bias(weight_hh)
     if mode == "LSTM":
         run = recurrent.lstm_sequence_projected if projection else recurrent.lstm_sequence
-        return run(inputs, weight_hh, *initial, *projection, sizes=sizes, reverse=reverse)[:3]
+        return run(inputs, weight_hh, bias, *initial, *projection, sizes=sizes, reverse=reverse)[:3]
     rectify = mode == "RNN_RELU"
-    return recurrent.rnn_sequence(inputs, weight_hh, *initial, sizes=sizes, reverse=reverse, rectify=rectify)
+    return recurrent.rnn_sequence(inputs, weight_hh, bias, *initial, sizes=sizes, reverse=reverse, rectify=rectify)
+
+
+def _no_bias(weight: Tensor) -> Tensor:
+    return create.zeros(weight.shape[:1], dtype=weight.dtype, device=weight.device)
 
 
 def run_padded(mode: str, input: Tensor, states: States, batch_first: bool, *rest: Any) -> tuple[Tensor, States]:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from rushlight.arrays import windows
 from rushlight.ops.define import op
+from rushlight.ops.fused import Fused
+
+
+def _share(run: Any, parts: Any) -> None:
+    from rushlight.compiler.parallel import share
+
+    share(run, parts)
+
+
+windows.use(lambda function: Fused(function, num_threads=1), _share)
 
 
 @op(waist="convolve", grad_name="Convolution", factors=("x", "weight"))

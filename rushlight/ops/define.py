@@ -95,7 +95,8 @@ class TensorArrays:
 
 
 tensor_arrays = TensorArrays()
-kinds.NAMESPACES.update({SymbolicArray: symbolic_arrays, SparseArray: SparseNamespace(), Tensor: tensor_arrays})
+sparse_arrays = SparseNamespace()
+kinds.NAMESPACES.update({SymbolicArray: symbolic_arrays, SparseArray: sparse_arrays, Tensor: tensor_arrays})
 kinds.HOLDERS.add(Tensor)
 
 
@@ -199,7 +200,7 @@ class Op:
         self.function = forward
         self.is_fused = fuse in (True, "simple")
         self.forward = Fused(forward, LONG_PATIENCE if fuse == "simple" else PATIENCE) if self.is_fused else forward
-        self.large = Large(forward, self.direct is not None) if self.elementwise else None
+        self.large = Large(forward, self.direct is not None, promote_from) if self.elementwise else None
         self.__doc__ = forward.__doc__
         self.call = self._caller()
         if waist:
@@ -437,7 +438,7 @@ class Op:
                     lift(x)
         arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
         xp = namespace_of(*arrays)
-        if xp is not numpy_arrays and xp is not symbolic_arrays:
+        if xp is not numpy_arrays and xp is not symbolic_arrays and xp is not sparse_arrays:
             tensors = transforms().lifted(tensors)
             arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
             xp = namespace_of(*arrays)
@@ -453,7 +454,7 @@ class Op:
         token = _set_quiet(_quiet_value)
         half = half_among(arrays) if self.wide else None
         try:
-            if xp is not numpy_arrays and xp is not symbolic_arrays:
+            if xp is not numpy_arrays and xp is not symbolic_arrays and xp is not sparse_arrays:
                 return transforms().run(self, arrays, attrs)
             if half is not None:
                 arrays = tuple([widened(xp, a) for a in arrays])

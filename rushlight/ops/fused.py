@@ -26,10 +26,15 @@ NO_ATTRIBUTES: dict[str, Any] = {}
 
 
 class Fused:
-    """`function(xp, *arrays, **attrs)` that gets quicker when it is called again and again."""
+    """`function(xp, *arrays, **attrs)` that gets quicker when it is called again and again.
 
-    def __init__(self, function: Callable[..., Any], patience: int = PATIENCE):
-        self.function, self.patience = function, patience
+    Args:
+        patience: calls with small arrays before compiling.
+        num_threads: how many may work on a call. Default: as many as on every program.
+    """
+
+    def __init__(self, function: Callable[..., Any], patience: int = PATIENCE, num_threads: int | None = None):
+        self.function, self.patience, self.num_threads = function, patience, num_threads
         self.calls: dict[tuple, int] = {}
         self.programs: dict[tuple, _Program | None] = {}  # None: cannot be compiled
         self.last: _Program | None = None  # the one that ran last, tried before anything is looked up
@@ -80,15 +85,17 @@ class Fused:
         if calls > self.patience or calls > 1 and size >= LARGE:
             if len(self.programs) >= LIMIT:
                 self.programs.clear()
-            self.programs[key] = _compiled(self.function, arrays, attrs)
+            self.programs[key] = _compiled(self.function, arrays, attrs, self.num_threads)
 
 
-def _compiled(function: Callable[..., Any], arrays: tuple, attrs: dict[str, Any]) -> _Program | None:
+def _compiled(
+    function: Callable[..., Any], arrays: tuple, attrs: dict[str, Any], num_threads: int | None
+) -> _Program | None:
     traced = trace(function, arrays, attrs)
     if traced is None:
         return None
     try:
-        return _Program(*traced, arrays, attrs)
+        return _Program(*traced, arrays, attrs, num_threads)
     except ImportError:
         return None
 
@@ -121,11 +128,14 @@ def trace(function: Callable[..., Any], arrays: tuple, attrs: dict[str, Any]) ->
 class _Program:
     """A native program on fresh memory for each run."""
 
-    def __init__(self, graph: Any, outputs: list[Node], several: bool, arrays: tuple, attrs: dict[str, Any]):
+    def __init__(
+        self, graph: Any, outputs: list[Node], several: bool, arrays: tuple, attrs: dict[str, Any],
+        num_threads: int | None,
+    ):  # fmt: skip
         from rushlight.compiler.calls import Argument
         from rushlight.compiler.program import build_program
 
-        self.program = build_program(graph)
+        self.program = build_program(graph, num_threads=num_threads)
         self.attrs = attrs
         self.shapes = [(node.shape, node.dtype) for node in outputs]
         self.several = several

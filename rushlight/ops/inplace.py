@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import dtypes
+from rushlight.arrays import numpy as numpy_arrays, symbolic as symbolic_arrays
 from rushlight.arrays.kinds import Abstract
 from rushlight.autograd.history import note_write, rewrite
 from rushlight.autograd.modes import modes
@@ -208,10 +210,32 @@ def apply_steps(xp: Any, array: Any, steps: tuple) -> Any:
     return array
 
 
+_OF_PARTS = frozenset({"real", "imag", "view_as_real", "view_as_complex"})  # views of parts of complex numbers
+
+
 def _without_region(xp: Any, grad: Any, steps: tuple) -> Any:
+    """The gradient with zeros where the base was written over.
+
+    It may lie in memory as the base does not, so that a step copies where it made a view of the base: as the gradient of a sum,
+    which is one number everywhere, under `y.view(-1)[0] = ...`. Then the region is found by its elements' positions.
+    """
+    moves = not any(operation.name in _OF_PARTS for operation, _ in steps)  # whole elements
+    if moves and xp is not symbolic_arrays and type(grad) is not ndarray:
+        return xp.where(_outside(tuple(grad.shape), steps), grad, xp.full((), 0, grad.dtype))
     out = xp.astype(grad, grad.dtype)
-    xp.assign(apply_steps(xp, out, steps), 0.0)
+    region = apply_steps(xp, out, steps)
+    if moves and xp is not symbolic_arrays and not np.may_share_memory(region, out):
+        out[~_outside(out.shape, steps)] = 0
+    else:
+        xp.assign(region, 0.0)
     return out
+
+
+def _outside(shape: tuple[int, ...], steps: tuple) -> ndarray:
+    """Where an array of a shape is not what the steps lead to."""
+    outside = np.ones(math.prod(shape), np.bool_)
+    outside[apply_steps(numpy_arrays, np.arange(outside.size).reshape(shape), steps)] = False
+    return outside.reshape(shape)
 
 
 view_scatter.derivative(

@@ -24,11 +24,16 @@ def _never(*operands: Any) -> bool:
 
 
 class Large:
-    """`function(xp, *operands, **attrs)` on operands of which the arrays have one shape; or None."""
+    """`function(xp, *operands, **attrs)` on operands of which the arrays have one shape; or None.
 
-    def __init__(self, function: Callable[..., Any], number_inputs: bool):
-        self.function = function
-        self.number_inputs = number_inputs  # Python numbers are inputs of the program, not part of it
+    Args:
+        number_inputs: whether Python numbers are inputs of a program, in the dtype of the arrays, and not part of it.
+        promote_from: the first operand of that dtype (the condition of `where` is not).
+    """
+
+    def __init__(self, function: Callable[..., Any], number_inputs: bool, promote_from: int = 0):
+        self.function, self.promote_from = function, promote_from
+        self.number_inputs = number_inputs
         self.seen: set[Any] = set()
         self.programs: dict[Any, Any] = {}
         self.last: Callable[..., Any] = _never  # the call of the last program without attributes, tried first
@@ -55,6 +60,8 @@ class Large:
         return size - size % program.block
 
     def _program(self, operands: Any, attrs: dict[str, Any], in_place: bool = False) -> Any:
+        if self.promote_from and all(x.__class__ is not ndarray for x in operands[self.promote_from :]):
+            return None
         key: Any = tuple([self._kind(x) for x in operands])
         if attrs or in_place:
             key += (in_place, *attrs.items())
@@ -79,7 +86,7 @@ class Large:
         """The operands, with numbers as arrays if they are inputs."""
         if not self.number_inputs:
             return [x for x in operands if x.__class__ is ndarray]
-        dtype = next(x.dtype for x in operands if x.__class__ is ndarray)
+        dtype = next(x.dtype for x in operands[self.promote_from :] if x.__class__ is ndarray)
         return [x if x.__class__ is ndarray else np.array(x, dtype) for x in operands]
 
     def _build(self, operands: Any, attrs: dict[str, Any], in_place: bool) -> Any:

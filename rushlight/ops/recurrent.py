@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rushlight.arrays import numpy as numpy_arrays, symbolic as symbolic_arrays
 from rushlight.arrays.recurrent import Sizes, steps
 from rushlight.ops.define import op, tensor_arrays
 from rushlight.ops.matmul import transposed
+from rushlight.tensor import Tensor, wrap
+
+_WITH_ROUTINES = (numpy_arrays, symbolic_arrays)
 
 
 def _logistic(xp: Any, x: Any) -> Any:
@@ -25,11 +29,13 @@ def _columns(xp: Any, x: Any, count: int) -> list[Any]:
 
 
 def _composed(xp: Any, step: Callable[..., tuple], inputs: Any, states: tuple, sizes: Sizes, reverse: bool) -> tuple:
-    """(all h, the last states) of `step(input, *states) -> states`, the first of which is h."""
+    """(all h, the last states) of `step(input, *states) -> states`, the first of which is h; samples are rows."""
     times = steps(sizes, reverse)
     found: dict[int, Any] = {}
     for now, n in times:
-        new = step(xp.slice(inputs, (now,)), *[xp.slice(state, (slice(n),)) for state in states])
+        new = step(
+            transposed(xp, xp.slice(inputs, (slice(None), now))), *[xp.slice(state, (slice(n),)) for state in states]
+        )
         found[now.start] = new[0]
         states = tuple(
             [
@@ -41,19 +47,23 @@ def _composed(xp: Any, step: Callable[..., tuple], inputs: Any, states: tuple, s
 
 
 def _differentiated(composed: Callable[..., tuple], inputs: tuple, grads: tuple, attrs: dict[str, Any]) -> list[Any]:
-    """The gradients of the inputs as tensors with history: by way of the composition, recorded anew.
+    """The gradients of the inputs where no routine computes them: by way of the composition, recorded anew.
 
-    Views stand for the inputs, so that a path by which one input depends on another is not walked here too.
+    Those of Tensors have a history. Views stand for the inputs, so that a path by which one input depends on another is not
+    walked here too.
     """
     from rushlight.autograd.gradients import grad
     from rushlight.autograd.modes import enable_grad
 
     with enable_grad():
-        views = [x.view(x.shape) if x._needs_grad else x.detach().requires_grad_() for x in inputs]
+        tensors = [x if isinstance(x, Tensor) else wrap(x) for x in inputs]
+        views = [x.view(x.shape) if x._needs_grad else x.detach().requires_grad_() for x in tensors]
         results = composed(tensor_arrays, *views, **attrs)
         known = [(result, g) for result, g in zip(results, grads, strict=True) if g is not None]
-        outputs, weights = zip(*known, strict=True)
-        return list(grad(outputs, views, weights, create_graph=True, allow_unused=True))
+        outputs, weights = zip(*[(out, g if isinstance(g, Tensor) else wrap(g)) for out, g in known], strict=True)
+        has_history = isinstance(inputs[0], Tensor)
+        found = grad(outputs, views, weights, create_graph=has_history, allow_unused=True)
+        return list(found) if has_history else [None if g is None else g._array for g in found]
 
 
 def _or_zeros(xp: Any, grads: tuple, *likes: Any) -> list[Any]:
@@ -64,31 +74,31 @@ def _or_zeros(xp: Any, grads: tuple, *likes: Any) -> list[Any]:
 
 
 def _rnn_composed(
-    xp: Any, inputs: Any, weight: Any, initial: Any, *, sizes: Sizes, reverse: bool, rectify: bool
+    xp: Any, inputs: Any, weight: Any, bias: Any, initial: Any, *, sizes: Sizes, reverse: bool, rectify: bool
 ) -> tuple:
     turned = transposed(xp, weight)
 
     def step(x: Any, h: Any) -> tuple:
-        total = x + xp.matmul(h, turned)
+        total = x + xp.matmul(h, turned) + bias
         return (xp.maximum(total, 0.0) if rectify else xp.tanh(total),)
 
     return _composed(xp, step, inputs, (initial,), sizes, reverse)
 
 
 @op(outputs=("hidden", "last"), grad_name="Rnn")
-def rnn_sequence(xp, inputs, weight, initial, *, sizes, reverse, rectify):
-    """(all h, the last h of each sample) of h = tanh(input + h weight^T), or max(0, ...) with `rectify`."""
-    run = getattr(xp, "rnn_states", None)
-    attrs = {"sizes": sizes, "reverse": reverse, "rectify": rectify}
-    return run(inputs, weight, initial, **attrs) if run else _rnn_composed(xp, inputs, weight, initial, **attrs)
+def rnn_sequence(xp, inputs, weight, bias, initial, *, sizes, reverse, rectify):
+    """(all h, the last h of each sample) of h = tanh(input + weight h + bias), or max(0, ...) with `rectify`."""
+    arrays, attrs = (inputs, weight, bias, initial), {"sizes": sizes, "reverse": reverse, "rectify": rectify}
+    return xp.rnn_states(*arrays, **attrs) if xp in _WITH_ROUTINES else _rnn_composed(xp, *arrays, **attrs)
 
 
 def _rnn_gradients(
-    xp: Any, grad: Any, inputs: Any, weight: Any, initial: Any, hidden: Any, sizes: Any, reverse: Any, rectify: Any
-) -> list[Any]:
+    xp: Any, grad: Any, inputs: Any, weight: Any, bias: Any, initial: Any, hidden: Any, sizes: Any, reverse: Any,
+    rectify: Any,
+) -> list[Any]:  # fmt: skip
     attrs = {"sizes": sizes, "reverse": reverse, "rectify": rectify}
-    if xp is tensor_arrays:
-        return _differentiated(_rnn_composed, (inputs, weight, initial), grad, attrs)
+    if xp not in _WITH_ROUTINES:
+        return _differentiated(_rnn_composed, (inputs, weight, bias, initial), grad, attrs)
     grads = _or_zeros(xp, grad, hidden, initial)
     return list(xp.rnn_backward(*grads, hidden, initial, weight, **attrs))
 
@@ -100,13 +110,14 @@ rnn_sequence.op.derivative_of_all(_rnn_gradients)
 
 
 def _lstm_composed(
-    xp: Any, inputs: Any, weight: Any, initial: Any, initial_cell: Any, *projection: Any, sizes: Sizes, reverse: bool
-) -> tuple:
+    xp: Any, inputs: Any, weight: Any, bias: Any, initial: Any, initial_cell: Any, *projection: Any, sizes: Sizes,
+    reverse: bool,
+) -> tuple:  # fmt: skip
     turned = transposed(xp, weight)
     projects = transposed(xp, projection[0]) if projection else None
 
     def step(x: Any, h: Any, c: Any) -> tuple:
-        i, f, g, o = _columns(xp, x + xp.matmul(h, turned), 4)
+        i, f, g, o = _columns(xp, x + xp.matmul(h, turned) + bias, 4)
         c = _logistic(xp, f) * c + _logistic(xp, i) * xp.tanh(g)
         h = _logistic(xp, o) * xp.tanh(c)
         return (h if projects is None else xp.matmul(h, projects)), c
@@ -115,9 +126,8 @@ def _lstm_composed(
 
 
 def _run_lstm(xp: Any, *arrays: Any, **attrs: Any) -> tuple:
-    run = getattr(xp, "lstm_states", None)
-    if run:
-        return run(*arrays, **attrs)
+    if xp in _WITH_ROUTINES:
+        return xp.lstm_states(*arrays, **attrs)
     hidden, last, cell = _lstm_composed(xp, *arrays, **attrs)
     return hidden, last, cell, xp.full((0,), 0, hidden.dtype), xp.full((0,), 0, hidden.dtype)
 
@@ -126,20 +136,20 @@ _LSTM_OUTPUTS = ("hidden", "last", "last_cell", "gates", "cells")
 
 
 @op(outputs=_LSTM_OUTPUTS, grad_name="Lstm")
-def lstm_sequence(xp, inputs, weight, initial, initial_cell, *, sizes, reverse):
+def lstm_sequence(xp, inputs, weight, bias, initial, initial_cell, *, sizes, reverse):
     """(all h, the last h and c of each sample, and two that the derivative needs: all gates and all c)."""
-    return _run_lstm(xp, inputs, weight, initial, initial_cell, sizes=sizes, reverse=reverse)
+    return _run_lstm(xp, inputs, weight, bias, initial, initial_cell, sizes=sizes, reverse=reverse)
 
 
 @op(outputs=_LSTM_OUTPUTS, grad_name="Lstm")
-def lstm_sequence_projected(xp, inputs, weight, initial, initial_cell, projection, *, sizes, reverse):
-    """The same with h projection^T in the place of h."""
-    return _run_lstm(xp, inputs, weight, initial, initial_cell, projection, sizes=sizes, reverse=reverse)
+def lstm_sequence_projected(xp, inputs, weight, bias, initial, initial_cell, projection, *, sizes, reverse):
+    """The same with the projection's product with h in the place of h."""
+    return _run_lstm(xp, inputs, weight, bias, initial, initial_cell, projection, sizes=sizes, reverse=reverse)
 
 
 def _lstm_gradients(xp: Any, grad: Any, inputs: tuple, outputs: tuple, sizes: Any, reverse: Any) -> list[Any]:
-    grads, (weight, initial, initial_cell, *projection) = grad[:3], inputs[1:]
-    if xp is tensor_arrays:
+    grads, (weight, _, initial, initial_cell, *projection) = grad[:3], inputs[1:]
+    if xp not in _WITH_ROUTINES:
         return _differentiated(_lstm_composed, inputs, grads, {"sizes": sizes, "reverse": reverse})
     known = _or_zeros(xp, grads, outputs[0], initial, initial_cell)
     arrays = (*known, *outputs, initial, initial_cell, weight, *projection)
@@ -147,14 +157,14 @@ def _lstm_gradients(xp: Any, grad: Any, inputs: tuple, outputs: tuple, sizes: An
 
 
 lstm_sequence.op.derivative_of_all(
-    lambda xp, grad, inputs, weight, initial, initial_cell, hidden, gates, cells, sizes, reverse: _lstm_gradients(
-        xp, grad, (inputs, weight, initial, initial_cell), (hidden, gates, cells), sizes, reverse
+    lambda xp, grad, inputs, weight, bias, initial, initial_cell, hidden, gates, cells, sizes, reverse: _lstm_gradients(
+        xp, grad, (inputs, weight, bias, initial, initial_cell), (hidden, gates, cells), sizes, reverse
     )
 )
 lstm_sequence_projected.op.derivative_of_all(
-    lambda xp, grad, inputs, weight, initial, initial_cell, projection, hidden, gates, cells, sizes, reverse: (
+    lambda xp, grad, inputs, weight, bias, initial, initial_cell, projection, hidden, gates, cells, sizes, reverse: (
         _lstm_gradients(
-            xp, grad, (inputs, weight, initial, initial_cell, projection), (hidden, gates, cells), sizes, reverse
+            xp, grad, (inputs, weight, bias, initial, initial_cell, projection), (hidden, gates, cells), sizes, reverse
         )
     )
 )
@@ -181,9 +191,8 @@ def _gru_composed(
 @op(outputs=("hidden", "last", "gates", "candidates"), grad_name="Gru")
 def gru_sequence(xp, inputs, weight, bias, initial, *, sizes, reverse):
     """(all h, the last h of each sample, and two that the derivative needs)."""
-    run = getattr(xp, "gru_states", None)
-    if run:
-        return run(inputs, weight, bias, initial, sizes=sizes, reverse=reverse)
+    if xp in _WITH_ROUTINES:
+        return xp.gru_states(inputs, weight, bias, initial, sizes=sizes, reverse=reverse)
     hidden, last = _gru_composed(xp, inputs, weight, bias, initial, sizes=sizes, reverse=reverse)
     return hidden, last, xp.full((0,), 0, hidden.dtype), xp.full((0,), 0, hidden.dtype)
 
@@ -193,7 +202,7 @@ def _gru_gradients(
     sizes: Any, reverse: Any,
 ) -> list[Any]:  # fmt: skip
     attrs = {"sizes": sizes, "reverse": reverse}
-    if xp is tensor_arrays:
+    if xp not in _WITH_ROUTINES:
         return _differentiated(_gru_composed, (inputs, weight, bias, initial), grad[:2], attrs)
     grads = _or_zeros(xp, grad[:2], hidden, initial)
     return list(xp.gru_backward(*grads, hidden, gates, candidates, initial, weight, **attrs))

@@ -24,7 +24,7 @@ sampled.derivative(
 )
 
 
-@op(wide=False)
+@op(wide=False, grad_name="StandardGamma")
 def gamma_sample(xp, drawn, concentration):
     """What was drawn from gamma distributions of these concentrations."""
     return drawn

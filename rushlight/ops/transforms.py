@@ -20,7 +20,7 @@ from rushlight.arrays import batched as batched_arrays, kinds, numpy as numpy_ar
 from rushlight.arrays.batched import Batch, BatchedArray, NoRule
 from rushlight.arrays.dual import DualArray, DualArrays, Forward
 from rushlight.arrays.kinds import Abstract, Level
-from rushlight.autograd.history import cell_of
+from rushlight.autograd.history import cell_of, edge_of
 from rushlight.autograd.modes import enable_grad, modes, no_grad
 from rushlight.autograd.node import Node
 from rushlight.ops import define
@@ -75,7 +75,17 @@ def constant(level: Any, tensor: Tensor) -> Tensor:
     inner = plain(tensor)
     result: Tensor = wrap(BatchedArray(level, inner, False) if type(level) is Batch else DualArray(level, inner, None))
     result._cell = cell_of(tensor)
+    if type(level) is Forward and level.is_by_hand and inner._needs_grad and modes.grad:
+        link(result, inner)
     return result
+
+
+def link(result: Tensor, source: Tensor) -> None:
+    """Lets gradients of a dual tensor go on to the tensor it was made of, tangents and all."""
+    from rushlight.ops.views import alias
+
+    node = define.bare_node(alias.op.node_class, (edge_of(source),))
+    result._node, result._output, result._needs_grad = node, 0, True
 
 
 def without_tangents(array: Abstract) -> Abstract:
@@ -168,6 +178,14 @@ def value_of(tensor: Tensor, what: str) -> Tensor:
             "another way: use torch.where instead."
         )
     raise RuntimeError(f"vmap: Tensor.{what} needs one value, and each example has its own")
+
+
+def of_all_examples(tensor: Tensor) -> Tensor:
+    """The values of all examples in one tensor."""
+    while isinstance(tensor._array, Abstract):
+        array: Any = tensor._array
+        tensor = array.inner if isinstance(array, BatchedArray) else array.primal
+    return tensor
 
 
 def raised(level: Any, tensor: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ class Adafactor(Optimizer):
         ValueError: a value out of range. RuntimeError: complex parameters.
     """
 
-    takes_complex = False
+    is_elementwise = takes_complex = False
 
     def __init__(
         self, params: Any, lr: Any = 1e-2, beta2_decay: float = -0.8, eps: tuple[float | None, float] = (None, 1e-3),

@@ -60,7 +60,7 @@ class Adam(Optimizer):
             ),
         )  # fmt: skip
 
-    instead_of_sparse = ", please consider SparseAdam instead"
+    sparse_refusal = "Adam does not support sparse gradients, please consider SparseAdam instead"
 
     def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         state = {"step": tensor(0.0), "exp_avg": zeros_like(param), "exp_avg_sq": zeros_like(param)}

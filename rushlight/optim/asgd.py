@@ -62,5 +62,6 @@ class ASGD(Optimizer):
         param *= 1 - lambd * rate
         param -= rate * grad
         average.copy_(where(weight == 1, param, average + (param - average) * weight))
-        state["eta"].copy_(lr / (1 + lambd * lr * step) ** group["alpha"])
-        state["mu"].copy_(1 / maximum(step - group["t0"], 1.0))
+        # In the step's precision, also where a loaded state has more: so PyTorch goes on from it.
+        state["eta"].copy_((lr / (1 + lambd * lr * step) ** group["alpha"]).type_as(state["step"]))
+        state["mu"].copy_((1 / maximum(step - group["t0"], 1.0)).type_as(state["step"]))

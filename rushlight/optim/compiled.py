@@ -129,12 +129,23 @@ class OneByOne:
             if program is not None and program.broken_guard(given) is not None:
                 program = self.programs[i] = None
             is_worth_it = self.updates >= PATIENCE or param._array.size >= LARGE // 4
-            if program is None and is_worth_it and time.perf_counter() - start < BUDGET:
+            if (
+                program is None
+                and is_worth_it
+                and self._can_be(grad, state, group)
+                and time.perf_counter() - start < BUDGET
+            ):
                 program = self.programs[i] = self._record(param, grad, state, group, given)
             if program is None:
                 self.optimizer._apply([(param, grad, state, group)])
             else:
                 program.run(given)
+
+    def _can_be(self, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> bool:
+        """Whether an update can be recorded: sparse momentum is no array, and a number in the state would stay as it is."""
+        if grad.is_sparse and not self.optimizer.gathers_rows(group):
+            return False
+        return all(isinstance(value, Tensor) for value in state.values())
 
     def _record(
         self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any], given: list[Tensor]
@@ -142,7 +153,7 @@ class OneByOne:
         from rushlight.compiler.function import BoundProgram
         from rushlight.compiler.trace import CannotRecord, Recorder, recording
 
-        recorder = Recorder()
+        recorder, state = Recorder(), dict(state)  # what is made here must not stay in the optimizer's own
         recorder.arguments = {id(tensor): i for i, tensor in enumerate(given)}
         try:
             with recording(recorder):

@@ -56,7 +56,7 @@ class Template:
 
 def each_update(optimizer: Optimizer, pending: Pending, templates: dict[tuple, Any]) -> EachUpdate | None:
     """The update of all these parameters; None if it cannot be done by templates."""
-    if any(grad.is_sparse for _, grad, _, _ in pending):
+    if not optimizer.is_elementwise or any(grad.is_sparse for _, grad, _, _ in pending):
         return None
     kinds: dict[tuple, list[int]] = {}
     for i, (param, _, state, group) in enumerate(pending):

@@ -43,7 +43,7 @@ class Muon(Optimizer):
         ValueError: a value out of range, or a parameter that is no matrix. RuntimeError: complex parameters.
     """
 
-    takes_complex = False
+    is_elementwise = takes_complex = False
 
     def __init__(
         self, params: Any, lr: Any = 1e-3, weight_decay: float = 0.1, momentum: float = 0.95, nesterov: bool = True,

@@ -67,7 +67,7 @@ class NAdam(Optimizer):
                 grad = grad + group["weight_decay"] * param
         momentum = beta1 * (1 - 0.5 * 0.96 ** (step * decay))
         next_momentum = beta1 * (1 - 0.5 * 0.96 ** ((step + 1) * decay))
-        state["mu_product"] *= momentum
+        state["mu_product"] *= momentum.type_as(state["mu_product"])  # as with a Python number
         product = state["mu_product"].double()
         mean += (1 - beta1) * (grad - mean)
         square *= beta2

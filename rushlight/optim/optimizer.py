@@ -116,10 +116,11 @@ class Optimizer:
     # ------------------------------------------------------------ what a method defines
 
     complex_as_real = True  # a complex parameter is updated as the pairs of its real and imaginary parts
+    is_elementwise = True  # what an update does to an element depends on no other, nor on the shape
     takes_complex = True
     fixed_options: dict[str, Any] = {}  # noqa: RUF012 (never written): options that no loaded state changes
     takes_dense, takes_sparse = True, False  # gradients
-    instead_of_sparse = ""  # what the error for a sparse gradient adds
+    sparse_refusal = "{} does not support sparse gradients"
 
     def gathers_rows(self, group: dict[str, Any]) -> bool:
         """Whether of a sparse gradient its rows are updated as if they were a dense parameter."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rushlight.ops.create import full_like, tensor, zeros_like
+from rushlight.ops.create import full_like, ones_like, tensor, zeros_like
 from rushlight.ops.elementwise import maximum, minimum, where
 from rushlight.optim.checks import check_learning_rate
 from rushlight.optim.optimizer import Optimizer
@@ -57,7 +57,7 @@ class Rprop(Optimizer):
         size = state["step_size"]
         state["step"] += 1
         agreement = grad * (state["prev"].clone() if group["differentiable"] else state["prev"])
-        factor = where(agreement > 0, grow, where(agreement < 0, shrink, 1.0))
+        factor = where(agreement > 0, grow, where(agreement < 0, shrink, ones_like(size)))  # in size's precision
         size.copy_(minimum(maximum(size * factor, smallest), largest))
         grad = where(agreement < 0, 0.0, grad)
         param -= grad.sign() * (size.clone() if group["differentiable"] else size)

@@ -55,7 +55,7 @@ def check_gradient(optimizer: Optimizer, grad: Tensor) -> None:
     """Raises RuntimeError for a gradient of the layout that a method does not take."""
     name = type(optimizer).__name__
     if grad.is_sparse and not optimizer.takes_sparse:
-        raise RuntimeError(f"{name} does not support sparse gradients{optimizer.instead_of_sparse}")
+        raise RuntimeError(optimizer.sparse_refusal.format(name))
     if not grad.is_sparse and not optimizer.takes_dense:
         raise RuntimeError(f"{name} does not support dense gradients, please consider Adam instead")
 

@@ -146,8 +146,8 @@ class FunctionEventAvg(_Times):
 
     def __repr__(self) -> str:
         return (
-            f"<FunctionEventAvg key={self.key} self_cpu_time={self.self_cpu_time_total_str} cpu_time={self.cpu_time_str}  "
-            f"self_cuda_time=0.000us cuda_time=0.000us input_shapes={self.input_shapes} "
+            f"<FunctionEventAvg key={self.key} self_cpu_time={self.self_cpu_time_total_str} "
+            f"cpu_time={self.cpu_time_str}  self_cuda_time=0.000us cuda_time=0.000us input_shapes={self.input_shapes} "
             f"cpu_memory_usage={self.cpu_memory_usage} cuda_memory_usage=0>"
         )
 
@@ -216,9 +216,8 @@ class EventList(list):
     def export_chrome_trace(self, path: str, metadata: dict[str, Any] | None = None) -> None:
         """Writes the events for chrome://tracing or Perfetto; a path that ends in .gz is compressed."""
         pid = os.getpid()
-        trace = [
-            {"ph": "M", "name": "process_name", "pid": pid, "tid": 0, "args": {"name": os.path.basename(sys.executable)}}
-        ]  # fmt: skip
+        program = {"name": os.path.basename(sys.executable)}
+        trace = [{"ph": "M", "name": "process_name", "pid": pid, "tid": 0, "args": program}]
         trace += [_as_chrome_event(event, pid) for event in self]
         content = {"schemaVersion": 1, **(metadata or {}), "displayTimeUnit": "ms", "traceEvents": trace}
         opener: Callable[..., Any] = gzip.open if str(path).endswith(".gz") else open
@@ -230,7 +229,7 @@ class EventList(list):
         return ["self_cpu_time_total"]
 
     def export_stacks(self, path: str, metric: str = "self_cpu_time_total") -> None:
-        """Writes where events were called and a number of microseconds, a line for each, as flame graphs are made of."""
+        """Writes where events were called and their microseconds, a line for each, as flame graphs are made of."""
         if metric not in self.supported_export_stacks_metrics():
             raise ValueError(f"metric should be one of: {self.supported_export_stacks_metrics()}")
         separators = str.maketrans(" ;\t\n", "____")

@@ -1,8 +1,8 @@
 """How operations are noticed while a profiler records: by their code, from the interpreter's own report of calls.
 
-`sys.setprofile` calls a function at every Python call and return of a thread. Most are let through after one look into a
-dictionary. An event is made for the code of: an operation (`ops.define` builds their functions, which know their `op`);
-a function of PyTorch's API; the derivative of a node; an optimizer's step; a compiled function.
+`sys.setprofile` calls a function at every Python call and return of a thread. Most are let through after one look
+into a dictionary. An event is made for the code of: an operation (`ops.define` builds their functions, which know their
+`op`); a function of PyTorch's API; the derivative of a node; an optimizer's step; a compiled function.
 
 Memory is that of results which own their data: where it goes again is noticed by weak references.
 """
@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight.ops import define
 from rushlight.profiler.events import FunctionEvent
 from rushlight.tensor import Tensor
 
@@ -80,15 +81,19 @@ class Recorder:
     # ------------------------------------------------------------ events
 
     def _on_call(self, frame: FrameType, kind: str, result: Any) -> None:
-        if kind == "call":
-            naming = self._names.get(frame.f_code)
+        if active is not self:  # a thread that was started meanwhile, and outlives the recording
+            sys.setprofile(None)
+        elif kind == "call":
+            naming = self._names.get(frame.f_code, False)
+            if naming is False:
+                naming = self._names[frame.f_code] = _naming_of(frame.f_code)
             if naming is not None:
                 name = naming(frame)
                 stack = self._stack()
                 # a function of the API and the operation of its name are one event
                 if name is not None and not (stack and stack[-1][0].name == name):
                     self._open(name, frame)
-        elif kind == "return" and frame.f_code in self._names:
+        elif kind == "return" and self._names.get(frame.f_code) is not None:
             stack = self._stack()
             if stack and stack[-1][1] is frame:
                 self._close(result)
@@ -195,46 +200,48 @@ class record_function:
 
 
 @functools.cache
-def _known_code() -> dict[CodeType, _Naming]:
-    """For the code of each function that makes an event, what its name is, of its frame."""
+def _known_code() -> dict[CodeType, _Naming | None]:
+    """For the code of functions that make an event, what its name is, of its frame. What is met later is added."""
     import rushlight as torch
-    from rushlight.autograd import engine
     from rushlight.compiler.function import CompiledStep
     from rushlight.optim.optimizer import Optimizer
 
-    names: dict[CodeType, _Naming] = {}
+    names: dict[CodeType, _Naming | None] = {}
     spaces = [
-        (torch, ""),
-        (torch.nn.functional, ""),
-        (torch.linalg, "linalg_"),
-        (torch.fft, "fft_"),
+        (Tensor, ""), (torch, ""), (torch.nn.functional, ""), (torch.linalg, "linalg_"), (torch.fft, "fft_"),
         (torch.special, "special_"),
-    ]
+    ]  # fmt: skip
     for space, prefix in spaces:
         for name, function in vars(space).items():
-            code = _code_of_api(function)
-            if code is not None:
-                names.setdefault(code, functools.partial(_constant, f"aten::{prefix}{name}"))
-    for module in [module for name, module in sys.modules.items() if name.startswith("rushlight.ops.")]:
-        for function in vars(module).values():
-            if hasattr(function, "op") and inspect.isfunction(function):
-                names[function.__code__] = _name_of_op
-    for kind in vars(engine).values():
-        if inspect.isclass(kind) and hasattr(kind, "_differentiate"):
-            names[kind._differentiate.__code__] = _name_of_node
-    names[Optimizer.step.__code__] = names[Optimizer.zero_grad.__code__] = _name_of_optimizer
+            computation = _computation(function)
+            if computation is not None and not name.startswith("_"):
+                own = computation.__name__  # one function may have several names, and wrappers of other names around it
+                name = own if hasattr(space, own) else name
+                names.setdefault(computation.__code__, functools.partial(_constant, f"aten::{prefix}{name}"))
+    for kind in (Optimizer, *Optimizer.__subclasses__()):  # whose steps hooks are wrapped around
+        for method in (kind.step, kind.zero_grad):
+            names[inspect.unwrap(method).__code__] = _name_of_optimizer
     names[CompiledStep.__call__.__code__] = functools.partial(_constant, "Torch-Compiled Region")
     return names
 
 
-def _code_of_api(function: Any) -> CodeType | None:
-    """The code of a function of PyTorch's API that computes, under its wrappers."""
+def _naming_of(code: CodeType) -> _Naming | None:
+    """For code that is not of the API: the functions that `ops.define` builds, and those that differentiate nodes."""
+    if not code.co_filename.startswith(_PACKAGE):
+        return None
+    if code.co_filename == define.__file__ and code.co_name == "call" and "op" in code.co_freevars:
+        return _name_of_op
+    return _name_of_node if code.co_name == "differentiate" and "node" in code.co_varnames else None
+
+
+def _computation(function: Any) -> Any:
+    """A function of PyTorch's API that computes, without its wrappers; None if it is none."""
     if not inspect.isfunction(function) or hasattr(function, "op"):
         return None
     function = inspect.unwrap(function)
     module = function.__module__ or ""
     is_computation = module.startswith(("rushlight.api.", "rushlight.nn.", "rushlight.ops.create"))
-    return function.__code__ if is_computation and not module.startswith("rushlight.api.query") else None
+    return function if is_computation and not module.startswith("rushlight.api.query") else None
 
 
 def _constant(name: str, frame: FrameType) -> str:

@@ -144,8 +144,9 @@ class autograd_profile(_Results):
     """
 
     def __init__(
-        self, enabled: bool = True, *, use_cuda: bool = False, use_device: str | None = None, record_shapes: bool = False,
-        with_flops: bool = False, profile_memory: bool = False, with_stack: bool = False, with_modules: bool = False,
+        self, enabled: bool = True, *, use_cuda: bool = False, use_device: str | None = None,
+        record_shapes: bool = False, with_flops: bool = False, profile_memory: bool = False, with_stack: bool = False,
+        with_modules: bool = False,
         use_kineto: bool = False, use_cpu: bool = True, acc_events: bool = False,
     ):  # fmt: skip
         self.enabled, self.profile_memory, self.with_flops = enabled, profile_memory, with_flops
@@ -206,8 +207,9 @@ class profile(_Results):
     """
 
     def __init__(
-        self, *, activities: Iterable[ProfilerActivity] | None = None, schedule: Callable[[int], ProfilerAction] | None = None,
-        on_trace_ready: Callable[[profile], Any] | None = None, record_shapes: bool = False, profile_memory: bool = False,
+        self, *, activities: Iterable[ProfilerActivity] | None = None,
+        schedule: Callable[[int], ProfilerAction] | None = None, on_trace_ready: Callable[[profile], Any] | None = None,
+        record_shapes: bool = False, profile_memory: bool = False,
         with_stack: bool = False, with_flops: bool = False, with_modules: bool = False, experimental_config: Any = None,
         execution_trace_observer: Any = None, acc_events: bool = False, use_cuda: bool | None = None,
         custom_trace_id_callback: Any = None,

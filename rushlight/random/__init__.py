@@ -8,8 +8,8 @@ The numbers are those of PyTorch on a CPU that is not Intel's: there MKL draws `
 `F.dropout` and `exponential_` from a generator of its own. float32 normals of 16 and more are
 within 3e-7 of PyTorch's AVX2 numbers, or equal to the bit with `exact_normals`.
 
-Left out: tensors and dtype errors (`rushlight.api.sample` has these) and the GPU. Like NumPy's legacy generator, one `Generator` is not to be shared
-between threads.
+Left out: tensors and dtype errors (`rushlight.api.sample` has these) and the GPU. Like NumPy's legacy
+generator, one `Generator` is not to be shared between threads.
 """
 
 from rushlight.random.checks import C_NAMES, check_weights

@@ -15,7 +15,7 @@ class _Uniforms:
     """float64 uniforms one by one, drawn many at a time: as many as will certainly be used, so that none is lost.
 
     Attributes:
-        num_left: how many numbers are still to be made; each takes at least one uniform.
+        num_left: how many numbers are still to be made that take at least one uniform each.
     """
 
     def __init__(self, source, num_left):
@@ -28,16 +28,17 @@ class _Uniforms:
         return next(self._stock)
 
 
-def _one_by_one(source, make, *parameters):
-    """`make(uniforms, *numbers)` for the numbers at each place of the arrays, in C order."""
-    parameters = np.broadcast_arrays(*parameters)
-    rows = list(zip(*[array.ravel().tolist() for array in parameters], strict=True))
-    uniforms = _Uniforms(source, len(rows))
-    numbers = np.empty(len(rows))
-    for i, row in enumerate(rows):
+def _one_by_one(source, make, is_drawn, fixed, *parameters):
+    """`make(uniforms, *numbers)` for the numbers at each place of the arrays, in C order; else `fixed`."""
+    is_drawn, fixed, *parameters = np.broadcast_arrays(is_drawn, fixed, *parameters)
+    numbers = fixed.astype(np.float64).reshape(-1)
+    places = np.flatnonzero(is_drawn)
+    rows = zip(*[array.reshape(-1)[places].tolist() for array in parameters], strict=True)
+    uniforms = _Uniforms(source, len(places))
+    for i, row in zip(places.tolist(), rows, strict=True):
         numbers[i] = make(uniforms, *row)
         uniforms.num_left -= 1
-    return numbers.reshape(parameters[0].shape)
+    return numbers.reshape(fixed.shape)
 
 
 def gamma(source, concentration):
@@ -56,10 +57,8 @@ def gamma(source, concentration):
         source._cached_normal = radius * math.sin(angle)
         return radius * math.cos(angle)
 
-    def make(uniforms, alpha, d):
-        if alpha == 0.0 or math.isnan(alpha):
-            return alpha
-        scale = (1.0 - uniforms.next()) ** (1.0 / alpha) if alpha < 1.0 else 1.0
+    def make(uniforms, alpha, power, d):
+        scale = (1.0 - uniforms.next()) ** power if alpha < 1.0 else 1.0
         c = 1.0 / math.sqrt(9.0 * d)
         while True:
             x = normal(uniforms)
@@ -73,19 +72,20 @@ def gamma(source, concentration):
 
     kind = concentration.dtype.type
     raised = np.where(concentration < 1, concentration + kind(1), concentration)
-    return _one_by_one(source, make, concentration, raised - kind(_THIRD))  # rounded to the concentrations' dtype
+    with np.errstate(divide="ignore"):
+        power = kind(1) / concentration
+    d = raised - kind(_THIRD)  # rounded to the concentrations' dtype
+    return _one_by_one(source, make, concentration > 0, concentration, concentration, power, d)
 
 
 def poisson(source, rate):
     """For each rate a Poisson number: by products of uniforms (Knuth), from 10 on by Hormann's PTRS (1993)."""
-    return _one_by_one(source, _poisson, rate)
+    return _one_by_one(source, _poisson, (rate > 0) & (rate < math.inf), rate, rate)
 
 
 def _poisson(uniforms, rate):
     if rate >= 10.0:
         return _poisson_by_transformation(uniforms, rate)
-    if rate == 0.0 or math.isnan(rate):
-        return rate
     bound, product, count = math.exp(-rate), uniforms.next(), 0
     while product > bound:
         count += 1
@@ -94,8 +94,6 @@ def _poisson(uniforms, rate):
 
 
 def _poisson_by_transformation(uniforms, rate):
-    if math.isinf(rate):
-        return rate
     log_rate = math.log(rate)
     b = 0.931 + 2.53 * math.sqrt(rate)
     a = -0.059 + 0.02483 * b
@@ -121,17 +119,15 @@ def _log(x):
 
 
 def binomial(source, count, probability):
-    """How many of `count` trials succeed: by inversion (Kachitvichyanukul & Schmeiser 1988), or Hormann's BTRS (1993)."""
-    return _one_by_one(source, _binomial, count, probability)
+    """How many of `count` trials succeed: by the waits between them (Devroye 1986), or Hormann's BTRS (1993)."""
+    is_drawn = (count > 0) & (probability > 0) & (probability < 1)
+    fixed = np.where(
+        probability >= 1, np.maximum(count, 0), np.where(np.isnan(count) | np.isnan(probability), np.nan, 0)
+    )
+    return _one_by_one(source, _binomial, is_drawn, fixed, count, probability)
 
 
 def _binomial(uniforms, count, probability):
-    if math.isnan(count) or math.isnan(probability):
-        return math.nan
-    if count <= 0.0 or probability <= 0.0:
-        return 0.0
-    if probability >= 1.0:
-        return count
     if probability > 0.5:
         return count - _less_likely_successes(uniforms, count, 1.0 - probability)
     return _less_likely_successes(uniforms, count, probability)

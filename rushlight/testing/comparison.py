@@ -1,7 +1,7 @@
 """`assert_close`: two nested containers are taken apart into pairs, and each pair is compared by its kind.
 
-First all pairs are found, which settles that both have one structure; then they are compared, and the first that differs is
-reported.
+First all pairs are found, which settles that both have one structure; then they are compared, and the first that
+differs is reported.
 """
 
 from __future__ import annotations
@@ -107,12 +107,13 @@ def assert_close(
 
 
 def assert_allclose(
-    actual: Any, expected: Any, rtol: float | None = None, atol: float | None = None, equal_nan: bool = True, msg: str = ""
+    actual: Any, expected: Any, rtol: float | None = None, atol: float | None = None, equal_nan: bool = True,
+    msg: str = "",
 ) -> None:  # fmt: skip
     """`assert_close` by its old name, with wider tolerances."""
     warnings.warn(
-        "`torch.testing.assert_allclose()` is deprecated since 1.12 and will be removed in a future release. Please use "
-        "`torch.testing.assert_close()` instead. You can find detailed upgrade instructions in "
+        "`torch.testing.assert_allclose()` is deprecated since 1.12 and will be removed in a future release. Please "
+        "use `torch.testing.assert_close()` instead. You can find detailed upgrade instructions in "
         "https://github.com/pytorch/pytorch/issues/61844.",
         FutureWarning,
         stacklevel=2,

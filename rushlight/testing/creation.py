@@ -25,8 +25,8 @@ _INTEGERS = (
 
 
 def make_tensor(
-    *shape: Any, dtype: Any, device: Any, low: float | None = None, high: float | None = None, requires_grad: bool = False,
-    noncontiguous: bool = False, exclude_zero: bool = False, memory_format: Any = None,
+    *shape: Any, dtype: Any, device: Any, low: float | None = None, high: float | None = None,
+    requires_grad: bool = False, noncontiguous: bool = False, exclude_zero: bool = False, memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """A tensor of numbers uniform on [low, high).
 
@@ -101,8 +101,8 @@ def _bounds(low: Any, high: Any, limits: tuple[Any, Any], default: tuple[Any, An
         raise ValueError(f"`low` and `high` cannot be NaN, but got {low=} and {high=}")
     if low == high and dtype in _FLOATS:
         warnings.warn(
-            "Passing `low==high` to `torch.testing.make_tensor` for floating or complex types is deprecated since 2.1 and "
-            "will be removed in 2.3. Use `torch.full(...)` instead.",
+            "Passing `low==high` to `torch.testing.make_tensor` for floating or complex types is deprecated since 2.1 "
+            "and will be removed in 2.3. Use `torch.full(...)` instead.",
             FutureWarning,
             stacklevel=4,
         )

@@ -1,4 +1,4 @@
-"""Tools around training: data loading, exchange with other libraries; checkpointing, timing and logs, loaded when first asked for."""
+"""Tools around training: data, exchange with other libraries; checkpoints, timing and logs, when first asked for."""
 
 from typing import Any
 

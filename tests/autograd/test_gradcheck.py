@@ -122,9 +122,13 @@ def test_any_memory_layout_without_overlap() -> None:
 
 
 def pytorchs(forward: Callable[..., Any], backward: Callable[..., Any]) -> Any:
-    """A function of PyTorch's with a derivative of one's own: `backward(grads..., inputs...)`."""
+    return custom(pytorch, forward, backward)
 
-    class Custom(pytorch.autograd.Function):
+
+def custom(torch: Any, forward: Callable[..., Any], backward: Callable[..., Any]) -> Any:
+    """A function with a derivative of one's own: `backward(grads..., inputs...)`."""
+
+    class Custom(torch.autograd.Function):  # type: ignore[name-defined]
         @staticmethod
         def forward(ctx: Any, *inputs: Any) -> Any:
             ctx.save_for_backward(*inputs)
@@ -220,6 +224,21 @@ def test_wrong_functions_give_false_without_exceptions(case: str, fast_mode: boo
         assert torch.autograd.gradcheck(function, inputs, atol=100.0, fast_mode=fast_mode)
 
 
+@MODES
+def test_wrong_functions_of_users_fail_with_pytorchs_words_and_numbers(fast_mode: bool) -> None:
+    forward, backward = (lambda x, y: x * y.exp()), (lambda g, x, y: (g * y.exp(), g * x))
+    texts = [
+        failure(torch, custom(torch, forward, backward), tensors(torch, (2,), (2,)), fast_mode=fast_mode)
+        for torch in (pytorch, rushlight)
+    ]
+    assert texts[0].startswith("Jacobian mismatch for output 0 with respect to input 1,\nnumerical:")
+    assert texts[1].split("numerical:")[0] == texts[0].split("numerical:")[0]
+    np.testing.assert_allclose(numbers(texts[1])[: len(numbers(texts[0]))], numbers(texts[0]), 1e-3, 1e-3)
+    right = lambda g, x, y: (g * y.exp(), g * x * y.exp())  # noqa: E731
+    assert rushlight.autograd.gradcheck(custom(rushlight, forward, right), tensors(rushlight, (2,), (2,)))
+    assert rushlight.autograd.gradgradcheck(custom(rushlight, forward, right), tensors(rushlight, (2,), (2,)))
+
+
 def test_the_message_says_where_jacobians_part() -> None:
     text = failure(rushlight, square_times_2_5, rushlight.tensor([1.0, 8.0], dtype=rushlight.float64).requires_grad_())
     assert "numerical:tensor([[ 2.0000,  0.0000],\n        [ 0.0000, 16.0000]], dtype=torch.float64)\n" in text
@@ -279,6 +298,92 @@ def test_second_derivatives_with_weights_of_ones_own() -> None:
         x, weight = tensors(torch, (3,), (3,))
         assert torch.autograd.gradgradcheck(torch.sin, x, weight)
         assert torch.autograd.gradgradcheck(torch.sin, x, weight.detach())
+
+
+# ---------------------------------------------------------------- forward mode, and batches
+
+
+@MODES
+@pytest.mark.parametrize("case", [case for case in RIGHT if case not in ("no elements", "constant")])
+def test_right_functions_pass_in_forward_mode_and_in_batches(case: str, fast_mode: bool) -> None:
+    function, shapes = RIGHT[case]
+    for torch in (pytorch, rushlight):
+        options = {"check_batched_grad": True, "check_forward_ad": True, "check_batched_forward_grad": True}
+        assert torch.autograd.gradcheck(function, tensors(torch, *shapes), fast_mode=fast_mode, **options)
+        assert torch.autograd.gradcheck(
+            function, tensors(torch, *shapes), fast_mode=fast_mode, check_forward_ad=True, check_backward_ad=False
+        )
+
+
+@MODES
+@pytest.mark.parametrize("case", COMPLEX)
+def test_complex_functions_pass_in_forward_mode(case: str, fast_mode: bool) -> None:
+    for torch in (pytorch, rushlight):
+        inputs = tensors(torch, (2, 2), dtype="complex128")
+        assert torch.autograd.gradcheck(COMPLEX[case], inputs, fast_mode=fast_mode, check_forward_ad=True)
+
+
+@MODES
+def test_second_derivatives_pass_forward_over_backward_and_in_batches(fast_mode: bool) -> None:
+    function, shapes = RIGHT["two inputs"]
+    for torch in (pytorch, rushlight):
+        options = {"check_fwd_over_rev": True, "check_batched_grad": True, "fast_mode": fast_mode}
+        assert torch.autograd.gradgradcheck(function, tensors(torch, *shapes), **options)
+
+
+@op(elementwise=True)
+def sine_with_a_wrong_tangent(xp, x):
+    return xp.sin(x)
+
+
+sine_with_a_wrong_tangent.derivative(x=lambda xp, grad, x: grad * xp.cos(x) * 1.01)
+
+
+@MODES
+def test_wrong_tangents_fail(fast_mode: bool) -> None:
+    class Sine(pytorch.autograd.Function):
+        @staticmethod
+        def forward(x: Any) -> Any:
+            return x.sin()
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+            ctx.save_for_forward(*inputs)
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> Any:
+            raise NotImplementedError
+
+        @staticmethod
+        def jvp(ctx: Any, tangent: Any) -> Any:
+            return tangent * ctx.saved_tensors[0].cos() * 1.01
+
+    options = {"check_forward_ad": True, "check_backward_ad": False, "fast_mode": fast_mode}
+    expected = failure(pytorch, Sine.apply, tensors(pytorch, (2,)), **options)
+    got = failure(rushlight, sine_with_a_wrong_tangent, tensors(rushlight, (2,)), **options)
+    assert got.startswith(
+        "Jacobian computed with forward mode mismatch for output 0 with respect to input 0,\nnumerical:"
+    )
+    np.testing.assert_allclose(numbers(got)[: len(numbers(expected))], numbers(expected), 1e-3, 1e-3)
+
+
+def test_a_backward_pass_that_cannot_be_batched_fails() -> None:
+    @op()
+    def closed(xp, x):
+        return xp.multiply(x, 2)
+
+    def formula(xp: Any, grad: Any) -> Any:
+        if type(grad) is not np.ndarray:
+            raise RuntimeError("only for arrays")
+        return grad * 2
+
+    closed.derivative(x=formula)
+    inputs = tensors(rushlight, (2,))
+    assert rushlight.autograd.gradcheck(closed, inputs)
+    text = failure(rushlight, closed, inputs, check_batched_grad=True)
+    assert text.startswith(
+        "While computing batched gradients, got: only for arrays\n\ngradcheck or gradgradcheck failed while"
+    )
 
 
 # ---------------------------------------------------------------- everything else that is checked

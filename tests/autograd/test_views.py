@@ -154,3 +154,27 @@ def test_constant_memory_that_gets_a_history() -> None:
         return x.grad, buffer
 
     both(program)
+
+
+def test_the_gradient_need_not_lie_in_memory_as_the_base_does() -> None:
+    """A sum's gradient is one number everywhere: a flat view of a copy of it is none."""
+
+    def gradients(torch: Any) -> list[Any]:
+        found = []
+        for write in (
+            lambda y, x: y.view(-1)[0].copy_(x.sum()),
+            lambda y, x: y.view(9)[::2].mul_(x.reshape(-1)[:5]),
+            lambda y, x: y.t().unsqueeze(0)[..., 1].add_(x[0]),
+        ):
+            x = torch.tensor(
+                [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]], dtype=torch.float64, requires_grad=True
+            )
+            y = x * 1.5
+            write(y, x)
+            weights = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+            found.append(torch.autograd.grad(y.sum(-2), x, weights, create_graph=True)[0])
+            found.append(torch.autograd.grad((found[-1] * y).sum(0), x, weights)[0])
+        return found
+
+    for expected, got in zip(gradients(pytorch), gradients(rushlight), strict=True):
+        np.testing.assert_allclose(got.detach().numpy(), expected.detach().numpy(), 1e-12)

@@ -193,3 +193,15 @@ def test_threads_share_a_program() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("other", [0.5, 2, -1.5])
+def test_numbers_have_the_dtype_of_what_they_are_chosen_with(other):
+    """`where`'s first array is its condition: a number in that one's dtype would be True."""
+    x = rushlight.linspace(-1, 1, LARGE + 3, dtype=rushlight.float64)
+    for _ in range(3):
+        for chosen, expected in (
+            (rushlight.where(x < 0, other, x), np.where(x.numpy() < 0, other, x.numpy())),
+            (rushlight.where(x < 0, x, other), np.where(x.numpy() < 0, x.numpy(), other)),
+        ):
+            np.testing.assert_array_equal(chosen.numpy(), expected)

@@ -4,8 +4,11 @@
   a tangent of zeros.
 - vmap: every tensor argument batched, one at a time at the front, and all together at the back. A batch is the argument and
   different values of the same kind. What PyTorch's vmap refuses (data-dependent shapes) is left out.
+- vmap grad: gradients for each example of a batch of all arguments, `vmap` of `vjp`.
 - batched grad: `autograd.grad(..., is_grads_batched=True)`, against PyTorch's gradients taken one after another.
 """
+
+import re
 
 import torch
 from _common import Missing, Outcome, assert_match, leaves, rehost, require, to_library, to_torch, weights_like
@@ -48,8 +51,11 @@ def tangents_of(check, lib, args, kwargs):
 def within_its_domain(check, lib):
     """The operator, behind what the database has for operators of special matrices: it makes of any input and tangent
     symmetric, or triangular, ones. For others forward mode and backward mode of PyTorch are not each other's transpose."""
-    function, wrapper = check.function(lib), rehost(check.op.gradcheck_wrapper, lib)
-    return function and (lambda *args, **kwargs: wrapper(function, *args, **kwargs))
+    function, wrapper = check.function(lib), check.op.gradcheck_wrapper
+    names = " ".join([wrapper.__name__, *wrapper.__code__.co_names])  # of the lambdas, what they call
+    if function is None or not re.search("hermitian|triangular", names):
+        return function
+    return lambda *args, **kwargs: rehost(wrapper, lib)(function, *args, **kwargs)
 
 
 def is_inexact(tensor):
@@ -163,3 +169,43 @@ def batched_gradients(check, lib, args, kwargs, one_call):
         return list(grad(outputs, inputs, mine, allow_unused=True, is_grads_batched=True))
     single = [grad(outputs, inputs, [w[i] for w in mine], allow_unused=True, retain_graph=True) for i in range(BATCH)]
     return [None if parts[0] is None else lib.module.stack(parts) for parts in zip(*single)]
+
+
+# ------------------------------------------------------------------ gradients of each example
+
+
+def check_per_sample_gradient(check):
+    args, kwargs = check.args, check.kwargs
+    tensors = list({id(t): t for t in leaves((args, kwargs)) if isinstance(t, torch.Tensor)}.values())
+    batches = [batch_of(t.detach(), check.op.name, 0) for t in tensors]
+    expected = Outcome(per_sample_gradients, check, check.theirs, args, kwargs, tensors, batches)
+    if expected.value:
+        with check.record.check("vmap grad", check):
+            known = {}
+            mine = to_library((args, kwargs), check.lib, grad=False, known=known)
+            given = [known[id(tensor)] for tensor in tensors], to_library(batches, check.lib)
+            got = per_sample_gradients(check, check.lib, *mine, *given)
+            assert_match(expected.value, got, check.lib, tolerances=check.tolerances(), where="gradient")
+
+
+def per_sample_gradients(check, lib, args, kwargs, tensors, batches):
+    sampled = {id(t): t for t in leaves((check.args, check.kwargs)) if isinstance(t, torch.Tensor)}.values()
+    wanted = [i for i, tensor in enumerate(sampled) if tensor.requires_grad]
+    func, process = lib.get("func"), rehost(check.sample.output_process_fn_grad, lib)
+
+    def outputs_of(*given):
+        mine, others = replaced((args, kwargs), {id(t): x for t, x in zip(tensors, given)}, lib)
+        result = process(check.call(lib, check.function(lib), mine, others))
+        return tuple(leaf for leaf in leaves(result) if isinstance(leaf, lib.Tensor) and is_inexact(leaf))
+
+    def of_one(*example):
+        def of_variables(*variables):
+            given = list(example)
+            for i, x in zip(wanted, variables):
+                given[i] = x
+            return outputs_of(*given)
+
+        return func.vjp(of_variables, *[example[i] for i in wanted])[1](weights)
+
+    weights = tuple(weights_like(outputs_of(*[tensor.detach() for tensor in tensors]), lib))
+    return list(func.vmap(of_one)(*batches))

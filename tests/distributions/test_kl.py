@@ -14,7 +14,7 @@ import rushlight
 from rushlight.distributions import kl
 from tests.distributions.cases import CASES, build
 
-# A second distribution of each kind: one that makes as many divergences finite as possible, else with scaled parameters.
+# A second distribution of each kind: with scaled parameters, or with these, which make more divergences finite.
 SECOND: dict[str, dict[str, Any]] = {
     "Bernoulli": {"probs": [0.4, 0.5]},
     "Binomial": {"total_count": [10.0, 10.0], "probs": [0.5, 0.2]},

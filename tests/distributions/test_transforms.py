@@ -37,7 +37,7 @@ TRANSFORMS: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {
     "identity": (lambda d, t: d.identity_transform, VECTOR),
     "inverse": (lambda d, t: d.ExpTransform().inv, [[0.3, 1.2, 0.7]]),
     "Cat": (lambda d, t: d.CatTransform([d.ExpTransform(), d.TanhTransform()], dim=-1, lengths=[1, 2]), VECTOR),
-    "Stack": (lambda d, t: d.StackTransform([d.ExpTransform(), d.TanhTransform(), d.AffineTransform(1.0, 2.0)], 1), VECTOR),
+    "Stack": (lambda d, t: d.StackTransform([d.ExpTransform(), d.TanhTransform(), d.AffineTransform(1, 2)], 1), VECTOR),
 }  # fmt: skip
 every = pytest.mark.parametrize("name", TRANSFORMS)
 

@@ -250,6 +250,18 @@ def test_forward_mode_and_backward_mode_together() -> None:
     same(program)
 
 
+def test_gradients_of_tensors_that_are_not_dual_inside_a_dual_level() -> None:
+    def program(torch: Any) -> Any:
+        forward_ad = torch.autograd.forward_ad
+        x, w = numbers(torch, 3).requires_grad_(), numbers(torch, 3, seed=1)
+        with forward_ad.dual_level():
+            product = (forward_ad.make_dual(w, x.detach()) * x).sin()
+            (found,) = torch.autograd.grad(product.sum(), x, create_graph=True)
+            return forward_ad.unpack_dual(found)
+
+    same(lambda torch: tuple(program(torch)))
+
+
 # ---------------------------------------------------------------- transforms and the engine
 
 

@@ -215,8 +215,11 @@ def test_random_programs(number: int) -> None:
     if size_of_result(shape, steps, names) > 50 * LARGEST:
         return
     note(f"seed {SEED}, program {number}: {shape} {[name for name, _ in steps]} within {names}")
-    expected = run(pytorch, shape, steps, names)
-    if not np.isfinite(expected).all():
+    try:
+        expected = run(pytorch, shape, steps, names)
+    except (RuntimeError, MemoryError):
+        return  # its zeros without memory can neither be written to nor, under vmap, be expanded: one program in a hundred
+    if expected.size > LARGEST * 50 or not np.isfinite(expected).all():
         return
     got = run(rushlight, shape, steps, names)
     assert got.shape == expected.shape

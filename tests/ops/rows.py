@@ -241,6 +241,12 @@ def _seeded(name: str) -> Any:
 row("normal", [S(A(3, 4), A(4)), S(A(20), 2.0), S(1.0, A(3))], ops=("sampled",), call=_seeded("normal"), domain=(0.5, 2), dtypes=("float32", "float64"), method=False, second=False, skips=_ONCE)  # fmt: skip
 row("bernoulli", [S(A(30)), S(A(3, 4)), S(A())], call=_seeded("bernoulli"), domain=(0, 1), dtypes=("float32", "float64"), method=False, second=False, skips=_ONCE)  # fmt: skip
 
+# Their derivatives, which PyTorch approximates: tests/arrays/test_implicit.py, tests/distributions.
+row("_standard_gamma", [S(A(30)), S(A(3, 4))], ops=("gamma_sample",), call=_seeded("_standard_gamma"), domain=(0.5, 5), dtypes=("float32", "float64"), method=False, differentiable=False, tolerance=4, skips={"compiled": "how many numbers are drawn depends on values"})  # fmt: skip
+row("_sample_dirichlet", [S(A(3, 4)), S(A(5))], ops=("dirichlet_sample",), call=_seeded("_sample_dirichlet"), domain=(0.5, 5), dtypes=("float32", "float64"), method=False, differentiable=False, tolerance=4, skips={"compiled": "how many numbers are drawn depends on values"})  # fmt: skip
+row("_standard_gamma_grad", [S(A(3, 4), A(3, 4))], domain=(0.5, 5), dtypes=("float32",), method=False, differentiable=False, tolerance=500)  # fmt: skip
+row("_dirichlet_grad", [S(A(3, 4, low=0.1, high=0.9), A(3, 4, low=0.5, high=2), A(3, 4, low=3, high=6))], dtypes=("float32",), method=False, differentiable=False, tolerance=500)  # fmt: skip
+
 # ---------------------------------------------------------------- losses, normalisation
 
 _LOSS = [S(A(4, 3), A(4, 3)), S(A(4, 3), A(4, 3), reduction="sum"), S(A(4, 3), A(4, 3), reduction="none"), S(A(), A())]

@@ -46,6 +46,31 @@ _row("batch_norm evaluated", [S(A(4, 3, 2), indices([1, 2, 3], "float64"), indic
 row("native_group_norm", [S(A(2, 4, 3), A(4), A(4), 2, 4, 3, 2, 1e-5)], ops=("normalize",), dtypes=_DOUBLE, method=False, tolerance=9)  # fmt: skip
 _row("local_response_norm", [S(A(2, 5, 3), 3), S(A(2, 5, 3, 2), 2, 0.1)], ops=(), dtypes=_DOUBLE)
 
+# ---------------------------------------------------------------- recurrent layers
+
+_OPTIONS = (True, 1, 0.0, False, False, False)  # biases, layers, dropout, training, both directions, batch first
+
+
+def _weights(gates: int, *more: Any) -> list[Any]:
+    return [A(gates * 5, 3), A(gates * 5, 4 if more else 5), A(gates * 5), A(gates * 5), *more]
+
+
+for _name, _gates, _op in (
+    ("rnn_tanh", 1, "rnn_sequence"),
+    ("rnn_relu", 1, "rnn_sequence"),
+    ("gru", 3, "gru_sequence"),
+):
+    row(
+        _name,
+        [S(A(4, 2, 3), A(1, 2, 5), _weights(_gates), *_OPTIONS)],
+        ops=(_op,),
+        dtypes=_DOUBLE,
+        method=False,
+        tolerance=9,
+    )
+row("lstm", [S(A(4, 2, 3), [A(1, 2, 5), A(1, 2, 5)], _weights(4), *_OPTIONS)], ops=("lstm_sequence",), dtypes=_DOUBLE, method=False, tolerance=9)  # fmt: skip
+row("lstm projected", [S(A(4, 2, 3), [A(1, 2, 4), A(1, 2, 5)], _weights(4, A(4, 5)), *_OPTIONS)], ops=("lstm_sequence_projected",), dtypes=_DOUBLE, method=False, tolerance=9)  # fmt: skip
+
 # ---------------------------------------------------------------- attention, tables
 
 _row("scaled_dot_product_attention", [

@@ -80,7 +80,7 @@ def test_every_operation_has_a_row() -> None:
     missing = []
     for module in pkgutil.iter_modules(rushlight.ops.__path__):
         for function in vars(importlib.import_module(f"rushlight.ops.{module.name}")).values():
-            op = getattr(function, "op", None)
+            op = getattr(function, "op", None) if callable(function) else None
             if type(op).__name__ == "Op" and not {function.__name__, f"{function.__name__}_"} & covered:
                 missing.append(function.__name__)
     assert not missing

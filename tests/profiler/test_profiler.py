@@ -1,4 +1,4 @@
-"""What a profiler records of a program, the table beside PyTorch's, schedules, traces; and that nothing is left behind."""
+"""What a profiler records of a program, tables beside PyTorch's, schedules, traces; and that nothing is left behind."""
 
 from __future__ import annotations
 
@@ -85,6 +85,35 @@ def test_nested_events() -> None:
     assert "outer" in top and "inner" not in top
 
 
+def test_names_of_methods_and_of_functions_with_several_names() -> None:
+    x = torch.ones(2, 3)
+    with profile() as prof:
+        x.expand(4, 2, 3).permute(2, 0, 1)
+        torch.linalg.solve_triangular(torch.eye(2), x, upper=False)
+        torch.concat([x, x])
+        x.add_(1)
+    names = set(by_key(prof))
+    assert {"aten::expand", "aten::permute", "aten::linalg_solve_triangular", "aten::cat", "aten::add_"} <= names
+    assert not any(name.endswith("_copy") for name in names)
+
+
+def test_derivatives_of_every_kind_of_node() -> None:
+    class Double(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return 2 * x
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> Any:
+            return 2 * grad
+
+    x = torch.ones(3, requires_grad=True)
+    with profile() as prof:
+        (Double.apply(x) * x + x.half().exp() - torch.stack([x, x])[0]).real.sum().backward()
+    backward = {name for name in by_key(prof) if "Backward" in name}
+    assert {"DoubleBackward", "MulBackward0", "ExpBackward0", "StackBackward0", "AddBackward0"} <= backward
+
+
 def test_compiled_steps_are_one_event() -> None:
     compiled = torch.compile(lambda x: (x * 2 + 1).sum())
     compiled(torch.ones(3))
@@ -112,6 +141,23 @@ def test_threads_have_trees_of_their_own() -> None:
         thread.join()
     (event,) = [event for event in prof.events() if event.name == "aten::mul"]
     assert event.thread == 2 and event.cpu_parent is None
+
+
+def test_threads_that_outlive_the_profile_are_left_alone() -> None:
+    go_on, hooks = threading.Event(), []
+
+    def work() -> None:
+        go_on.wait()
+        torch.ones(3)
+        hooks.append(sys.getprofile())
+
+    with profile() as prof:
+        thread = threading.Thread(target=work)
+        thread.start()
+    count = len(prof.events())
+    go_on.set()
+    thread.join()
+    assert hooks == [None] and len(prof.events()) == count
 
 
 def test_nothing_is_left_behind() -> None:
@@ -158,11 +204,20 @@ def replica(module: Any, events: list[dict[str, Any]], with_flops: bool = False)
 
 
 EVENTS: list[dict[str, Any]] = [
-    {"key": "aten::mul", "count": 3, "cpu_time_total": 5.25, "self_cpu_time_total": 5.25, "cpu_memory_usage": 2048, "self_cpu_memory_usage": 100,
-     "input_shapes": [[2, 3], []], "flops": 4000, "stack": ["/a/very/long/path/" * 6 + "file.py(3): f", "g.py(4): g"]},
-    {"key": "a name that is longer than the fifty-five columns it may have in the table", "count": 1, "cpu_time_total": 2.5e6,
-     "self_cpu_time_total": 1234.5, "cpu_memory_usage": -5 * 1024**2, "self_cpu_memory_usage": 3 * 1024**3, "input_shapes": ""},
-    {"key": "aten::add", "count": 0, "cpu_time_total": 0.0, "self_cpu_time_total": 0.0, "input_shapes": [[1] * 40], "flops": 2_500_000},
+    {
+        "key": "aten::mul", "count": 3, "cpu_time_total": 5.25, "self_cpu_time_total": 5.25, "cpu_memory_usage": 2048,
+        "self_cpu_memory_usage": 100, "input_shapes": [[2, 3], []], "flops": 4000,
+        "stack": ["/a/very/long/path/" * 6 + "file.py(3): f", "g.py(4): g"],
+    },
+    {
+        "key": "a name that is longer than the fifty-five columns it may have in the table", "count": 1,
+        "cpu_time_total": 2.5e6, "self_cpu_time_total": 1234.5, "cpu_memory_usage": -5 * 1024**2,
+        "self_cpu_memory_usage": 3 * 1024**3, "input_shapes": "",
+    },
+    {
+        "key": "aten::add", "count": 0, "cpu_time_total": 0.0, "self_cpu_time_total": 0.0, "input_shapes": [[1] * 40],
+        "flops": 2_500_000,
+    },
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`SummaryWriter`: logs for TensorBoard, written by tensorboardX, which is an extra: `pip install rushlight[tensorboard]`."""
+"""`SummaryWriter`: logs for TensorBoard, by tensorboardX, an extra: `pip install rushlight[tensorboard]`."""
 
 from __future__ import annotations
 
