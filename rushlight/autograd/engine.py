@@ -80,22 +80,24 @@ def goal_of(target: Any) -> Any:
 class _Walk:
     """The state of one backward pass."""
 
+    among_transforms = False
+    goals: list[Any] | None = None  # where the gradients of the wanted inputs arrive; None: all leaves are wanted
+    masks: dict[Node, tuple] | None = None  # edges towards the goals; None: all of them
+    hurries = False  # whether leaves are to get their gradient as soon as it is complete
+    last: dict[Tensor, Node] | None = None  # then: the consumer of a leaf that runs last
+    evaluating: Node | None = None  # in anomaly mode
+    reach: set[Any] | None = None  # who will be reached, once a hook has asked
+
     def __init__(self, create_graph: bool, retain_graph: bool, inputs: list[Any] | None, accumulates: bool):
         self.create_graph, self.retain_graph, self.accumulates = create_graph, retain_graph, accumulates
-        self.among_transforms = False
         self.pending: list[tuple[int, Node]] = []  # a heap by -serial: of nodes that have a gradient
         self.at_nodes: dict[Node, Any] = {}  # gradient of the output; {number: gradient} for several
         self.at_leaves: dict[Tensor, Any] = {}
-        self.inputs = inputs
-        self.goals = None if inputs is None else [goal_of(x) for x in inputs]
         self.captured: dict[Any, Any] = {}  # by goal: gradients of inputs that are no leaves
-        self.masks: dict[Node, tuple] | None = None  # edges towards the goals; None: all of them
         self.watched: dict[Node, list[Any]] = {}  # the goals at a node
-        self.hurries = False  # whether leaves are to get their gradient as soon as it is complete
-        self.last: dict[Tensor, Node] | None = None  # then: the consumer of a leaf that runs last
-        self.evaluating: Node | None = None  # in anomaly mode
-        self.starts: list[Any] = []  # where the walk begins, for hooks that ask who will be reached
-        self.reach: set[Any] | None = None
+        self.starts: list[Any] = []  # where the walk begins
+        if inputs is not None:
+            self.goals = [goal_of(x) for x in inputs]
 
     def send(self, edge: Any, grad: Any) -> None:
         """Adds a gradient to what has arrived at the end of an edge."""
@@ -124,7 +126,7 @@ class _Walk:
             heapq.heappush(self.pending, (-edge.serial, edge))
         else:
             leaves[edge] = grad
-            if self.accumulates and not self.hurries:
+            if (edge._hooks is not None or edge._grad is not None) and self.accumulates and not self.hurries:
                 self.hurries = _is_urgent(edge)
 
     def run(self) -> None:
@@ -283,10 +285,9 @@ class _Walk:
             accumulate(leaf, self.at_leaves.pop(leaf), self.create_graph)
 
     def accumulate(self) -> None:
-        leaves = self.at_leaves
-        while leaves:
-            leaf = next(iter(leaves))
-            accumulate(leaf, leaves.pop(leaf), self.create_graph)
+        leaves, create_graph = self.at_leaves, self.create_graph
+        for leaf in list(leaves):  # each is taken out, so that nothing else holds its gradient
+            accumulate(leaf, leaves.pop(leaf), create_graph)
 
 
 def _is_urgent(leaf: Tensor) -> bool:
@@ -369,8 +370,9 @@ def _owned(grad: Any, leaf: Tensor | None = None) -> Any:
     if type(grad) is not ndarray:
         return _as_array(grad)
     like = None if leaf is None else leaf._array
-    if grad.base is None and sys.getrefcount(grad) <= REFERENCES and (like is None or grad.strides == like.strides):
-        return grad
+    if grad.base is None and sys.getrefcount(grad) <= REFERENCES:
+        if grad.ndim < 2 or like is None or grad.strides == like.strides:
+            return grad
     if type(like) is not ndarray or like.shape != grad.shape:
         return grad.copy()
     copy = np.empty_like(like, grad.dtype)

@@ -818,7 +818,9 @@ def _binary_differentiator(op: Op) -> Callable[..., Any]:
         edge, other = edges
         if edge is not None and first is not None:
             takes = first.takes
-            if takes == 0:
+            if takes == 1:
+                left = first.function(xp, grad, *saved)
+            elif takes == 0:
                 left = first.function(xp, grad)
             elif takes == 2:
                 left = first.function(xp, grad, saved[first.at])

@@ -108,26 +108,29 @@ class _Product:
 
     def __init__(self, formula: Callable[..., Any], wanted: tuple[int, ...]):
         self.formula, self.wanted = formula, wanted
-        self.fused: Fused | None = None  # once it is known which of them the formula depends on
+        self.used: tuple[int, ...] = ()  # those of them that the formula depends on
+        self.fused: Fused | None = None  # by these, once they are known
 
     def __call__(self, xp: Any, grad: Any, operands: tuple) -> list[tuple[int, Any]]:
         if self.fused is None:
-            found = self._step_by_step(xp, grad, *operands)
+            found = self._step_by_step(self.wanted, xp, grad, operands)
             pairs = [(i, g) for i, g in zip(self.wanted, found, strict=True) if g is not None]
             if xp is numpy_arrays:
-                self.wanted = tuple([i for i, _ in pairs])
-                self.fused = Fused(self._alone if len(pairs) == 1 else self._step_by_step)
+                self.used = tuple([i for i, _ in pairs])
+                self.fused = Fused(self._alone if len(pairs) == 1 else self._together)
             return pairs
         if xp is numpy_arrays:  # programs take arrays without gaps, and step by step would cost more than a copy
             grad, operands = _without_gaps(grad), tuple(map(_without_gaps, operands))
-        if len(self.wanted) == 1:
-            return [(self.wanted[0], self.fused(xp, grad, *operands))]
-        return list(zip(self.wanted, self.fused(xp, grad, *operands), strict=True))
+        results = self.fused(xp, grad, *operands)
+        return [(self.used[0], results)] if len(self.used) == 1 else list(zip(self.used, results, strict=True))
 
     def _alone(self, xp: Any, grad: Any, *operands: Any) -> Any:
-        return self._step_by_step(xp, grad, *operands)[0]
+        return self._step_by_step(self.used, xp, grad, operands)[0]
 
-    def _step_by_step(self, xp: Any, grad: Any, *operands: Any) -> tuple[Any, ...]:
+    def _together(self, xp: Any, grad: Any, *operands: Any) -> Any:
+        return self._step_by_step(self.used, xp, grad, operands)
+
+    def _step_by_step(self, wanted: tuple[int, ...], xp: Any, grad: Any, operands: tuple) -> tuple[Any, ...]:
         """The gradients, on arrays of any kind or on Tensors."""
         from rushlight.autograd.engine import run_backward
         from rushlight.ops.views import alias
@@ -135,14 +138,14 @@ class _Product:
         on_tensors = xp is define.tensor_arrays
         tensors = [x if not define.is_array(x) else wrap(x) for x in operands]
         with enable_grad():
-            for i in self.wanted:
+            for i in wanted:
                 if on_tensors:  # one operand may be the same tensor as another
                     tensors[i] = alias(tensors[i])
                 else:
                     tensors[i]._needs_grad = True
             out = self.formula(define.tensor_arrays, *tensors)
         if not out._needs_grad:
-            return tuple([None for _ in self.wanted])
+            return tuple([None for _ in wanted])
         weight = grad if on_tensors else wrap(grad)
-        grads = run_backward([out], [weight], on_tensors, on_tensors, [tensors[i] for i in self.wanted], False)
+        grads = run_backward([out], [weight], on_tensors, on_tensors, [tensors[i] for i in wanted], False)
         return tuple(grads) if on_tensors else tuple([g if g is None else g._array for g in grads])
