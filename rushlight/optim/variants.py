@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
+from rushlight.arrays.symbolic import DataDependentError
+from rushlight.ops import define
 from rushlight.ops.complex import view_as_real
 from rushlight.ops.create import zeros_like
 from rushlight.ops.define import cast
@@ -57,6 +59,8 @@ def check_gradient(optimizer: Optimizer, grad: Tensor) -> None:
     if grad.is_sparse and not optimizer.takes_sparse:
         raise RuntimeError(optimizer.sparse_refusal.format(name))
     if not grad.is_sparse and not optimizer.takes_dense:
+        if define.recording and define._recorder() is not None:
+            raise DataDependentError(f"{name} needs sparse gradients, and a recorded program's are dense")
         raise RuntimeError(f"{name} does not support dense gradients, please consider Adam instead")
 
 
