@@ -46,7 +46,7 @@ NOW: dict[str, set[str]] = {
     "serving": set(),
     "doctor": set(),
     "__main__": set(),
-    "amp": {"autograd", "dtypes", "ops", "tensor"},
+    "amp": {"autograd", "compiler", "dtypes", "ops", "tensor"},
     "cpu": {"amp", "dtypes"},
     "cuda": {"amp", "dtypes"},
     "compiler": {"arrays", "autograd", "ops", "random", "tensor"},

@@ -13,6 +13,7 @@ import numpy as np
 
 from rushlight import dtypes
 from rushlight.autograd.modes import no_grad
+from rushlight.compiler.trace import paused
 from rushlight.ops.create import full
 from rushlight.tensor import Tensor
 
@@ -66,7 +67,8 @@ class GradScaler:
         if not self._enabled:
             return outputs
         if self._scale is None:
-            self._scale = full((), self._init_scale, dtype=dtypes.float32)
+            with paused():  # it outlives a step that is being recorded
+                self._scale = full((), self._init_scale, dtype=dtypes.float32)
         if isinstance(outputs, Tensor):
             return outputs * self._scale
         if isinstance(outputs, Iterable):

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from rushlight.arrays import numpy as numpy_arrays
+from rushlight.arrays.protocol import HOST_NAMES, NAMES
 from rushlight.arrays.sized import Sized
 
 KEEP_ZERO = frozenset(
@@ -199,16 +201,20 @@ def _check_shapes(x: Any, y: Any) -> None:
         raise ValueError(f"sizes of sparse and other operands must match: {list(x.shape)} and {list(y.shape)}")
 
 
-class SparseNamespace:
-    """The functions of the waist that sparse arrays have: NumPy's, where `__array_ufunc__` knows them, and a few more."""
-
-    def __getattr__(self, name: str) -> Any:
-        from rushlight.arrays import numpy as numpy_arrays
-
-        function = getattr(numpy_arrays, name, None)
-        if not isinstance(function, np.ufunc):
-            raise _no_such(name)
+def _function(name: str) -> Any:
+    """NumPy's function, where `__array_ufunc__` can know it; else one that says that there is none."""
+    function = getattr(numpy_arrays, name)
+    if isinstance(function, np.ufunc):
         return function
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise _no_such(name)
+
+    return staticmethod(refuse)
+
+
+class SparseNamespace:
+    """The functions of the waist on sparse arrays: NumPy's, where `__array_ufunc__` knows them, and a few more."""
 
     def astype(self, x: Any, dtype: np.dtype) -> Any:
         return x.astype(dtype)
@@ -234,3 +240,8 @@ class SparseNamespace:
             target.indices, target.values, target.is_coalesced = target.indices[:, :0], target.values[:0], True
         else:
             raise _no_such("assign a strided tensor")
+
+
+for _name in (*NAMES, *HOST_NAMES):
+    if not hasattr(SparseNamespace, _name):
+        setattr(SparseNamespace, _name, _function(_name))

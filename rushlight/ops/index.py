@@ -71,12 +71,6 @@ def _take_gradient(xp: Any, grad: Any, indices: Any, x_shape: tuple[int, ...], a
 take.derivative(x=_take_gradient)
 
 
-@op(waist="first_places", wide=False)
-def first_places(xp, indices, *, size):
-    """For each of some indices (below `size`) the first place at which the same index stands."""
-    return xp.first_places(indices, size=size)
-
-
 # index_get and index_put have any number of inputs: their formulas give the gradients of all of them.
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from numpy import ndarray
 
 from rushlight.arrays.sparse import SparseArray
-from rushlight.optim.each import Pending, each_update, traced_group
+from rushlight.optim.each import Pending, each_update, options_of, traced_group
 from rushlight.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class CompiledUpdate:
                 return False
         if program.has_sparse and program.key != _key(params, grads):  # type: ignore[arg-type]
             return False
-        arguments = _arguments(grads) if program.has_sparse else grads  # type: ignore[arg-type]
-        if program.options != self._options() or program.broken_guard(arguments) is not None:
+        arguments: Any = _arguments(grads) if program.has_sparse else grads  # type: ignore[arg-type]
+        if not self._still_holds(program, arguments):
             return False
         program.run(arguments)
         return True
@@ -64,7 +64,7 @@ class CompiledUpdate:
             self.eager_updates[key] = done + 1
             return False
         arguments = _arguments(grads)
-        if program is None or program.options != self._options() or program.broken_guard(arguments) is not None:
+        if program is None or not self._still_holds(program, arguments):
             program = self._compile(key, pending, arguments, is_first=program is None and not done)
         if program is None:
             self.eager_updates[key] = done + 1
@@ -78,11 +78,16 @@ class CompiledUpdate:
         return done >= PATIENCE or sum(param._array.size for param, _, _, _ in pending) >= LARGE
 
     def _options(self) -> list[tuple]:
-        """The options that are no floats: a program depends on their values."""
-        return [
-            tuple([v for k, v in g.items() if k != "params" and type(v) is not float and type(v) is not tuple])
-            for g in self.optimizer.param_groups
-        ]
+        return [options_of(group) for group in self.optimizer.param_groups]
+
+    def _still_holds(self, program: Any, arguments: list[Tensor]) -> bool:
+        """Whether options, states and all that a program was compiled for are as they were."""
+        states = self.optimizer.state
+        for param, state in program.states:
+            now = states.get(param)
+            if now is None or any(now.get(key) is not value for key, value in state):
+                return False
+        return program.options == self._options() and program.broken_guard(arguments) is None
 
     def _compile(self, key: tuple, pending: Pending, arguments: list[Tensor], is_first: bool) -> Any:
         if not all(_is_plain(param) and _is_plain(grad) for param, grad, _, _ in pending):
@@ -94,6 +99,8 @@ class CompiledUpdate:
             return None
         program.options, program.key = self._options(), key
         program.has_sparse = any(grad.is_sparse for _, grad, _, _ in pending)
+        states = [(p, [(key, x) for key, x in state.items() if isinstance(x, Tensor)]) for p, _, state, _ in pending]
+        program.states = [(param, tensors) for param, tensors in states if tensors]
         self.programs[key] = program
         return program
 
@@ -107,6 +114,7 @@ class OneByOne:
 
     options: Any
     key: Any
+    states: Any
     has_sparse: bool
 
     def __init__(self, optimizer: Optimizer, pending: Pending):

@@ -29,15 +29,38 @@ _COMPARE = {f"__{name}__": getattr(operator, name) for name in ("eq", "ne", "lt"
 def traced_group(group: dict[str, Any]) -> dict[str, Any]:
     """A group whose floats are numbers that the recorded program reads again at each run."""
     recorder = define._recorder()
-    traced = {}
+    traced = dict(group)
     for key, value in group.items():
-        if type(value) is float or isinstance(value, int) and key == "lr" and not isinstance(value, bool):
-            traced[key] = recorder.number(group, key)
-        elif isinstance(value, tuple) and value and all(isinstance(v, float) for v in value):
-            traced[key] = tuple([recorder.number(group, key, i) for i in range(len(value))])
-        else:
-            traced[key] = value
+        if _is_read_again(key, value):
+            is_tuple = isinstance(value, tuple)
+            numbers = [
+                recorder.number(group, key, i if is_tuple else None) for i in range(len(value) if is_tuple else 1)
+            ]
+            traced[key] = tuple(numbers) if is_tuple else numbers[0]
     return traced
+
+
+def _is_read_again(key: str, value: Any) -> bool:
+    """Whether an option is a number, or a tuple of numbers, that a program reads at each run."""
+    if isinstance(value, tuple):
+        return bool(value) and all(type(v) is float for v in value)
+    return type(value) is float or type(value) is int and key == "lr"
+
+
+def options_of(group: dict[str, Any]) -> tuple:
+    """The options that a program depends on: what is not read again, and of what kind the rest is."""
+    return tuple([
+        (key, type(value) if _is_read_again(key, value) else _identity(value))
+        for key, value in group.items()
+        if key not in ("params", "param_names")
+    ])  # fmt: skip
+
+
+def _identity(value: Any) -> Any:
+    """What tells a value from others: of a tensor, which may be written to, that it is this one."""
+    if isinstance(value, tuple):
+        return tuple([_identity(item) for item in value])
+    return value if isinstance(value, (bool, int, float, str, type(None))) else id(value)
 
 
 @dataclass(slots=True, eq=False)
@@ -63,28 +86,32 @@ def each_update(optimizer: Optimizer, pending: Pending, templates: dict[tuple, A
         kinds.setdefault(_kind(param, state, group), []).append(i)
     parts = []
     for kind, members in kinds.items():
-        if kind not in templates:
-            templates[kind] = _make_template(optimizer, *pending[members[0]])
-        if templates[kind] is None:
+        template = templates.get(kind)
+        if kind not in templates or template is not None and broken_comparison(template.comparisons) is not None:
+            template = templates[kind] = _make_template(optimizer, *pending[members[0]])
+        if template is None:
             return None
-        parts.append((templates[kind], members))
+        parts.append((template, members))
     update = EachUpdate(pending, parts)
     return None if update.overlaps() else update
 
 
 def _kind(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> tuple:
     """What a template depends on."""
-    options = tuple([
-        (key, value if isinstance(value, (bool, int, str, type(None))) else type(value))
-        for key, value in group.items()
-        if key not in ("params", "param_names", "lr")
-    ])  # fmt: skip
     shape = param._array.shape
     parts = tuple([
         (key, x._array.dtype.char, x._array.shape == shape) if isinstance(x, Tensor) else (key, type(x), None)
         for key, x in state.items()
     ])  # fmt: skip
-    return id(group), options, param._array.dtype.char, parts, not shape
+    return id(group), options_of(group), param._array.dtype.char, parts, not shape
+
+
+def broken_comparison(comparisons: list[Any]) -> str | None:
+    """A number on which Python branched when it was recorded, and would branch otherwise now, in words."""
+    for number, name, other, outcome in comparisons:
+        if _COMPARE[name](number.read(), other) is not outcome:
+            return f"{number.key!r} is {number.read()}, and a branch depends on it"
+    return None
 
 
 def _make_template(
@@ -145,6 +172,7 @@ class EachUpdate:
 
     options: Any
     key: Any
+    states: Any
     has_sparse = False
 
     def __init__(self, pending: Pending, parts: list[tuple[Template, list[int]]]):
@@ -182,10 +210,9 @@ class EachUpdate:
 
     def overlaps(self) -> bool:
         """Whether two of the tensors share memory: then the order of updates matters."""
-        spans = sorted({
-            (array.ctypes.data, array.ctypes.data + array.nbytes) for tensor in self.written for array in [tensor._array]
-        })  # fmt: skip
-        return len(spans) < len(self.written) or any(a[1] > b[0] for a, b in itertools.pairwise(spans))
+        arrays = [tensor._array for tensor in self.written if tensor._array.size]
+        spans = sorted([(array.ctypes.data, array.ctypes.data + array.nbytes) for array in arrays])
+        return any(a[1] > b[0] for a, b in itertools.pairwise(spans))
 
     def broken_guard(self, grads: list[Tensor]) -> str | None:
         """What no longer is as it was compiled; None if all holds."""
@@ -196,10 +223,7 @@ class EachUpdate:
             array = grad._array
             if type(array) is not ndarray or array.shape != shape or array.dtype != dtype:
                 return "a gradient is of another kind"
-        for number, name, other, outcome in self.comparisons:
-            if _COMPARE[name](number.read(), other) is not outcome:
-                return f"{number.key!r} is {number.read()}"
-        return None
+        return broken_comparison(self.comparisons)
 
     def run(self, grads: list[Tensor]) -> None:
         kept = self.kept

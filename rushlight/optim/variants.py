@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
+from rushlight.arrays.symbolic import DataDependentError
+from rushlight.ops import define
 from rushlight.ops.complex import view_as_real
-from rushlight.ops.create import zeros_like
-from rushlight.ops.define import cast
-from rushlight.ops.index import first_places, index_put, take
+from rushlight.ops.define import cast, namespace_of
 from rushlight.ops.precision import HALF
 from rushlight.tensor import Tensor, wrap
 
@@ -57,6 +57,8 @@ def check_gradient(optimizer: Optimizer, grad: Tensor) -> None:
     if grad.is_sparse and not optimizer.takes_sparse:
         raise RuntimeError(optimizer.sparse_refusal.format(name))
     if not grad.is_sparse and not optimizer.takes_dense:
+        if define.recording and define._recorder() is not None:
+            raise DataDependentError(f"{name} needs sparse gradients, and a recorded program's are dense")
         raise RuntimeError(f"{name} does not support dense gradients, please consider Adam instead")
 
 
@@ -92,10 +94,12 @@ def _rows_of(grad: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
     if type(entries.values) is ndarray:
         entries = entries.coalesced()
         return tuple([wrap(index) for index in entries.indices]), wrap(entries.values)
-    index, values = wrap(entries.indices).reshape(-1), wrap(entries.values)
-    first = first_places(index, size=entries.shape[0])
-    sums = index_put(zeros_like(values), values, first, spec=(("array", 0),), accumulate=True)
-    return (index,), take(sums, first, axis=0)
+    xp, values = namespace_of(entries.values), entries.values
+    index = xp.reshape(entries.indices, (-1,))
+    first = xp.first_places(index, size=entries.shape[0])
+    zeros = xp.full(values.shape, 0, values.dtype)
+    sums = xp.index_put(zeros, values, first, spec=(("array", 0),), accumulate=True)
+    return (wrap(index),), wrap(xp.take(sums, first, axis=0))
 
 
 # ---------------------------------------------------------------- half precision

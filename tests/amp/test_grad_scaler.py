@@ -61,6 +61,23 @@ def test_a_disabled_scaler_does_nothing():
         assert not rushlight.amp.GradScaler().is_enabled()
 
 
+def test_a_compiled_step_with_a_scaler_runs_eager():
+    p = rushlight.ones(1, requires_grad=True)
+    optimizer, scaler = rushlight.optim.SGD([p], lr=0.25), rushlight.amp.GradScaler("cpu")
+
+    @rushlight.compile
+    def step():
+        optimizer.zero_grad()
+        scaler.scale(p.sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+
+    with pytest.warns(UserWarning, match="runs eager"):
+        step()
+    step()
+    assert p.item() == 0.5
+
+
 def misuse(library):
     p = library.ones(1, requires_grad=True)
     optimizer = library.optim.SGD([p], lr=0.1)

@@ -132,3 +132,45 @@ def test_no_update_compiles_for_long(monkeypatch):
         optimizer.step()
     (program,) = optimizer._compiled.programs.values()
     assert program.programs == [None, None]
+
+
+def test_a_branch_on_a_number_is_taken_anew():
+    def change(number, params, optimizer):
+        for group in optimizer.param_groups:
+            group["weight_decay"] = [0.0, 0.0, 0.3, 0.3, 0.0][number]
+
+    mine, _ = run("Adam", {"weight_decay": 0.0}, 5, np.float64, change)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "LARGE", 0)
+        small, _ = run("Adam", {"weight_decay": 0.0}, 5, np.float64, change)
+        patch.setattr(compiled, "LARGE", 1 << 60)
+        eager, _ = run("Adam", {"weight_decay": 0.0}, 5, np.float64, change)
+    for a, b, c in zip(mine, small, eager, strict=True):
+        np.testing.assert_allclose(a.detach().numpy(), c.detach().numpy(), rtol=1e-11, atol=1e-13)
+        np.testing.assert_allclose(b.detach().numpy(), c.detach().numpy(), rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "how", ["another tensor as rate", "no state", "another tensor in the state", "constants of a tuple"]
+)
+def test_what_a_program_is_bound_to_may_be_replaced(how, monkeypatch):
+    name = "Rprop" if how == "constants of a tuple" else "Adam"
+
+    def change(number, params, optimizer):
+        for group in optimizer.param_groups:
+            if how == "another tensor as rate":
+                group["lr"] = rushlight.tensor([0.1, 0.1, 0.5, 0.5, 0.2][number])
+            elif name == "Rprop":
+                group["step_sizes"] = (1e-6, 50) if number < 2 else (1e-6, 0.05 + number / 100)
+        if number == 2 and how == "no state":
+            optimizer.state.clear()
+        if number == 2 and how == "another tensor in the state":
+            for state in optimizer.state.values():
+                state["exp_avg"] = state["exp_avg"] * 0 + 1
+
+    monkeypatch.setattr(compiled, "LARGE", 0)
+    mine, _ = run(name, {}, 5, np.float64, change)
+    monkeypatch.setattr(compiled, "LARGE", 1 << 60)
+    eager, _ = run(name, {}, 5, np.float64, change)
+    for a, b in zip(mine, eager, strict=True):
+        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-7, atol=1e-9)

@@ -63,6 +63,21 @@ def test_sparse_adam_refuses_dense_ones():
         rushlight.optim.SparseAdam([w]).step()
 
 
+def test_a_compiled_step_of_sparse_adam_runs_eager():
+    table = rushlight.nn.Embedding(50, 2, sparse=True)
+    optimizer = rushlight.optim.SparseAdam(table.parameters())
+
+    @rushlight.compile
+    def step(index):
+        optimizer.zero_grad()
+        table(index).sum().backward()
+        optimizer.step()
+
+    with pytest.warns(UserWarning, match="needs sparse gradients, and a recorded program's are dense"):
+        step(rushlight.tensor([1, 2]))
+    assert table.weight.grad.is_sparse and optimizer.state[table.weight]["step"] == 1
+
+
 def test_weight_decay_does_not_go_with_them():
     w = rushlight.ones(4, 2, requires_grad=True)
     w.grad = rushlight.sparse_coo_tensor([[1]], [[1.0, 2.0]], (4, 2))
