@@ -31,7 +31,7 @@ CACHED = 1 << 18  # elements of the matrix of windows at a time: what a core's o
 SHARES = 4  # parts that a batch falls into at least, if it is large enough
 PAGE = 4096  # bytes
 MOST_POSITIONS = 32  # in a kernel whose loops are compiled: the code is one loop for each
-SHARED = 1 << 16  # elements of the matrix of windows from which on cores share the work
+SHARED = 1 << 20  # elements of the matrix of windows, about a millisecond, from which on cores share the work
 
 
 class Spacing(NamedTuple):
