@@ -9,14 +9,19 @@ Inside, features are rows and samples columns: gates lie in memory one after the
 takes for h W^T where samples are few. Results for users have samples as rows. What only the way back needs is a vector, with a
 block (features, samples) for each time.
 
-Letters are those of Hochreiter & Schmidhuber (1997) and Cho et al. (2014) as PyTorch uses them: gates i, f, g, o; r, z, n.
-The logistic function is taken as (1 + tanh(x / 2)) / 2: NumPy's tanh takes half the time of its exp.
+What a step does to each element is a function of the waist, which `ops/recurrent.py` has compiled. Letters are those of Hochreiter & Schmidhuber (1997) and Cho et al. (2014) as PyTorch uses them: gates i, f, g, o; r, z, n.
+The logistic function is taken as (1 + tanh(x / 2)) / 2: tanh takes half the time of exp and a division.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy import ndarray
+
+from rushlight.arrays import numpy as numpy_arrays
 
 Sizes = tuple[int, ...]
 Times = list[tuple[slice, int]]
@@ -53,10 +58,22 @@ def _blocks_before(blocks: list[ndarray], initial: ndarray) -> list[ndarray]:
     return found
 
 
-def _become_logistic(halves: ndarray) -> None:
-    """What was tanh(x / 2) becomes logistic(x)."""
-    halves *= 0.5
-    halves += 0.5
+def _parts(xp: Any, x: Any, count: int) -> list[Any]:
+    """The gates that lie one after the other."""
+    size = x.shape[0] // count
+    return [xp.slice(x, (slice(k * size, (k + 1) * size),)) for k in range(count)]
+
+
+def _logistic(xp: Any, x: Any) -> Any:
+    return xp.tanh(x * 0.5) * 0.5 + 0.5
+
+
+_kernels: dict[Any, Callable[..., Any]] = {}
+
+
+def use(compile: Callable[..., Any]) -> None:
+    """Says what compiles the functions of a step: `compile(function)`."""
+    _kernels.update({function: compile(function) for function in (lstm_cell, lstm_slopes, gru_cell, gru_slopes)})
 
 
 # ---------------------------------------------------------------- one nonlinearity
@@ -100,6 +117,23 @@ def rnn_backward(
 # ---------------------------------------------------------------- LSTM
 
 
+def lstm_cell(xp: Any, product: Any, given: Any, column: Any, cell: Any) -> tuple[Any, Any, Any]:
+    """(all gates, c, h) from W h, the input's part, b and the c before."""
+    i, f, g, o = _parts(xp, product + given + column, 4)
+    i, f, g, o = _logistic(xp, i), _logistic(xp, f), xp.tanh(g), _logistic(xp, o)
+    c = f * cell + i * g
+    return xp.concat((i, f, g, o), axis=0), c, o * xp.tanh(c)
+
+
+def lstm_slopes(xp: Any, gate: Any, c: Any, before: Any, dh: Any, dc: Any) -> tuple[Any, Any]:
+    """The gradients of a step's product and of the c before, from those of its h and c."""
+    i, f, g, o = _parts(xp, gate, 4)
+    t = xp.tanh(c)
+    dc = dc + dh * o * (1.0 - t * t)
+    parts = dc * g * i * (1.0 - i), dc * before * f * (1.0 - f), dc * i * (1.0 - g * g), dh * t * o * (1.0 - o)
+    return xp.concat(parts, axis=0), dc * f
+
+
 def lstm_states(
     inputs: ndarray, weight: ndarray, bias: ndarray, initial: ndarray, initial_cell: ndarray, *projection: ndarray,
     sizes: Sizes, reverse: bool,
@@ -112,22 +146,11 @@ def lstm_states(
     column, state, cell = bias.reshape(-1, 1), initial.T.copy(), initial_cell.T.copy()
     hidden = np.empty((num, initial.shape[1]), inputs.dtype)
     gates, cells = (np.empty(num * height, inputs.dtype) for height in (4 * size, size))
+    step = _kernels.get(lstm_cell, lstm_cell)
     blocks = zip(times, _blocks(gates, 4 * size, times), _blocks(cells, size, times), strict=True)
     for (now, n), gate, c in blocks:
-        i, f, g, o = gate.reshape(4, size, n)
-        np.matmul(weight, state[:, :n], out=gate)
-        gate += inputs[:, now]
-        gate += column
-        gate[: 2 * size] *= 0.5
-        o *= 0.5
-        np.tanh(gate, out=gate)
-        _become_logistic(gate[: 2 * size])
-        _become_logistic(o)
-        np.multiply(f, cell[:, :n], out=c)
-        h = i * g
-        c += h
-        np.tanh(c, out=h)
-        h *= o
+        product, given = weight @ state[:, :n], np.ascontiguousarray(inputs[:, now])
+        gate[...], c[...], h = step(numpy_arrays, product, given, column, np.ascontiguousarray(cell[:, :n]))
         if projection:
             h = projection[0] @ h
         hidden[now] = h.T
@@ -142,7 +165,7 @@ def lstm_backward(
 ) -> tuple[ndarray, ...]:  # fmt: skip
     """The gradients of `lstm_states` by inputs, weight, bias, both initial states and the projection, if there is one."""
     times, size, num = steps(sizes, reverse), initial_cell.shape[1], len(hidden)
-    cell_blocks = _blocks(cells, size, times)
+    slopes, cell_blocks = _kernels.get(lstm_slopes, lstm_slopes), _blocks(cells, size, times)
     blocks = zip(
         times, _blocks(gates, 4 * size, times), cell_blocks, _blocks_before(cell_blocks, initial_cell.T), strict=True
     )
@@ -150,29 +173,12 @@ def lstm_backward(
     back, back_cell = grad_last.T.copy(), grad_cell.T.copy()
     to_projection = np.zeros(projection[0].shape, hidden.dtype) if projection else None
     for (now, n), gate, c, c_before in reversed(list(blocks)):
-        i, f, g, o = gate.reshape(4, size, n)
-        t, dc, dh = np.tanh(c), back_cell[:, :n], grad[now].T + back[:, :n]
+        dh = grad[now].T + back[:, :n]
         if to_projection is not None:
-            to_projection += dh @ (o * t).T
+            to_projection += dh @ (gate[3 * size :] * np.tanh(c)).T
             dh = projection[0].T @ dh
-        out = 1 - gate
-        to_i, to_f, to_g, to_o = out.reshape(4, size, n)
-        out *= gate  # the slopes of the logistic gates
-        np.multiply(g, g, out=to_g)
-        np.subtract(1, to_g, out=to_g)
-        to_o *= t
-        to_o *= dh
-        t *= t
-        np.subtract(1, t, out=t)
-        t *= o
-        t *= dh
-        dc += t
-        to_i *= g
-        to_f *= c_before
-        to_g *= i
-        for to_gate in (to_i, to_f, to_g):
-            to_gate *= dc
-        dc *= f
+        arrays = (np.ascontiguousarray(x) for x in (c_before, dh, back_cell[:, :n]))
+        out, back_cell[:, :n] = slopes(numpy_arrays, gate, c, *arrays)
         grads[:, now] = out
         back[:, :n] = turned @ out
     before = _rows_before(hidden, initial, times)
@@ -181,6 +187,22 @@ def lstm_backward(
 
 
 # ---------------------------------------------------------------- GRU
+
+
+def gru_cell(xp: Any, product: Any, given: Any, column: Any, state: Any) -> tuple[Any, Any, Any]:
+    """(all gates, what r is multiplied with, h) from W h, the input's part, b and the h before."""
+    (a_r, a_z, a_n), (x_r, x_z, x_n) = _parts(xp, product + column, 3), _parts(xp, given, 3)
+    r, z = _logistic(xp, a_r + x_r), _logistic(xp, a_z + x_z)
+    n = xp.tanh(x_n + r * a_n)
+    return xp.concat((r, z, n), axis=0), a_n, n + z * (state - n)
+
+
+def gru_slopes(xp: Any, gate: Any, candidate: Any, before: Any, dh: Any) -> tuple[Any, Any, Any]:
+    """The gradients of a step's input, of a = W h + b, and of the h before as far as it does not go through a."""
+    r, z, n = _parts(xp, gate, 3)
+    dn = dh * (1.0 - z) * (1.0 - n * n)
+    dr, dz = dn * candidate * r * (1.0 - r), dh * (before - n) * z * (1.0 - z)
+    return xp.concat((dr, dz, dn), axis=0), xp.concat((dr, dz, dn * r), axis=0), dh * z
 
 
 def gru_states(
@@ -195,22 +217,11 @@ def gru_states(
     hidden = np.empty((num, size), inputs.dtype)
     gates, candidates = (np.empty(num * height, inputs.dtype) for height in (3 * size, size))
     blocks = zip(times, _blocks(gates, 3 * size, times), _blocks(candidates, size, times), strict=True)
+    step = _kernels.get(gru_cell, gru_cell)
     for (now, n), gate, candidate in blocks:
-        r, z, new = gate.reshape(3, size, n)
-        both, given = gate[: 2 * size], inputs[:, now]
-        np.matmul(weight, state[:, :n], out=gate)
-        gate += column
-        candidate[...] = new
-        both += given[: 2 * size]
-        both *= 0.5
-        np.tanh(both, out=both)
-        _become_logistic(both)
-        new *= r
-        new += given[2 * size :]
-        np.tanh(new, out=new)
-        h = state[:, :n] - new
-        h *= z
-        h += new
+        before = np.ascontiguousarray(state[:, :n])
+        arrays = weight @ before, np.ascontiguousarray(inputs[:, now]), column, before
+        gate[...], candidate[...], h = step(numpy_arrays, *arrays)
         hidden[now] = h.T
         state[:, :n] = h
     return hidden, state.T.copy(), gates, candidates
@@ -223,25 +234,14 @@ def gru_backward(
     """The gradients of `gru_states` by inputs, weight, bias and initial state."""
     times, size, num = steps(sizes, reverse), initial.shape[1], len(hidden)
     before, turned = _rows_before(hidden, initial, times), np.ascontiguousarray(weight.T)
+    slopes = _kernels.get(gru_slopes, gru_slopes)
     grads, grads_of_a = (np.empty((3 * size, num), hidden.dtype) for _ in range(2))
     back = grad_last.T.copy()
     blocks = zip(times, _blocks(gates, 3 * size, times), _blocks(candidates, size, times), strict=True)
     for (now, n), gate, candidate in reversed(list(blocks)):
-        r, z, new = gate.reshape(3, size, n)
-        dh, out = grad[now].T + back[:, :n], 1 - gate
-        to_r, to_z, to_n = out.reshape(3, size, n)
-        np.multiply(to_z, dh, out=to_n)
-        to_n *= 1 - new * new
-        to_r *= r
-        to_r *= to_n
-        to_r *= candidate
-        to_z *= z
-        to_z *= dh
-        to_z *= before[now].T - new
-        grads[:, now] = out
-        to_n *= r
+        dh = np.ascontiguousarray(grad[now].T + back[:, :n])
+        arrays = gate, candidate, np.ascontiguousarray(before[now].T), dh
+        grads[:, now], out, direct = slopes(numpy_arrays, *arrays)
         grads_of_a[:, now] = out
-        dh *= z
-        dh += turned @ out
-        back[:, :n] = dh
+        back[:, :n] = turned @ out + direct
     return grads, grads_of_a @ before, grads_of_a.sum(axis=1), back.T.copy()

@@ -31,7 +31,7 @@ CACHED = 1 << 18  # elements of the matrix of windows at a time: what a core's o
 SHARES = 4  # parts that a batch falls into at least, if it is large enough
 PAGE = 4096  # bytes
 MOST_POSITIONS = 32  # in a kernel whose loops are compiled: the code is one loop for each
-SHARED = 1 << 16  # elements of the matrix of windows from which on cores share the work
+SHARED = 1 << 20  # elements of the matrix of windows, about a millisecond, from which on cores share the work
 
 
 class Spacing(NamedTuple):
@@ -71,10 +71,10 @@ class _Lattice:
 
     def __init__(self, shape: Sizes, count: Sizes, kernel: Sizes, dtype: np.dtype, spacing: Spacing):
         self.batch, self.channels, *size = shape
+        self.size = tuple(size)
         self.count, self.kernel, self.spacing, self.dtype = count, kernel, spacing, dtype
         axes = zip(size, count, kernel, *spacing[:3], strict=True)
         self.padded = [max(n + 2 * p, (c - 1) * s + d * (k - 1) + 1) for n, c, k, s, p, d in axes]
-        self.inside = tuple([slice(p, p + n) for p, n in zip(spacing.padding, size, strict=True)])
         self.num_rows = self.channels * math.prod(kernel)
         self.num_places = math.prod(count)
         num_elements = self.num_rows * self.num_places  # of one image's windows
@@ -117,9 +117,12 @@ class _Lattice:
         memory = np.empty((self.channels, *self.kernel, *_longer(self.count, spare), num), self.dtype)
         columns = memory.reshape(self.num_rows, -1)[:, : rows.shape[-1]]
         np.matmul(matrices, rows, out=columns if matrices.ndim == 2 else _grouped(columns, len(matrices)))
-        attrs = {"padded": tuple(self.padded), "count": self.count}
-        frame = self.loops.sums(numpy_arrays, memory, **attrs, **self._steps())
-        images[...] = np.moveaxis(frame[:, *self.inside], -1, 0)
+        images[...] = self.sums(memory)
+
+    def sums(self, windows: ndarray) -> ndarray:
+        """The images that windows (channels, *kernel, *count or one more, num) sum up to."""
+        attrs = {"size": self.size, "padded": tuple(self.padded), "padding": self.spacing.padding, "count": self.count}
+        return self.loops.sums(numpy_arrays, windows, **attrs, **self._steps())
 
     def rows(self, images: ndarray) -> ndarray:
         """The matrix (channels, places of all images) of images at the places."""
@@ -186,15 +189,16 @@ def _window_columns(
 
 
 def _window_sums(
-    xp: Any, columns: Any, *, padded: Sizes, count: Sizes, stride: Sizes, dilation: Sizes
-) -> Any:  # fmt: skip
-    """(channels, *padded, num): for each pixel the sum over the positions that meet it."""
+    xp: Any, columns: Any, *, size: Sizes, padded: Sizes, padding: Sizes, count: Sizes, stride: Sizes, dilation: Sizes
+) -> Any:
+    """(num, channels, *size): for each pixel the sum over the positions that meet it."""
     frame = xp.full((columns.shape[0], *padded, columns.shape[-1]), 0, columns.dtype)
     kernel, inside = columns.shape[1 : 1 + len(count)], [slice(n) for n in count]
     for position, met in _positions(count, kernel, stride, dilation):
         pixels = xp.slice(frame, (slice(None), *met))
         xp.assign(pixels, pixels + xp.slice(columns, (slice(None), *position, *inside)))
-    return frame
+    images = xp.slice(frame, (slice(None), *[slice(p, p + n) for p, n in zip(padding, size, strict=True)]))
+    return xp.contiguous(xp.permute_dims(images, (len(size) + 1, *range(len(size) + 1))))
 
 
 _numpy_loops = _Loops(_window_columns, _window_sums)
@@ -222,7 +226,7 @@ def _multiply(matrices: ndarray, columns: ndarray, images: ndarray) -> None:
         np.matmul(matrices, columns, out=rows if matrices.ndim == 2 else _grouped(rows, len(matrices)))
     else:
         product = np.matmul(matrices, columns).reshape(*images.shape[1:], len(images))
-        images[...] = np.moveaxis(product, -1, 0)
+        images[...] = product.transpose(-1, *range(product.ndim - 1))
 
 
 def _grouped(matrix: ndarray, groups: int) -> ndarray:
@@ -320,12 +324,10 @@ def fold(columns: ndarray, *, size: Sizes, kernel: Sizes, spacing: Spacing) -> n
     out = np.zeros((batch, num_rows // math.prod(kernel), *size), columns.dtype)
     if columns.size:
         lattice = _Lattice(out.shape, spacing.places(size, kernel), kernel, columns.dtype, spacing)
-        attrs = {"padded": tuple(lattice.padded), "count": lattice.count, **lattice._steps()}
 
         def work(own: _Lattice, part: slice) -> None:
             shape = (-1, *kernel, *own.count, part.stop - part.start)
-            windows = np.moveaxis(columns[part], 0, -1).reshape(shape)
-            out[part] = np.moveaxis(own.loops.sums(numpy_arrays, windows, **attrs)[:, *own.inside], -1, 0)
+            out[part] = own.sums(np.moveaxis(columns[part], 0, -1).reshape(shape))
 
         lattice.share(work)
     return out

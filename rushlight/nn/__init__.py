@@ -1,6 +1,6 @@
 """Neural networks: modules, their parameters, and the functions behind them."""
 
-from rushlight.nn import functional as functional, init as init, utils as utils
+from rushlight.nn import functional as functional, grad as grad, init as init, utils as utils
 from rushlight.nn.linear_cross_entropy import LinearCrossEntropyOptions as LinearCrossEntropyOptions
 from rushlight.nn.module import Module as Module
 from rushlight.nn.modules import (

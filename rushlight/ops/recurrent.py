@@ -9,41 +9,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rushlight.arrays import numpy as numpy_arrays, symbolic as symbolic_arrays
+from rushlight.arrays import numpy as numpy_arrays, recurrent as routines, symbolic as symbolic_arrays
 from rushlight.arrays.recurrent import Sizes, steps
 from rushlight.ops.define import op, tensor_arrays
+from rushlight.ops.fused import Fused
 from rushlight.ops.matmul import transposed
 from rushlight.tensor import Tensor, wrap
 
 _WITH_ROUTINES = (numpy_arrays, symbolic_arrays)
 
 
-def _logistic(xp: Any, x: Any) -> Any:
-    return xp.tanh(x * 0.5) * 0.5 + 0.5
-
-
-def _columns(xp: Any, x: Any, count: int) -> list[Any]:
-    """The gates that lie next to each other."""
-    size = x.shape[1] // count
-    return [xp.slice(x, (slice(None), slice(k * size, (k + 1) * size))) for k in range(count)]
+routines.use(lambda function: Fused(function, num_threads=1))
 
 
 def _composed(xp: Any, step: Callable[..., tuple], inputs: Any, states: tuple, sizes: Sizes, reverse: bool) -> tuple:
-    """(all h, the last states) of `step(input, *states) -> states`, the first of which is h; samples are rows."""
-    times = steps(sizes, reverse)
-    found: dict[int, Any] = {}
-    for now, n in times:
-        new = step(
-            transposed(xp, xp.slice(inputs, (slice(None), now))), *[xp.slice(state, (slice(n),)) for state in states]
-        )
-        found[now.start] = new[0]
+    """(all h, the last states) of `step(input, *states) -> states`, the first of which is h; in a step samples are columns."""
+    states, found = tuple([transposed(xp, state) for state in states]), {}
+    for now, n in steps(sizes, reverse):
+        own = [xp.slice(state, (slice(None), slice(n))) for state in states]
+        new = step(xp.slice(inputs, (slice(None), now)), *own)
+        found[now.start] = transposed(xp, new[0])
+        rest = [xp.slice(state, (slice(None), slice(n, None))) for state in states]
         states = tuple(
-            [
-                part if n == state.shape[0] else xp.concat((part, xp.slice(state, (slice(n, None),))), axis=0)
-                for part, state in zip(new, states, strict=True)
-            ]
+            [xp.concat(pair, axis=1) if pair[1].shape[1] else pair[0] for pair in zip(new, rest, strict=True)]
         )
-    return (xp.concat(tuple([found[start] for start in sorted(found)]), axis=0), *states)
+    hidden = xp.concat(tuple([found[start] for start in sorted(found)]), axis=0)
+    return (hidden, *[transposed(xp, state) for state in states])
 
 
 def _differentiated(composed: Callable[..., tuple], inputs: tuple, grads: tuple, attrs: dict[str, Any]) -> list[Any]:
@@ -76,10 +67,10 @@ def _or_zeros(xp: Any, grads: tuple, *likes: Any) -> list[Any]:
 def _rnn_composed(
     xp: Any, inputs: Any, weight: Any, bias: Any, initial: Any, *, sizes: Sizes, reverse: bool, rectify: bool
 ) -> tuple:
-    turned = transposed(xp, weight)
+    column = xp.reshape(bias, (-1, 1))
 
     def step(x: Any, h: Any) -> tuple:
-        total = x + xp.matmul(h, turned) + bias
+        total = x + xp.matmul(weight, h) + column
         return (xp.maximum(total, 0.0) if rectify else xp.tanh(total),)
 
     return _composed(xp, step, inputs, (initial,), sizes, reverse)
@@ -113,14 +104,11 @@ def _lstm_composed(
     xp: Any, inputs: Any, weight: Any, bias: Any, initial: Any, initial_cell: Any, *projection: Any, sizes: Sizes,
     reverse: bool,
 ) -> tuple:  # fmt: skip
-    turned = transposed(xp, weight)
-    projects = transposed(xp, projection[0]) if projection else None
+    column = xp.reshape(bias, (-1, 1))
 
     def step(x: Any, h: Any, c: Any) -> tuple:
-        i, f, g, o = _columns(xp, x + xp.matmul(h, turned) + bias, 4)
-        c = _logistic(xp, f) * c + _logistic(xp, i) * xp.tanh(g)
-        h = _logistic(xp, o) * xp.tanh(c)
-        return (h if projects is None else xp.matmul(h, projects)), c
+        _, c, h = routines.lstm_cell(xp, xp.matmul(weight, h), x, column, c)
+        return (xp.matmul(projection[0], h) if projection else h), c
 
     return _composed(xp, step, inputs, (initial, initial_cell), sizes, reverse)
 
@@ -176,14 +164,10 @@ lstm_sequence_projected.op.derivative_of_all(
 def _gru_composed(
     xp: Any, inputs: Any, weight: Any, bias: Any, initial: Any, *, sizes: Sizes, reverse: bool
 ) -> tuple:  # fmt: skip
-    turned = transposed(xp, weight)
+    column = xp.reshape(bias, (-1, 1))
 
     def step(x: Any, h: Any) -> tuple:
-        of_state = _columns(xp, xp.matmul(h, turned) + bias, 3)
-        of_input = _columns(xp, x, 3)
-        r, z = (_logistic(xp, of_input[k] + of_state[k]) for k in (0, 1))
-        n = xp.tanh(of_input[2] + r * of_state[2])
-        return (n + z * (h - n),)
+        return (routines.gru_cell(xp, xp.matmul(weight, h), x, column, h)[2],)
 
     return _composed(xp, step, inputs, (initial,), sizes, reverse)
 

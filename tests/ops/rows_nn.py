@@ -121,6 +121,34 @@ _row("ctc_loss", [
     S(A(8, 2, 4), _LABELS, indices([2, 5]), indices([3, 0]), blank=3, reduction="none", zero_infinity=True),
 ], call=_ctc, ops=("ctc",), dtypes=_DOUBLE, second=False, tolerance=4)  # fmt: skip
 
+# ---------------------------------------------------------------- recurrent layers
+
+
+def _recurrent(name: str, op: str, gates: int, num_states: int = 1, width: int = 4) -> None:
+    """One direction and both; `width` is that of an LSTM's projection if it is not 4. Packed rows: tests/nn/test_rnn.py."""
+    shapes = [(4 * gates, 3), (4 * gates, width), (4 * gates,), (4 * gates,), *[(width, 4)] * (width != 4)]
+    weights = [A(*shape) for shape in shapes]
+
+    def call(t: Any, x: Any, *tensors: Any, bidirectional: bool = False) -> Any:
+        states, parameters = list(tensors[:num_states]), list(tensors[num_states:])
+        hx = states if num_states > 1 else states[0]
+        found = getattr(t, name)(x, hx, parameters, True, 1, 0.0, False, bidirectional, False)
+        return t.cat([part.reshape(-1) for part in found])
+
+    def states(directions: int, batch: int) -> list[Any]:
+        return [A(directions, batch, features) for features in (width, 4)[:num_states]]
+
+    row(f"{name} {width}", [
+        S(A(5, 2, 3), *states(1, 2), *weights), S(A(4, 1, 3), *states(2, 1), *weights, *weights, bidirectional=True),
+    ], call=call, ops=(op,), dtypes=_DOUBLE, method=False, tolerance=9)  # fmt: skip
+
+
+_recurrent("rnn_tanh", "rnn_sequence", 1)
+_recurrent("rnn_relu", "rnn_sequence", 1)
+_recurrent("gru", "gru_sequence", 3)
+_recurrent("lstm", "lstm_sequence", 4, 2)
+_recurrent("lstm", "lstm_sequence_projected", 4, 2, width=2)
+
 # ---------------------------------------------------------------- dropout
 
 
