@@ -212,7 +212,7 @@ class SparseNamespace:
     def __getattr__(self, name: str) -> Any:
         from rushlight.arrays import numpy as numpy_arrays
 
-        function = getattr(numpy_arrays, name, None)
+        function = getattr(numpy_arrays, name)  # AttributeError for what is no name of the waist
         if not isinstance(function, np.ufunc):
             raise _no_such(name)
         return function
