@@ -25,6 +25,8 @@ def check_zero_weights(outputs: list[Tensor], sources: list[Tensor], masked: boo
     for found, x in zip(grad(outputs, sources, weights, allow_unused=True), sources, strict=True):
         if found is None:
             continue
+        if found.is_sparse and not x.is_sparse:
+            raise GradcheckError(f"grad is incorrect layout ({found.layout} is not {x.layout})")
         values = (found.to_dense() if found.is_sparse else found)._array
         if not (np.allclose(values, 0) if masked else (values == 0).all()):
             raise GradcheckError("backward not multiplied by grad_output")

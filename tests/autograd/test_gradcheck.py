@@ -461,6 +461,14 @@ def test_gradients_that_do_not_fit() -> None:
     assert failure(rushlight, short, inputs).startswith("grad is incorrect type")
 
 
+def test_sparse_gradients_of_dense_tensors_are_refused() -> None:
+    for torch in (pytorch, rushlight):
+        index = torch.tensor([0, 2, 2])
+        lookup = lambda w, torch=torch, index=index: torch.nn.functional.embedding(index, w, sparse=True)  # noqa: E731
+        text = failure(torch, lookup, tensors(torch, (3, 2)))
+        assert text == "grad is incorrect layout (torch.sparse_coo is not torch.strided)"
+
+
 @pytest.mark.parametrize("what", ["shape", "dtype"])
 def test_results_that_change_with_the_input(what: str) -> None:
     for torch in (pytorch, rushlight):
