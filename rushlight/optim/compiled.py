@@ -8,6 +8,7 @@ program for each, from the second update on, since the first may create state.
 from __future__ import annotations
 
 import time
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from numpy import ndarray
@@ -82,12 +83,21 @@ class CompiledUpdate:
 
     def _still_holds(self, program: Any, arguments: list[Tensor]) -> bool:
         """Whether options, states and all that a program was compiled for are as they were."""
-        states = self.optimizer.state
-        for param, state in program.states:
-            now = states.get(param)
-            if now is None or any(now.get(key) is not value for key, value in state):
+        state_of = self.optimizer.state.get
+        for param, count, values in program.states:
+            state = state_of(param, ())
+            if len(state) != count or not all(map(is_, state.values(), values)):  # type: ignore[union-attr]
                 return False
-        return program.options == self._options() and program.broken_guard(arguments) is None
+        for group, values in zip(self.optimizer.param_groups, program.values, strict=True):
+            if not all(map(is_, group.values(), values)):  # a rate may be another one: then look closely
+                if program.options != self._options():
+                    return False
+                program.values, program.is_stale = self._values(), True
+                break
+        return program.broken_guard(arguments) is None
+
+    def _values(self) -> list[list[Any]]:
+        return [list(group.values()) for group in self.optimizer.param_groups]
 
     def _compile(self, key: tuple, pending: Pending, arguments: list[Tensor], is_first: bool) -> Any:
         if not all(_is_plain(param) and _is_plain(grad) for param, grad, _, _ in pending):
@@ -99,8 +109,10 @@ class CompiledUpdate:
             return None
         program.options, program.key = self._options(), key
         program.has_sparse = any(grad.is_sparse for _, grad, _, _ in pending)
-        states = [(p, [(key, x) for key, x in state.items() if isinstance(x, Tensor)]) for p, _, state, _ in pending]
-        program.states = [(param, tensors) for param, tensors in states if tensors]
+        program.values = self._values()
+        tensors_only = all(isinstance(x, Tensor) for _, _, state, _ in pending for x in state.values())
+        states = [(param, len(state), list(state.values())) for param, _, state, _ in pending if state]
+        program.states = states if tensors_only else []  # numbers are others after each update: they are not bound
         self.programs[key] = program
         return program
 
@@ -114,8 +126,10 @@ class OneByOne:
 
     options: Any
     key: Any
+    values: Any
     states: Any
     has_sparse: bool
+    is_stale = False
 
     def __init__(self, optimizer: Optimizer, pending: Pending):
         self.optimizer, self.updates = optimizer, 0

@@ -172,8 +172,10 @@ class EachUpdate:
 
     options: Any
     key: Any
+    values: Any
     states: Any
     has_sparse = False
+    is_stale = True  # whether a number may be another one than at the last run
 
     def __init__(self, pending: Pending, parts: list[tuple[Template, list[int]]]):
         self.fixed: list[tuple[Tensor, ndarray]] = []  # tensors whose memory is bound
@@ -223,7 +225,7 @@ class EachUpdate:
             array = grad._array
             if type(array) is not ndarray or array.shape != shape or array.dtype != dtype:
                 return "a gradient is of another kind"
-        return broken_comparison(self.comparisons)
+        return broken_comparison(self.comparisons) if self.is_stale else None
 
     def run(self, grads: list[Tensor]) -> None:
         kept = self.kept
@@ -233,9 +235,10 @@ class EachUpdate:
                 array = np.ascontiguousarray(array)
             kept[i] = array
             entry[place] = id(array)
-        for values, numbers in self.numbers:
-            for i, (number, _) in enumerate(numbers):
-                values[i] = number.read()
+        if self.is_stale:
+            for values, numbers in self.numbers:
+                values[:] = [number.read() for number, _ in numbers]
+            self.is_stale = False
         for job in self.jobs:
             job.run()
         for tensor in self.written:

@@ -48,6 +48,8 @@ def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(step)
     def call(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
         self._opt_called = True
+        if not (_steps_before or _steps_after or self._step_pre_hooks or self._step_post_hooks):
+            return step(self, *args, **kwargs)
         for hook in chain(_steps_before.values(), self._step_pre_hooks.values()):
             replaced = hook(self, args, kwargs)
             if replaced is not None:
