@@ -7,6 +7,7 @@ import pytest
 
 import rushlight
 from rushlight.arrays import symbolic as xp
+from rushlight.arrays.sorting import first_places
 from rushlight.arrays.symbolic import Node, symbolic
 from rushlight.compiler.graph import Graph, interpret
 from rushlight.compiler.known_zeros import known_zeros
@@ -68,6 +69,12 @@ def arrays(graph):
 def whole_tables(graph):
     """Nodes that compute something for every row."""
     return [n for n in graph.nodes() if n.shape == (ROWS, WIDTH) and n.op not in ("input", "index_put", "broadcast_to")]
+
+
+def test_first_places():
+    index = np.random.default_rng(0).integers(-30, 60, 500) % 60
+    found = first_places(index, size=60)
+    np.testing.assert_array_equal(found, (index[:, None] == index).argmax(1))
 
 
 @pytest.mark.parametrize("rule", [sgd, adagrad, clipped])

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from table import FLOATS, SIGNED, A, S, indices, row
-
-import rushlight
-from rushlight.ops.index import first_places
 
 _ROWS = indices([0, 2, 0])
 _EVERYWHERE = indices([[0, 2, 1, 0], [0, 2, 2, 0]])
@@ -33,13 +28,3 @@ row("scatter_reduce of zeros", [
 ], ops=("index_reduce",), dtypes=FLOATS[:2])  # fmt: skip
 row("nonzero_static", [S(A(2, 3), size=4), S(A(2, 3), size=9, fill_value=7)], ops=(), differentiable=False, skips={"compiled": "depends on values"})  # fmt: skip
 row("unravel_index", [S(indices([0, 5, 11]), (3, 4)), S(indices(5), 6)], ops=("floor_divide",), dtypes=("int64",), differentiable=False, method=False)  # fmt: skip
-
-
-def _first_places(t: Any, x: Any) -> Any:
-    """Of each index the first place at which it stands: here by the operation that sparse updates use, there by comparing all."""
-    if t is rushlight:
-        return first_places(x, size=5)
-    return (x[:, None] == x[None, :]).to(t.int8).argmax(1)
-
-
-row("first_places", [S(indices([2, 0, 2, 4, 0, 2]))], call=_first_places, dtypes=("int64",), method=False)
