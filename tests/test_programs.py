@@ -69,7 +69,9 @@ def assert_same(lines, expected):
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.stem)
 def test_program(program, monkeypatch):
-    monkeypatch.setattr(torch.backends, "flags_frozen", lambda: False)  # as PyTorch's own tests, imported by ours, leave it
+    monkeypatch.setattr(
+        torch.backends, "flags_frozen", lambda: False
+    )  # as PyTorch's own tests, imported by ours, leave it
     expected = printed_by(program, monkeypatch)
     assert sum(bool(NUMBER.search(line)) for line in expected) >= 20
     with rushlight.as_torch():

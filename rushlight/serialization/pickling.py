@@ -19,6 +19,7 @@ import numpy as np
 
 from rushlight import devices, dtypes
 from rushlight.nn.parameter import Parameter
+from rushlight.serialization import numpy_pickles
 from rushlight.serialization.names import STORAGE_OF
 from rushlight.tensor import Size, Tensor
 
@@ -68,14 +69,27 @@ class Pickler:
             return Pickler._save_parameter if isinstance(value, Parameter) else Pickler._save_tensor
         if isinstance(value, np.generic) and value.dtype.kind in "biufc":
             return lambda pickler, number: pickler._save(number.item())
-        if isinstance(value, (np.ndarray, np.generic)):
-            raise self._cannot_save(value, "convert it with from_numpy()")
+        if isinstance(value, (np.ndarray, np.generic, np.dtype)):
+            return Pickler._save_of_numpy
         return Pickler._save_named if isinstance(value, (type, *_FUNCTIONS)) else Pickler._save_object
 
     def _cannot_save(self, value: Any, hint: str) -> TypeError:
         where = "".join(f"[{step!r}]" for step in self._path)
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
         return TypeError(f"save: cannot save {kind}" + (f", which is at {where}" if where else "") + f": {hint}")
+
+    def _save_of_numpy(self, value: Any) -> None:
+        """An array or a dtype, as NumPy pickles it."""
+        dtype = value if isinstance(value, np.dtype) else value.dtype
+        if dtype.kind not in numpy_pickles.KINDS or dtype.names or not isinstance(value, np.dtype | np.ndarray):
+            raise self._cannot_save(value, "convert it with from_numpy()")
+        reduced: Any = (np.asarray(value) if isinstance(value, np.ndarray) else value).__reduce__()
+        _, args, state = reduced
+        self._call("numpy.dtype" if value is dtype else "numpy._core.multiarray._reconstruct", *args)
+        self._put(value)
+        self._alive.append(state)
+        self._save(state)
+        self._out.write(pickle.BUILD)
 
     def _save_named(self, value: Any) -> None:
         """A class or function, by its name: `load` finds it only if it is said to be safe."""

@@ -17,7 +17,7 @@ import numpy as np
 from rushlight import devices, dtypes
 from rushlight.nn.parameter import Parameter
 from rushlight.nn.registry import _empty_registry
-from rushlight.serialization import safe
+from rushlight.serialization import numpy_pickles, safe
 from rushlight.serialization.names import DTYPE_OF
 from rushlight.tensor import Size, Tensor, wrap
 
@@ -119,6 +119,8 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
         state, made = self.stack.pop(), self.stack[-1]
         if type(made) is OrderedDict and type(state) is dict:  # a state dict's _metadata
             made.__dict__.update(state)
+        elif isinstance(made, (numpy_pickles.EmptyArray, numpy_pickles.UnorderedDType)):
+            self._replace_last(made, made.built(state))
         elif any(type(made) is allowed for allowed in self._allowed.values()):
             self.stack.append(state)
             super().load_build()  # type: ignore[misc]
@@ -126,6 +128,13 @@ class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
             raise pickle.UnpicklingError(
                 f"the pickle sets attributes of an object that has none: {type(made).__name__}"
             )
+
+    def _replace_last(self, made: Any, built: Any) -> None:
+        """Puts what has been built in the place of what stood for it, where the pickle may ask for it again, too."""
+        self.stack[-1] = built
+        for place, value in self.memo.items():
+            if value is made:
+                self.memo[place] = built
 
     def _refuse(self) -> None:
         raise pickle.UnpicklingError("the pickle refers to the registry of extensions, which files of tensors never do")
@@ -243,6 +252,11 @@ def _encoded(text: str, encoding: str = "latin1") -> bytes:
     return _codecs.encode(text, "latin1")
 
 
+def _no_bytes() -> bytes:
+    """Empty bytes, which protocol 2 has as a call of their class."""
+    return b""
+
+
 def _layout(name: str) -> str:
     return str(name)
 
@@ -254,6 +268,7 @@ _KNOWN: dict[str, Any] = {
     "builtins.set": set,
     "builtins.complex": complex,
     "builtins.bytearray": bytearray,
+    "builtins.bytes": _no_bytes,
     "_codecs.encode": _encoded,
     "rushlight.nn.registry._empty_registry": _empty_registry,
     "torch.Size": Size,
@@ -269,4 +284,5 @@ _KNOWN: dict[str, Any] = {
     "torch._utils._rebuild_parameter_with_state": _parameter,
     "torch._utils._rebuild_meta_tensor_no_storage": _meta_tensor,
     "torch._tensor._rebuild_from_type_v2": _tensor_with_state,
+    **numpy_pickles.KNOWN,
 }
