@@ -4,10 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check format bench clean
+.PHONY: demo examples test check format bench clean
 .DELETE_ON_ERROR:
 
-demo: .venv/plot  ## train both examples; pictures go to out/
+examples: .venv/plot  ## all the other examples in full: ten minutes
+	for name in char_gpt cnn lstm recommender vae word_vectors; do $(BIN)/python examples/$$name.py || exit 1; done
+
+demo: .venv/plot  ## train two examples; pictures go to out/
 	$(BIN)/python examples/linear_regression.py
 	$(BIN)/python examples/digits.py
 
@@ -29,6 +32,8 @@ bench: .venv/test  ## all benchmarks against PyTorch, as Markdown; `make bench T
 	$(BIN)/python benchmarks/run.py $(TOY)
 	$(BIN)/python benchmarks/memory.py $(TOY)
 	$(BIN)/python benchmarks/optim.py $(TOY)
+	$(BIN)/python benchmarks/dataloader.py $(TOY)
+	$(BIN)/python benchmarks/checkpoints.py $(TOY)
 
 clean:
 	rm -rf .venv build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -12,9 +12,9 @@ from rushlight.utils.data.dataset import (
     TensorDataset as TensorDataset,
     random_split as random_split,
 )
+from rushlight.utils.data.distributed import DistributedSampler as DistributedSampler
 from rushlight.utils.data.sampler import (
     BatchSampler as BatchSampler,
-    DistributedSampler as DistributedSampler,
     RandomSampler as RandomSampler,
     Sampler as Sampler,
     SequentialSampler as SequentialSampler,
