@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 
+import numpy as np
 import pytest
 
 import rushlight
@@ -134,6 +135,7 @@ def good_files():
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     optimizer = rushlight.optim.Adam(model.parameters())
     content = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "x": [1, 2.5, "text", None, (True,)]}
+    content["array"] = np.arange(6.0).reshape(2, 3)
     content["views"] = [model[0].weight[1:], model[0].weight.t(), rushlight.ones(3, dtype=rushlight.bfloat16)]
     file = io.BytesIO()
     save(content, file)

@@ -1,5 +1,6 @@
 """Loading by worker processes against PyTorch's: the same batches, numbers, errors; and processes that end."""
 
+import gc
 import os
 import random
 import re
@@ -499,6 +500,18 @@ def test_a_forked_process_leaves_the_workers_alone():
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     assert len(list(batches)) == 5
+
+
+def test_workers_that_stay_go_with_their_loader():
+    loader = ours.DataLoader(Squares(), batch_size=4, num_workers=1, persistent_workers=True)
+    next(iter(loader))
+    (worker,) = loader._workers_pass._workers
+    gc.disable()
+    try:
+        del loader
+    finally:
+        gc.enable()
+    assert worker.process.exitcode == 0
 
 
 def is_running(pid):

@@ -150,7 +150,7 @@ class Receiver:
         if not arrays:
             self.returned.append((segment, True))
             return
-        lent, returned, forks_before = self._lent, self.returned, _num_forks
+        lent, segments, returned, forks_before = self._lent, self._segments, self.returned, _num_forks
         references: dict[int, Any] = {}  # by id: a weak reference has the hash of its array, which has none
 
         def is_gone(reference: Any) -> None:
@@ -158,7 +158,10 @@ class Receiver:
             # `pop` gives the references to one thread only, should the last two arrays go at once on two. A process forked
             # meanwhile may still read the memory: such a segment is not written again.
             if not references and lent.pop(segment, None) is not None:
-                returned.append((segment, _num_forks == forks_before))
+                is_reusable = _num_forks == forks_before
+                if not is_reusable:
+                    segments.pop(segment)
+                returned.append((segment, is_reusable))
 
         for array in arrays:
             reference = weakref.ref(array, is_gone)

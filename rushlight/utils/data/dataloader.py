@@ -115,7 +115,7 @@ class DataLoader(Generic[T_co]):
         if not self.num_workers:
             return PassHere(self)
         if self._workers_pass is not None:
-            self._workers_pass.start_again()
+            self._workers_pass.start_again(self)
             return self._workers_pass
         from rushlight.utils.data.processes import PassByWorkers  # 13 ms: loaded when it is needed
 

@@ -17,11 +17,16 @@ from rushlight.utils.data.sampler import draw_seed
 
 
 class Pass:
-    """What both kinds have in common."""
+    """What both kinds have in common.
+
+    A pass does not keep its loader: one whose workers stay keeps its pass, and both shall go when the loader does.
+    """
 
     def __init__(self, loader: Any) -> None:
-        self._loader = loader
         self._dataset = loader.dataset
+        self._sampler = loader.sampler if loader.batch_sampler is None else loader.batch_sampler
+        self._num_workers = loader.num_workers
+        self._stream_length = loader._stream_length
         self._is_stream = isinstance(loader.dataset, IterableDataset)
         if loader.pin_memory:
             warnings.warn(
@@ -36,8 +41,7 @@ class Pass:
         return self
 
     def __len__(self) -> int:
-        loader = self._loader
-        return len(loader.sampler if loader.batch_sampler is None else loader.batch_sampler)
+        return len(self._sampler)
 
     def __next__(self) -> Any:
         batch = self._next()
@@ -51,14 +55,14 @@ class Pass:
 
     def _check_length(self) -> None:
         """Warns if a stream gives more than its length, once that has been asked for, lets expect."""
-        expected = self._loader._stream_length
+        expected = self._stream_length
         if expected is None or self._num_yielded <= expected:
             return
         message = (
             f"Length of IterableDataset {self._dataset} was reported to be {expected}"
             f"(when accessing len(dataloader)), but {self._num_yielded} samples have been fetched. "
         )
-        if self._loader.num_workers:
+        if self._num_workers:
             message += (
                 "For multiprocessing data-loading, this could be caused by not properly configuring the IterableDataset "
                 "replica at each worker: each worker has the whole dataset, unless get_worker_info() tells it which part "

@@ -104,6 +104,7 @@ class PassByWorkers(Pass):
         self._workers: list[_Worker] = []
         self._owner = os.getpid()
         self._most_asked = loader.prefetch_factor * loader.num_workers
+        self._timeout, self._in_order, self._stays = loader.timeout, loader.in_order, loader.persistent_workers
         context = loader.multiprocessing_context or get_context()
         for number in range(loader.num_workers):
             assignment = Assignment(
@@ -112,18 +113,18 @@ class PassByWorkers(Pass):
             )  # fmt: skip
             self._workers.append(_Worker(context, assignment, self._workers))
         self._pass = 0
-        self._start()
+        self._start(loader)
 
-    def start_again(self) -> None:
+    def start_again(self, loader: Any) -> None:
         """A new pass with the same workers."""
         self._pass += 1
         for worker in self._workers:
             worker.is_active, worker.num_asked = True, 0
             worker.tell(self._pass, None)
-        self._start()
+        self._start(loader)
 
-    def _start(self) -> None:
-        self._indices = indices_of(self._loader)
+    def _start(self, loader: Any) -> None:
+        self._indices, self._stream_length = indices_of(loader), loader._stream_length
         self._num_yielded = self._num_sent = 0
         self._asked: deque[_Worker] = deque()  # who was asked, in order
         self._turns = itertools.cycle(self._workers)
@@ -138,7 +139,7 @@ class PassByWorkers(Pass):
             return
         num_active = sum(worker.is_active for worker in self._workers)
         for worker in itertools.islice(self._turns, len(self._workers)):
-            if worker.is_active and (self._loader.in_order or worker.num_asked < self._most_asked // num_active):
+            if worker.is_active and (self._in_order or worker.num_asked < self._most_asked // num_active):
                 break
         else:
             return
@@ -163,7 +164,7 @@ class PassByWorkers(Pass):
             if isinstance(batch, ExceptionWrapper):
                 batch.reraise()
             return batch
-        if not self._loader.persistent_workers:
+        if not self._stays:
             self._end()
         raise StopIteration
 
@@ -175,9 +176,9 @@ class PassByWorkers(Pass):
         """
         if not self._asked:
             return None
-        waited_for = [self._asked[0]] if self._loader.in_order else list(dict.fromkeys(self._asked))
+        waited_for = [self._asked[0]] if self._in_order else list(dict.fromkeys(self._asked))
         by_connection = {worker.results.connection: worker for worker in waited_for}
-        limit = self._loader.timeout
+        limit = self._timeout
         start = time.monotonic()
         while not (ready := connection.wait(list(by_connection), limit or _SECONDS_BETWEEN_LOOKS)):
             if limit and time.monotonic() - start >= limit:
