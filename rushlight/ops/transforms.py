@@ -4,7 +4,7 @@
 the highest level among its operands; `lifted` brings the others there, as constants of it. Then
 
 - on batched arrays an elementwise operation is itself, on aligned operands; another's forward function runs on the waist's
-  batching rules (`rushlight.arrays.batched`); where these give up, the operation runs example by example;
+  batching rules (`rushlight.arrays.batching`); where these give up, the operation runs example by example;
 - on dual arrays the operation runs on the values, and `tangents_of` says what becomes of the tangents: by the class of the
   operation, from its derivative formulas. No operation states a tangent rule of its own.
 """
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from rushlight.arrays import batched as batched_arrays, kinds, numpy as numpy_arrays
+from rushlight.arrays import batched as batched_arrays, batching, kinds, numpy as numpy_arrays
 from rushlight.arrays.batched import Batch, BatchedArray, NoRule
 from rushlight.arrays.dual import DualArray, DualArrays, Forward
 from rushlight.arrays.kinds import Abstract, Level
@@ -279,8 +279,8 @@ def _run_batched(op: Op, level: Any, arrays: tuple, attrs: dict[str, Any]) -> An
     if op.elementwise:
         out = op.call(*batched_arrays.aligned(level, *arrays), **attrs)
         differs = any(isinstance(a, BatchedArray) and a.is_batched for a in arrays)
-        return batched_arrays._all_of(level, out, differs)
-    xp, half = batched_arrays.namespace, half_among(arrays) if op.wide else None
+        return batched_arrays.all_of(level, out, differs)
+    xp, half = batching.namespace, half_among(arrays) if op.wide else None
     if half is None:
         return op.forward(xp, *arrays, **attrs)
     out = op.forward(xp, *[widened(xp, a) for a in arrays], **attrs)

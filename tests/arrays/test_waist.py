@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rushlight
-from rushlight.arrays import batched, numpy as numpy_arrays, protocol, symbolic as symbolic_arrays
+from rushlight.arrays import batched, batching, numpy as numpy_arrays, protocol, symbolic as symbolic_arrays
 from rushlight.arrays.batched import Batch, BatchedArray
 from rushlight.arrays.symbolic import Node, SymbolicArray, symbolic
 from rushlight.compiler.graph import Graph, interpret
@@ -113,7 +113,7 @@ def run_on(kind: str, function: Any, arrays: tuple) -> np.ndarray:
 def test_every_kind_has_it(name: str) -> None:
     assert hasattr(numpy_arrays, name)
     assert hasattr(symbolic_arrays, name)
-    assert hasattr(batched.namespace, name)
+    assert hasattr(batching.namespace, name)
     assert hasattr(tensor_arrays, name) != (name in NOT_OF_TENSORS), NOT_OF_TENSORS.get(name)
 
 
@@ -130,9 +130,9 @@ def test_batched_is_every_example(name: str, of_tensors: bool) -> None:
             try:
                 if name == "assign" and 0 not in which:
                     with pytest.raises(RuntimeError, match="vmap: inplace arithmetic"):
-                        function(batched.namespace, *operands)
+                        function(batching.namespace, *operands)
                     continue
-                result = function(batched.namespace, *operands)
+                result = function(batching.namespace, *operands)
             finally:
                 level.leave()
             examples = [[a[e] if i in which else a for i, a in enumerate(stacks)] for e in range(3)]
