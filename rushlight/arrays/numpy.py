@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import math
 import operator
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -173,9 +174,27 @@ def reshape(x: ndarray, shape: Any) -> ndarray:
     return x.reshape(shape)
 
 
+LARGE_PRODUCT = 1 << 18  # multiplications: from here on OpenBLAS has threads, which spin on a core for 25 ms afterwards
+_large_product: Callable[[ndarray, ndarray], ndarray] = np.dot
+
+
+def use(large_product: Callable[[ndarray, ndarray], ndarray]) -> None:
+    """Says what multiplies large matrices, from above (`ops/matmul.py`): the threads of compiled programs."""
+    global _large_product
+    _large_product = large_product
+
+
 def matmul(x: ndarray, y: ndarray) -> ndarray:
     """For two matrices `dot`, which is the same product and takes a tenth less time around it."""
-    return np.dot(x, y) if x.ndim == 2 and y.ndim == 2 else np.matmul(x, y)
+    if y.ndim != 2 or x.ndim < 2:
+        return np.matmul(x, y)
+    is_large = x.size * y.shape[1] >= LARGE_PRODUCT
+    if x.ndim == 2:
+        return _large_product(x, y) if is_large else np.dot(x, y)
+    if not is_large or x.shape[-1] != y.shape[0]:
+        return np.matmul(x, y)
+    rows = x.reshape(-1, x.shape[-1])  # of one tall matrix: NumPy would multiply one matrix after the other
+    return _large_product(rows, y).reshape(*x.shape[:-1], y.shape[1])
 
 
 def permute_dims(x: ndarray, axes: tuple[int, ...]) -> ndarray:

@@ -86,7 +86,7 @@ def rnn_states(
     column, state = bias.reshape(-1, 1), initial.T.copy()
     hidden = np.empty(inputs.shape[::-1], inputs.dtype)
     for now, n in steps(sizes, reverse):
-        h = weight @ state[:, :n]
+        h = numpy_arrays.matmul(weight, state[:, :n])
         h += inputs[:, now]
         h += column
         if rectify:
@@ -110,8 +110,8 @@ def rnn_backward(
         out = grad[now].T + back[:, :n]
         out *= slopes[now].T
         grads[:, now] = out
-        back[:, :n] = turned @ out
-    return grads, grads @ _rows_before(hidden, initial, times), grads.sum(axis=1), back.T.copy()
+        back[:, :n] = numpy_arrays.matmul(turned, out)
+    return grads, numpy_arrays.matmul(grads, _rows_before(hidden, initial, times)), grads.sum(axis=1), back.T.copy()
 
 
 # ---------------------------------------------------------------- LSTM
@@ -149,7 +149,7 @@ def lstm_states(
     step = _kernels.get(lstm_cell, lstm_cell)
     blocks = zip(times, _blocks(gates, 4 * size, times), _blocks(cells, size, times), strict=True)
     for (now, n), gate, c in blocks:
-        product, given = weight @ state[:, :n], np.ascontiguousarray(inputs[:, now])
+        product, given = numpy_arrays.matmul(weight, state[:, :n]), np.ascontiguousarray(inputs[:, now])
         gate[...], c[...], h = step(numpy_arrays, product, given, column, np.ascontiguousarray(cell[:, :n]))
         if projection:
             h = projection[0] @ h
@@ -180,9 +180,9 @@ def lstm_backward(
         arrays = (np.ascontiguousarray(x) for x in (c_before, dh, back_cell[:, :n]))
         out, back_cell[:, :n] = slopes(numpy_arrays, gate, c, *arrays)
         grads[:, now] = out
-        back[:, :n] = turned @ out
+        back[:, :n] = numpy_arrays.matmul(turned, out)
     before = _rows_before(hidden, initial, times)
-    results = grads, grads @ before, grads.sum(axis=1), back.T.copy(), back_cell.T.copy()
+    results = grads, numpy_arrays.matmul(grads, before), grads.sum(axis=1), back.T.copy(), back_cell.T.copy()
     return results if to_projection is None else (*results, to_projection)
 
 
@@ -220,7 +220,7 @@ def gru_states(
     step = _kernels.get(gru_cell, gru_cell)
     for (now, n), gate, candidate in blocks:
         before = np.ascontiguousarray(state[:, :n])
-        arrays = weight @ before, np.ascontiguousarray(inputs[:, now]), column, before
+        arrays = numpy_arrays.matmul(weight, before), np.ascontiguousarray(inputs[:, now]), column, before
         gate[...], candidate[...], h = step(numpy_arrays, *arrays)
         hidden[now] = h.T
         state[:, :n] = h
@@ -243,5 +243,5 @@ def gru_backward(
         arrays = gate, candidate, np.ascontiguousarray(before[now].T), dh
         grads[:, now], out, direct = slopes(numpy_arrays, *arrays)
         grads_of_a[:, now] = out
-        back[:, :n] = turned @ out + direct
-    return grads, grads_of_a @ before, grads_of_a.sum(axis=1), back.T.copy()
+        back[:, :n] = numpy_arrays.matmul(turned, out) + direct
+    return grads, numpy_arrays.matmul(grads_of_a, before), grads_of_a.sum(axis=1), back.T.copy()

@@ -97,8 +97,8 @@ class _Lattice:
 
         starts = range(0, self.batch, self.chunk)
         parts = [slice(start, min(start + self.chunk, self.batch)) for start in starts]
-        if len(parts) > 1 and self.is_large and _share is not None:
-            _share(run, parts)
+        if len(parts) > 1 and _share is not None:
+            _share(run, parts, self.is_large)
         else:
             run(iter(parts))
 
@@ -207,11 +207,11 @@ _free_loops: list[_Loops] = []  # a compiled loop serves one thread at a time
 # What makes it quick, from above (`ops/conv.py`): loops compiled for their shapes, which take a fourth to a sixth of NumPy's time
 # for short lines, and threads that take parts in turn.
 _compile: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
-_share: Callable[[Callable[[Iterator[slice]], None], list[slice]], None] | None = None
+_share: Callable[[Callable[[Iterator[slice]], None], list[slice], bool], None] | None = None
 
 
 def use(compile: Callable[..., Any], share: Callable[..., Any]) -> None:
-    """Says what compiles loops (`compile(function)`), and what calls `run(iterator of parts)` on several threads."""
+    """Says what compiles loops (`compile(function)`), and what calls `run(iterator of parts)`, on several threads if it is large."""
     global _compile, _share
     _compile, _share = compile, share
 

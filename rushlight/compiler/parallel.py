@@ -19,17 +19,20 @@ _helpers: ThreadPoolExecutor | None = None
 _num_helpers = 0
 
 
-def share(run: Callable[[Iterator[Any]], None], pieces: Sequence[Any]) -> None:
+def share(run: Callable[[Iterator[Any]], None], pieces: Sequence[Any], is_large: bool = True) -> None:
     """Calls `run(pieces)` on several threads at once, each with an iterator that gives it what no other has taken.
 
     Args:
         run: does the pieces that it is given, one after the other; it may be given none.
         pieces: in the order in which they are begun.
+        is_large: whether they are worth a thread's waking up. If not, they run here, on BLAS of one thread all the same: the
+            pieces' products are too small for two, whose threads spin for 25 ms after each.
     """
     num_helpers = min(get_num_threads(), len(pieces)) - 1
     left = iter(pieces)
-    if num_helpers < 1:
-        run(left)
+    if num_helpers < 1 or not is_large:
+        with single_threaded():
+            run(left)
         return
     with single_threaded():
         helpers = _pool(num_helpers)

@@ -17,7 +17,7 @@ from rushlight.compiler.products import Product
 
 SMALL_PROGRAM = 40.0  # microseconds: less is not worth waking a second thread
 NEST_CHUNK = 50.0
-PRODUCT_CHUNK = 200.0  # BLAS packs an operand anew for every chunk
+PRODUCT_CHUNK = 200.0  # from here on two threads share a product; BLAS packs an operand anew for every chunk
 MIN_PRODUCT_SIZE = 128  # rows or columns
 ALIGNMENT = 16  # of a product's chunks: the rows and columns that BLAS's kernels take at once
 MAX_CHUNKS = 32
@@ -95,6 +95,7 @@ def num_chunks(work: Nest | Product) -> int:
     extent = extent_of(work)
     if isinstance(work, Product):
         wanted = int(microseconds(work) / PRODUCT_CHUNK)
+        wanted += wanted == 1  # halves, which are worth it where one chunk more for each core would not be
         most = extent if work.batch else extent // MIN_PRODUCT_SIZE
         return _even(max(1, min(wanted, most, MAX_CHUNKS)))
     if any(root.op == "scatter" for root in work.roots) or (work.unrolled and not work.rows):

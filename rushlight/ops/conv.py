@@ -9,10 +9,10 @@ from rushlight.ops.define import op
 from rushlight.ops.fused import Fused
 
 
-def _share(run: Any, parts: Any) -> None:
+def _share(run: Any, parts: Any, is_large: bool) -> None:
     from rushlight.compiler.parallel import share
 
-    share(run, parts)
+    share(run, parts, is_large)
 
 
 windows.use(lambda function: Fused(function, num_threads=1), _share)
