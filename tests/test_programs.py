@@ -77,6 +77,14 @@ def test_program(program, monkeypatch):
     assert_same(lines, expected)
 
 
+@pytest.fixture(autouse=True)
+def cudnn_as_before():
+    """Programs set this in both libraries, for the whole process."""
+    yield
+    with torch.backends.__allow_nonbracketed_mutation():
+        torch.backends.cudnn.benchmark = rushlight.backends.cudnn.benchmark = False
+
+
 def test_the_comparison_notices_what_differs():
     assert_same(["loss 1.00001 at 3"], ["loss 1.00000 at 3"])
     for wrong in ("loss 1.00021 at 3", "loss 1.00000 at 4", "less 1.00000 at 3", "loss 1.00000"):

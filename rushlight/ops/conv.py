@@ -10,9 +10,12 @@ from rushlight.ops.fused import Fused
 
 
 def _share(run: Any, parts: Any, is_large: bool) -> None:
-    from rushlight.compiler.parallel import share
+    try:
+        from rushlight.compiler.parallel import share
 
-    share(run, parts, is_large)
+        share(run, parts, is_large)
+    except ImportError:  # there is no compiler, whose library keeps BLAS to one thread
+        run(iter(parts))
 
 
 windows.use(lambda function: Fused(function, num_threads=1), _share)
