@@ -90,10 +90,8 @@ class Large:
         return [x if x.__class__ is ndarray else np.array(x, dtype) for x in operands]
 
     def _build(self, operands: Any, attrs: dict[str, Any], in_place: bool) -> Any:
-        try:
-            from rushlight.compiler.flat import BLOCK, build_flat
-        except ImportError:
-            return None
+        from rushlight.compiler.flat import BLOCK, build_flat
+
         inputs = self._inputs(operands) if self.number_inputs else operands
         examples = [np.empty((BLOCK,) if x.ndim else (), x.dtype) if x.__class__ is ndarray else x for x in inputs]
         if not any(x.__class__ is ndarray and x.ndim for x in examples):
@@ -106,4 +104,7 @@ class Large:
             if graph.outputs[0].dtype != graph.inputs[0].dtype:
                 return None
             graph.targets = [0]
-        return build_flat(graph)
+        try:
+            return build_flat(graph)
+        except ImportError:  # there is no llvmlite
+            return None
