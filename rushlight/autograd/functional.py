@@ -114,6 +114,19 @@ def jvp(
     return _finished(outputs, product, create_graph, are_tuple, are_tuple)
 
 
+def _gradient_at(
+    func: Callable[..., Any], inputs: Any, v: Any, create_graph: bool, strict: bool, name: str
+) -> tuple[bool, Any, Any, Tensor, Any]:
+    """(whether inputs are a tuple, the inputs and `v` made fresh, the function's number, its recorded gradient)."""
+    is_tuple, inputs = tensors_in(inputs, "inputs", name)
+    inputs = fresh(inputs, create_graph)
+    v = _vector_of_inputs(v, inputs, is_tuple, create_graph, name)
+    output = number_from(func, inputs, name, strict)
+    gradient = gradients_of((output,), inputs, create_graph=True)
+    require_grads(gradient, "jacobian", strict)
+    return is_tuple, inputs, v, output, gradient
+
+
 def vhp(
     func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Tensor, Results]:
@@ -139,12 +152,7 @@ def vhp(
         (tensor(2.), tensor([ 6., 12.]))
     """
     with enable_grad():
-        is_tuple, inputs = tensors_in(inputs, "inputs", "vhp")
-        inputs = fresh(inputs, create_graph)
-        v = _vector_of_inputs(v, inputs, is_tuple, create_graph, "vhp")
-        output = number_from(func, inputs, "vhp", strict)
-        gradient = gradients_of((output,), inputs, create_graph=True)
-        require_grads(gradient, "jacobian", strict)
+        is_tuple, inputs, v, output, gradient = _gradient_at(func, inputs, v, create_graph, strict, "vhp")
     with set_grad_enabled(create_graph or is_grad_enabled()):
         product = gradients_of(gradient, inputs, v, create_graph=create_graph)
         product = with_zeros(product, inputs, strict, create_graph, "double_back")
@@ -178,12 +186,7 @@ def hvp(
         (tensor(2.), tensor([ 6., 12.]))
     """
     with enable_grad():
-        is_tuple, inputs = tensors_in(inputs, "inputs", "hvp")
-        inputs = fresh(inputs, create_graph)
-        v = _vector_of_inputs(v, inputs, is_tuple, create_graph, "hvp")
-        output = number_from(func, inputs, "hvp", strict)
-        gradient = gradients_of((output,), inputs, create_graph=True)
-        require_grads(gradient, "jacobian", strict)
+        is_tuple, inputs, v, output, gradient = _gradient_at(func, inputs, v, create_graph, strict, "hvp")
         weights = tuple(zeros_like(x, requires_grad=True) for x in inputs)
         second = gradients_of(gradient, inputs, weights, create_graph=True)
         require_grads(gradient, "hessian", strict)
