@@ -1,4 +1,4 @@
-"""Devices: "cpu" (NumPy and the compiler) and "meta" (shapes and dtypes, no data); "cuda" is not built yet."""
+"""Devices: "cpu" (NumPy and the compiler), "cuda" (CuPy) and "meta" (shapes and dtypes, no data)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class device:
     """Where a tensor lives.
 
     Args:
-        type: "cpu" or "meta", with an index behind a colon if there are several ("cuda:1"), or a device.
+        type: "cpu", "cuda" or "meta", with an index behind a colon if there are several ("cuda:1"), or a device.
         index: the index, if it is not in `type`.
 
     Raises:
@@ -56,11 +56,27 @@ def require(given: Any) -> device:
     """The device that an argument names; None is the CPU.
 
     Raises:
-        RuntimeError: the device exists in PyTorch but not here.
+        RuntimeError: a GPU that is not there.
     """
     if given is None:
         return cpu
     found = given if isinstance(given, device) else device(given)
-    if found.type == "cuda":
-        raise RuntimeError("Found no NVIDIA driver on your system: rushlight's cuda device is not available here.")
-    return found
+    return on_gpu(found) if found.type == "cuda" else found
+
+
+def on_gpu(given: device) -> device:
+    """A GPU by its number: of "cuda" alone, that of the current one.
+
+    Raises:
+        RuntimeError: there is no GPU, or none of that number.
+    """
+    from rushlight.arrays import kinds
+
+    runtime = kinds.gpu().cupy.cuda.runtime
+    index = runtime.getDevice() if given.index is None else given.index
+    if index >= runtime.getDeviceCount():
+        raise RuntimeError(
+            f"CUDA error: invalid device ordinal (cuda:{index}, of {runtime.getDeviceCount()} devices). "
+            "Devices are numbered from 0; torch.cuda.device_count() tells how many there are."
+        )
+    return device("cuda", index)

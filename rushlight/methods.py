@@ -311,6 +311,9 @@ def _positions(name: str, operands: tuple, attrs: dict[str, Any]) -> Tensor:
 
 def _on_tensors() -> None:
     waist = tensor_arrays
+    waist.arange = lambda start, stop, step, dtype: wrap(
+        creation_namespace().arange(start, stop, step, dtypes.as_numpy(dtype))
+    )
     waist.full = lambda shape, value, dtype: wrap(creation_namespace().full(shape, value, dtypes.as_numpy(dtype)))
     waist.assign = lambda target, value: write(target, value, "assign")
     for name in ("sum", "prod", "max", "min", "any", "all", "argmax", "argmin"):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes
+from rushlight.arrays.kinds import Abstract
 from rushlight.tensor import Tensor
 
 _PROFILES: dict[str, dict[str, Any]] = {
@@ -74,6 +75,8 @@ def format_tensor(tensor: Tensor) -> str:
     if tensor.is_sparse:
         return _format_sparse(tensor, prefix)
     array = tensor._array
+    if tensor.is_cuda and not isinstance(array, Abstract):
+        array = tensor._host_values("repr()")
     has_values = isinstance(array, np.ndarray)
     body = _format_array(array, len(prefix)) if has_values else "..."
     return _with_suffixes(prefix + body, _suffixes(tensor, has_values), len(prefix))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import devices, dtypes, layouts
-from rushlight.arrays.kinds import Abstract
+from rushlight.arrays.kinds import Abstract, device_of
 from rushlight.arrays.sparse import SparseArray
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.history import cell_of, current_node
@@ -86,7 +86,12 @@ class Tensor:
     @property
     def device(self) -> devices.device:
         array = self._array
-        return devices.meta if type(array) is SymbolicArray and array.node.op == "meta" else devices.cpu
+        kind = array.__class__
+        if kind is np.ndarray:
+            return devices.cpu
+        if kind is SymbolicArray:
+            return devices.meta if array.node.op == "meta" else devices.cpu
+        return device_of(array)
 
     @property
     def ndim(self) -> int:
@@ -102,7 +107,7 @@ class Tensor:
 
     @property
     def is_cuda(self) -> bool:
-        return False
+        return self.device.type == "cuda"
 
     @property
     def is_meta(self) -> bool:
@@ -126,7 +131,8 @@ class Tensor:
 
     def get_device(self) -> int:
         """The number of the GPU; -1 on the CPU."""
-        return -1
+        index = self.device.index
+        return -1 if index is None else index
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or its entry `dim`."""
@@ -346,11 +352,11 @@ class Tensor:
         array = self._array
         if array.size != 1:
             raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
-        return self._data("item()").item()
+        return self._host_values("item()").item()
 
     def tolist(self) -> Any:
         """The values as nested lists; a number if there are no dimensions."""
-        return self._data("tolist()").tolist()
+        return self._host_values("tolist()").tolist()
 
     def _data(self, what: str) -> np.ndarray:
         """The NumPy array, for what needs values."""
@@ -363,7 +369,16 @@ class Tensor:
             return define.transforms().value_of(self, what)._data(what)
         if type(array) is SparseArray:
             raise TypeError("can't convert Sparse layout tensor to numpy. Use Tensor.to_dense() first.")
+        if self.is_cuda:
+            raise TypeError(
+                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
+                "memory first."
+            )
         raise RuntimeError(f"Tensor.{what} cannot be called on meta tensors: they have no data")
+
+    def _host_values(self, what: str) -> np.ndarray:
+        """The values as a NumPy array that is only read: of a tensor on a GPU, a copy."""
+        return self._array.get() if self.is_cuda and not isinstance(self._array, Abstract) else self._data(what)
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The NumPy array on the same memory.
@@ -373,7 +388,7 @@ class Tensor:
         """
         if self._needs_grad and not force:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
-        return self._data("numpy()")
+        return self._host_values("numpy()") if force else self._data("numpy()")
 
     def to_numpy(self) -> np.ndarray:
         """The NumPy array on the same memory, detached."""
@@ -410,7 +425,7 @@ class Tensor:
             if size == 0:
                 raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
             raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
-        return bool(self._data("__bool__()").item())
+        return bool(self._host_values("__bool__()").item())
 
     def __len__(self) -> int:
         if not self._array.ndim:
@@ -458,7 +473,7 @@ class Tensor:
         return result
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        array = self._array if self.is_sparse else self._data("pickle")
+        array = self._array if self.is_sparse else self._host_values("pickle")
         return _rebuild, (type(self), array, self._needs_grad)
 
 

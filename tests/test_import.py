@@ -22,13 +22,13 @@ NOW: dict[str, set[str]] = {
     "layouts": set(),
     "return_types": set(),
     "random": {"devices", "dtypes"},
-    "arrays": {"dtypes"},
+    "arrays": {"devices", "dtypes"},
     "func": CORE | {"nn", "utils"},
     "tensor": BASE | {"arrays", "autograd", "ops"},
     "autograd": {"arrays", "dtypes", "ops", "random", "tensor"},
     "ops": CORE,
     "api": CORE,
-    "printing": BASE | {"tensor"},
+    "printing": BASE | {"arrays", "tensor"},
     # The tables of other libraries' functions are in terms of PyTorch's names: they import the package itself, late.
     "interop": CORE | {"api", "array_api"},
     "array_api": {"devices", "dtypes", "tensor"},
@@ -95,6 +95,7 @@ NOW: dict[str, set[str]] = {
     },
 }
 LATER: dict[str, set[str]] = {
+    "devices": {"arrays"},  # what is known of a GPU
     "__main__": {"doctor", "serving"},
     "doctor": {"compiler", "cuda"},
     # derivatives of functions, and their checks, use transforms and draw numbers; the profiler has an older name here

@@ -12,7 +12,7 @@ from rushlight import devices, dtypes, layouts
 from rushlight.api.memory import clone, contiguous
 from rushlight.arrays import symbolic as symbolic_arrays
 from rushlight.ops import create
-from rushlight.ops.define import cast
+from rushlight.ops.define import cast, to_device
 from rushlight.ops.inplace import write
 from rushlight.tensor import Size, Tensor, wrap
 
@@ -38,15 +38,17 @@ def to(
         else:
             raise TypeError(f"to() received an invalid combination of arguments - got ({argument.__class__.__name__})")
     copy = copy or len(flags) > 1 and bool(flags[-1])  # the flags are non_blocking, copy
-    if device is not None:
-        wanted = devices.require(device).type
-        if wanted == "meta" and self.device.type != "meta":
-            numpy_dtype = self._array.dtype if dtype is None else dtypes.as_numpy(dtype)
-            return wrap(symbolic_arrays.meta(self._array.shape, numpy_dtype))
-        if wanted == "cpu" and self.device.type == "meta":
-            raise NotImplementedError("Cannot copy out of meta tensor; no data!")
     numpy_dtype = self._array.dtype if dtype is None else dtypes.as_numpy(dtype)
-    result = self if numpy_dtype == self._array.dtype else converted(self, numpy_dtype)
+    wanted = None if device is None else devices.require(device)
+    if wanted is not None and wanted != self.device:
+        if wanted.type == "meta":
+            return wrap(symbolic_arrays.meta(self._array.shape, numpy_dtype))
+        if self.device.type == "meta":
+            raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+    is_wider = numpy_dtype.itemsize > self._array.itemsize
+    result = self if is_wider or wanted is None else to_device(self, wanted)  # the smaller of the two is moved
+    result = result if numpy_dtype == self._array.dtype else converted(result, numpy_dtype)
+    result = result if wanted is None else to_device(result, wanted)
     if memory_format is not None and memory_format is not layouts.preserve_format:
         result = contiguous(result, memory_format)
     return clone(result) if copy and result is self else result

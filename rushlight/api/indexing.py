@@ -197,6 +197,9 @@ def write_at(self: Tensor, spec: tuple, arrays: list[Any], value: Any, accumulat
     if define.recording:
         for x in (self, values, *arrays):
             lift(x)
+    if self.is_cuda:
+        values = define.to_device(values, self.device) if not values.ndim else values
+        arrays = [define.to_device(x, self.device) for x in arrays]
     operands = (self, values, *arrays)
     raw = tuple([x._array for x in operands])
     attrs = {"spec": spec, "accumulate": accumulate}

@@ -64,6 +64,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         try:
             return ops.matmul(input, other)
         except RuntimeError:
+            if a.shape[1] == b.shape[0]:
+                raise
             raise _mismatch(input, other) from None
     if m == 0 or n == 0:
         raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {m}D and {n}D")

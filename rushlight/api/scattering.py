@@ -15,7 +15,7 @@ from rushlight.api.forms import in_place_form, shown_as
 from rushlight.api.gathering import check_range, outside, require_flat_range, require_index, require_long
 from rushlight.api.views import common_shape
 from rushlight.arrays.kinds import Abstract
-from rushlight.ops import define, elementwise, index as ops, scatter as reducing
+from rushlight.ops import create, define, elementwise, index as ops, scatter as reducing
 from rushlight.ops.create import number_in, ones_like, zeros_like
 from rushlight.tensor import Tensor, _checked_dim, wrap
 
@@ -115,8 +115,8 @@ def _scattered(
     if isinstance(src, Tensor):
         src = (src.reshape(1) if not src.ndim else src)[tuple(slice(0, n) for n in index.shape)]
     else:
-        src = wrap(np.full(index.shape, number_in(src, input._array.dtype)))
-    spec, arrays = ops.grid(None, tuple(index.shape), index, axis)
+        src = create.full_like(index, src, dtype=input.dtype)
+    spec, arrays = ops.grid(define.constants_for(index), tuple(index.shape), index, axis)
     return (
         _put(input, src, arrays, spec) if reduce is None else _reduced(input, src, arrays, spec, reduce, include_self)
     )

@@ -65,6 +65,10 @@ def _elementwise(name: str) -> Callable[..., Any]:
     return call
 
 
+def to_device(x: BatchedArray, device: Any) -> BatchedArray:
+    return BatchedArray(x.level, xp_of(x.inner).to_device(x.inner, device), x.is_batched)
+
+
 def astype(x: BatchedArray, dtype: np.dtype) -> BatchedArray:
     return BatchedArray(x.level, xp_of(x.inner).astype(x.inner, np.dtype(dtype)), x.is_batched)
 
@@ -357,7 +361,7 @@ def _rules() -> dict[str, Callable[..., Any]]:
     rules |= {name: _sliding(name) for name in ("convolve", "convolve_transposed")}
     rules["max_windows"] = _windows_of_samples
     own = (
-        affine_view, assign, astype, broadcast_to, concat, conj, contiguous, full, imag, index_get, matmul, permute_dims, real,
+        affine_view, assign, astype, broadcast_to, concat, conj, contiguous, full, imag, index_get, matmul, permute_dims, real, to_device,
         reshape, slice, slice_assign, take, take_along_axis, view_as_complex, view_as_real,
     )  # fmt: skip
     return rules | {rule.__name__: rule for rule in own}

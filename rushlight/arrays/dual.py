@@ -31,6 +31,11 @@ class DualArray(Abstract):
 
     __slots__ = ("primal", "tangent")
 
+    @property
+    def inner(self) -> Any:
+        """What it stands for, beside its tangent."""
+        return self.primal
+
     def __init__(self, level: Forward, primal: Any, tangent: Any):
         self.level, self.primal, self.tangent = level, primal, tangent
         self.shape = tuple(primal.shape)

@@ -10,12 +10,14 @@ transforms hold, so that autograd follows what happens inside.
 
 from __future__ import annotations
 
+import functools
 import threading
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from rushlight import dtypes
+from rushlight import devices, dtypes
 from rushlight.arrays import numpy as numpy_arrays
 from rushlight.arrays.sized import ARITHMETIC, COMPARISONS, OF_ONE, Sized
 
@@ -23,6 +25,46 @@ NAMESPACES: dict[type, Any] = {}  # of the kinds beside NumPy's: a class and its
 HOLDERS: set[type] = (
     set()
 )  # kinds that hold an array of their own: what they are given to compute on need not be abstract
+DIRECT: set[Any] = {numpy_arrays}  # the namespaces on which an operation simply runs its forward function
+CLASSES: set[type] = {np.ndarray}  # of arrays that are neither NumPy scalars nor abstract
+
+
+GPU: Any = None  # the namespace of arrays on GPUs, once it is loaded
+
+
+def add_kind(cls: type, namespace: Any) -> None:
+    """Adds a kind of array that has data of its own, or is a record of operations."""
+    NAMESPACES[cls] = namespace
+    DIRECT.add(namespace)
+    CLASSES.add(cls)
+
+
+@functools.cache
+def gpu() -> Any:
+    """The namespace of arrays on GPUs, loaded at the first call.
+
+    Raises:
+        RuntimeError: there is no driver, no GPU or no CuPy, in PyTorch's words; and which of them.
+    """
+    advice = "`python -m rushlight doctor` tells what is there."
+    try:
+        import cupy
+    except ImportError as error:
+        raise RuntimeError(
+            f"Torch not compiled with CUDA enabled: CuPy could not be loaded ({error}). Install rushlight[cuda13], or "
+            f"[cuda12] for an older driver. {advice}"
+        ) from None
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise RuntimeError(
+            f"Found no NVIDIA driver on your system, or one that is too old ({error}). {advice}"
+        ) from None
+    if not count:
+        raise RuntimeError(f"No CUDA GPUs are available. {advice}")
+    global GPU
+    GPU = import_module("rushlight.arrays.cupy")
+    return GPU
 
 
 class Level:
@@ -79,6 +121,18 @@ def numpy_dtype(x: Any) -> np.dtype:
     """The NumPy dtype of an array of any kind."""
     found = x.dtype
     return found if isinstance(found, np.dtype) else dtypes.as_numpy(found)
+
+
+def device_of(x: Any) -> devices.device:
+    """Where an array's data are; of one that stands for others, those of what it holds."""
+    while isinstance(x, Abstract):
+        x = x.inner
+        x = getattr(x, "_array", x)  # a Tensor's
+    kind = x.__class__
+    if kind is np.ndarray:
+        return devices.cpu
+    found = getattr(NAMESPACES.get(kind), "device_of", None)
+    return devices.cpu if found is None else found(x)
 
 
 def namespace_of(*arrays: Any) -> Any:

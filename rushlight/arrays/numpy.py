@@ -376,8 +376,18 @@ def assign(target: ndarray, value: Any) -> None:
     target[...] = value
 
 
+def to_device(x: ndarray, device: Any) -> Any:
+    """A copy on a GPU; on the CPU the array itself."""
+    return x if device.type == "cpu" else kinds().gpu().from_host(x, device)
+
+
 def draw(generator: Any, method: str, *args: Any) -> ndarray:
     return getattr(generator, method)(*args)
+
+
+def kinds() -> Any:
+    """`arrays.kinds`, which imports this module."""
+    return import_module("rushlight.arrays.kinds")
 
 
 # ---------------------------------------------------------------- numerical routines

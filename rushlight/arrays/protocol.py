@@ -40,6 +40,7 @@ EXTENSIONS = {
     "assign": "writes values into an array's own memory: all that happens in place goes through it",
     "view_as_real": "the memory of complex numbers as pairs of real ones",
     "view_as_complex": "and the way back",
+    "to_device": "a copy on another device, which the standard gives arrays as a method",
     "draw": "random numbers, by a generator and the name of one of its methods",
 }
 

@@ -309,6 +309,13 @@ def arange(start: Any, stop: Any, step: Any, dtype: np.dtype) -> SymbolicArray:
     return symbolic(Node("arange", (), attrs, (count,), np.dtype(dtype)))
 
 
+def to_device(x: SymbolicArray, device: Any) -> SymbolicArray:
+    """The array itself, if it stays on the CPU."""
+    if device.type != "cpu":
+        raise DataDependentError(f"moving a tensor to {device}: recorded programs compute on the CPU")
+    return x
+
+
 def draw(generator: Any, method: str, *args: Any) -> SymbolicArray:
     """Random numbers: drawn anew each time the node is evaluated. `args` start with the shape and end with the dtype."""
     attrs = {"generator": generator, "method": method, "args": args}

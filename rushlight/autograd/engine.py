@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from rushlight.arrays import kinds
 from rushlight.arrays.kinds import levels
 from rushlight.arrays.sparse import SparseArray
 from rushlight.arrays.symbolic import SymbolicArray
@@ -53,6 +54,7 @@ def run_backward(
     before = modes.grad, modes.walk
     among_transforms = bool(levels())
     modes.grad = create_graph or among_transforms and modes.grad  # what these compute with has a history of its own
+    device = None if kinds.GPU is None else (modes.device, kinds.GPU.cupy.cuda.runtime.getDevice())
     token = define._set_quiet(define._quiet_value)
     try:
         modes.walk = walk = _Walk(create_graph, retain_graph, inputs, accumulate)
@@ -70,6 +72,20 @@ def run_backward(
     finally:
         define._reset_quiet(token)
         modes.grad, modes.walk = before
+        if device is not None:
+            modes.device = device[0]
+            kinds.GPU.cupy.cuda.runtime.setDevice(device[1])
+
+
+def _entered(grad: Any) -> Any:
+    """The namespace for a gradient, on whose device it computes from here on."""
+    xp = namespace_of(grad)
+    if kinds.GPU is not None:
+        place = grad.device if isinstance(grad, Tensor) else kinds.device_of(grad)
+        if place.type == "cuda":
+            kinds.GPU.cupy.cuda.runtime.setDevice(place.index)
+        modes.device = None if place.type == "cpu" else place  # of what formulas on Tensors make of nothing
+    return xp
 
 
 def goal_of(target: Any) -> Any:
@@ -159,7 +175,7 @@ class _Walk:
             else:  # the most frequent case: `_differentiate` without the calls
                 if cells and (len(cells) > 2 or cells[0][0] != cells[1]):
                     _check_versions(node)
-                xp = numpy_arrays if grad.__class__ is ndarray else namespace_of(grad)
+                xp = numpy_arrays if grad.__class__ is ndarray else _entered(grad)
                 parts = op.differentiate(node, saved, xp, grad, edges)
                 if frees and saved:
                     node.saved, node.cells = None, ()
@@ -201,6 +217,8 @@ class _Walk:
         else:
             given = (grad,)
         xp = tensor_arrays if self.create_graph else namespace_of(*given)
+        if kinds.GPU is not None:
+            _entered(next(grad for grad in given if grad is not None))
         if self.among_transforms:
             xp = define.transforms().namespace_for(self.create_graph, grad, *saved)
         if self.create_graph:
@@ -367,7 +385,7 @@ def _owned(grad: Any, leaf: Tensor | None = None) -> Any:
         return define.symbolic_arrays.copy(grad)
     if type(grad) is SparseArray:
         return grad.with_values(_owned(grad.values))
-    if type(grad) is not ndarray:
+    if type(grad) is not ndarray and not (kinds.GPU is not None and type(grad) is kinds.GPU.ndarray):
         return _as_array(grad)
     like = None if leaf is None else leaf._array
     if grad.base is None and sys.getrefcount(grad) <= REFERENCES:

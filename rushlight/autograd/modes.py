@@ -22,6 +22,7 @@ class _Modes(threading.local):
         saved_hooks_refused: why there may be none, or None.
         mutation: what is to be told before a write (`graph/mutation.py`), or None.
         walk: the backward pass that runs, or None (`engine.py`).
+        device: where new tensors come to be, if that is not the CPU.
         autocast: NumPy's dtype of what autocast lowers (`amp/autocast.py`), None outside of it.
     """
 
@@ -33,6 +34,7 @@ class _Modes(threading.local):
     saved_hooks_refused: str | None = None
     mutation: Any = None
     walk: Any = None
+    device: Any = None
     autocast: Any = None
 
 

@@ -12,6 +12,7 @@ from rushlight import devices, dtypes
 from rushlight.arrays import symbolic as symbolic_arrays
 from rushlight.arrays.kinds import Abstract
 from rushlight.arrays.symbolic import SymbolicArray
+from rushlight.autograd.modes import modes
 from rushlight.ops import define
 from rushlight.ops.define import cast, creation_namespace
 from rushlight.tensor import Size, Tensor, wrap
@@ -27,9 +28,10 @@ def _finish(array: Any, requires_grad: bool) -> Tensor:
 
 
 def _namespace(device: Any) -> Any:
-    if device is None or type(device) is str and device == "cpu":
+    if device is None or define.recording and define._recorder() is not None and devices.device(device).type == "cpu":
         return creation_namespace()
-    return _MetaArrays if devices.require(device).type == "meta" else creation_namespace()
+    found = devices.require(device)
+    return _MetaArrays if found.type == "meta" else define.creation_on(found)
 
 
 class _MetaArrays:
@@ -212,6 +214,7 @@ def tensor(
     if isinstance(data, Tensor):
         array = data.detach()
         result = cast(array, dtype=data._array.dtype if dtype is None else dtypes.as_numpy(dtype)).detach()
+        result = result if device is None else define.to_device(result, devices.require(device))
         result._needs_grad = False
         return result.requires_grad_(requires_grad)
     if dtype is None:
@@ -227,16 +230,18 @@ def tensor(
     dtypes.from_numpy(array.dtype)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    if device is not None and devices.require(device).type == "meta":
+    place = modes.device if device is None else devices.require(device)
+    if place is not None and place.type == "meta":
         return _finish(symbolic_arrays.meta(array.shape, array.dtype), requires_grad)
-    return _finish(array, requires_grad)
+    return _finish(array if place is None else define.numpy_arrays.to_device(array, place), requires_grad)
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """A tensor of the data, on the same memory if it is a tensor or a NumPy array of that dtype already."""
     if isinstance(data, Tensor):
-        return data if dtype is None or dtypes.as_numpy(dtype) == data._array.dtype else data.to(dtype)
-    if isinstance(data, np.ndarray) and (dtype is None or dtypes.as_numpy(dtype) == data.dtype):
+        return data.to(device=device, dtype=dtype)
+    is_here = device is None and modes.device is None or device is not None and devices.require(device).type == "cpu"
+    if is_here and isinstance(data, np.ndarray) and (dtype is None or dtypes.as_numpy(dtype) == data.dtype):
         return from_numpy(data)
     return tensor(data, dtype=dtype, device=device)
 
@@ -336,12 +341,17 @@ def empty(
     return _finish(array, requires_grad)
 
 
+_WITHOUT_DEVICE = frozenset((np.ndarray, SymbolicArray))  # on the CPU, or made where new arrays are
+
+
 def _like(x: Tensor, dtype: Any, device: Any) -> tuple[Any, tuple[int, ...], np.dtype]:
     if not isinstance(x, Tensor):
         raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
     array = x._array
     is_meta = device is None and type(array) is SymbolicArray and array.node.op == "meta"
-    xp = _MetaArrays if is_meta else _namespace(device)
+    if device is None and array.__class__ not in _WITHOUT_DEVICE:
+        device = x.device
+    xp = _MetaArrays if is_meta else _namespace(None if device == devices.cpu else device)
     return xp, array.shape, array.dtype if dtype is None else dtypes.as_numpy(dtype)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.ops.define import op
+from rushlight.ops.define import counted, op
 
 _INFINITY = math.inf
 
@@ -52,15 +52,15 @@ def _skips(xp: Any, places: Any) -> Any:
     """0 where a path may come from two places before, -inf elsewhere: at labels that differ from the one before."""
     width = places.shape[1]
     if width < 3:
-        return np.full((1, width), -_INFINITY)
+        return xp.full((1, width), -_INFINITY, np.dtype(np.float64))
     before, after = (
         xp.slice(places, (slice(None), slice(0, width - 2))),
         xp.slice(places, (slice(None), slice(2, width))),
     )
-    is_label = np.arange(2, width) % 2 == 1
+    is_label = xp.equal(xp.remainder(xp.arange(2, width, 1, np.dtype(np.int64)), 2), 1)
     allowed = xp.logical_and(xp.not_equal(before, after), is_label)
     first = xp.full((places.shape[0], 2), -_INFINITY, np.dtype(np.float64))
-    return xp.concat((first, xp.where(allowed, np.zeros(()), -_INFINITY)), axis=1)
+    return xp.concat((first, xp.where(allowed, xp.full((), 0, np.dtype(np.float64)), -_INFINITY)), axis=1)
 
 
 def _at(xp: Any, x: Any, time: int) -> Any:
@@ -84,7 +84,7 @@ def _alphas(xp: Any, emitted: Any, skips: Any, input_lengths: Any) -> list[Any]:
 def _is_end(xp: Any, width: int, target_lengths: Any) -> Any:
     """Whether a path may end at a place: the last label and the blank behind it."""
     last = xp.reshape(2 * target_lengths, (-1, 1))
-    places = np.arange(width)
+    places = counted(xp, width)
     return xp.logical_or(xp.equal(last, places), xp.equal(last, places + 1))
 
 
@@ -135,10 +135,10 @@ def _ctc_gradient(
     likelihood = _log_likelihood(xp, alphas[-1], target_lengths)
     shares = _shares(xp, emitted, alphas, skips, input_lengths, target_lengths, xp.reshape(likelihood, (batch, 1)))
     spec = (("array", 0), ("array", 1), ("array", 2))
-    at = np.arange(steps).reshape(-1, 1, 1), np.arange(batch).reshape(-1, 1)
+    at = xp.reshape(counted(xp, steps), (-1, 1, 1)), xp.reshape(counted(xp, batch), (-1, 1))
     zeros = xp.full(log_probs.shape, 0, log_probs.dtype)
     difference = xp.exp(log_probs) - xp.index_put(zeros, shares, *at, places, spec=spec, accumulate=True)
-    counts = xp.greater(input_lengths, np.arange(steps).reshape(-1, 1))
+    counts = xp.greater(input_lengths, xp.reshape(counted(xp, steps), (-1, 1)))
     if zero_infinity:
         counts = xp.logical_and(counts, xp.not_equal(likelihood, -_INFINITY))
     return xp.where(xp.reshape(counts, (steps, batch, 1)), difference * xp.reshape(grad, (batch, 1)), 0.0)

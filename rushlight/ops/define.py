@@ -39,7 +39,7 @@ from numpy import ndarray
 
 from rushlight import dtypes
 from rushlight.arrays import kinds, numpy as numpy_arrays, symbolic as symbolic_arrays
-from rushlight.arrays.kinds import Abstract, namespace_of
+from rushlight.arrays.kinds import DIRECT, Abstract, namespace_of
 from rushlight.arrays.sparse import SparseArray, SparseNamespace
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd import anomaly, saved
@@ -96,13 +96,27 @@ class TensorArrays:
 
 tensor_arrays = TensorArrays()
 sparse_arrays = SparseNamespace()
-kinds.NAMESPACES.update({SymbolicArray: symbolic_arrays, SparseArray: sparse_arrays, Tensor: tensor_arrays})
+kinds.add_kind(SymbolicArray, symbolic_arrays)
+kinds.add_kind(SparseArray, sparse_arrays)
+kinds.NAMESPACES[Tensor] = tensor_arrays
 kinds.HOLDERS.add(Tensor)
 
 
 def creation_namespace() -> Any:
-    """Where new arrays come from: recorded while a program is recorded, NumPy's otherwise."""
-    return symbolic_arrays if recording and _recorder() is not None else numpy_arrays
+    """Where new arrays come from: recorded while a program is recorded; else those of the default device."""
+    if recording and _recorder() is not None:
+        return symbolic_arrays
+    return numpy_arrays if modes.device is None else creation_on(modes.device)
+
+
+def constants_for(x: Tensor) -> Any:
+    """Where arrays of fixed values come from that an operation on x is given beside it."""
+    return creation_on(x.device) if x.is_cuda else numpy_arrays
+
+
+def creation_on(device: Any) -> Any:
+    """Where new arrays come from on the CPU or a GPU."""
+    return numpy_arrays if device.type == "cpu" else kinds.gpu().creation(device.index)
 
 
 # ---------------------------------------------------------------- recording a program
@@ -438,10 +452,13 @@ class Op:
                     lift(x)
         arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
         xp = namespace_of(*arrays)
-        if xp is not numpy_arrays and xp is not symbolic_arrays and xp is not sparse_arrays:
+        if xp not in DIRECT:
             tensors = transforms().lifted(tensors)
             arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
             xp = namespace_of(*arrays)
+        elif xp is kinds.GPU:
+            tensors = on_one_device(tensors, self.elementwise)
+            arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
         out = self.run(xp, arrays, attrs)
         result = _wrapped(out) if out.__class__ is not tuple else tuple([_wrapped(part) for part in out])
         if self.view:
@@ -453,9 +470,12 @@ class Op:
     def run(self, xp: Any, arrays: tuple, attrs: dict[str, Any] | None) -> Any:
         token = _set_quiet(_quiet_value)
         half = half_among(arrays) if self.wide else None
+        before = -1
         try:
-            if xp is not numpy_arrays and xp is not symbolic_arrays and xp is not sparse_arrays:
+            if xp not in DIRECT:
                 return transforms().run(self, arrays, attrs)
+            if xp is kinds.GPU:
+                before = xp.use_device_of(next(a for a in arrays if a.__class__ is xp.ndarray))
             if half is not None:
                 arrays = tuple([widened(xp, a) for a in arrays])
             if (
@@ -475,6 +495,8 @@ class Op:
             raise self.explained(error, arrays) from None
         finally:
             _reset_quiet(token)
+            if before >= 0:
+                xp.cupy.cuda.runtime.setDevice(before)
 
     def promoted(self, inputs: tuple) -> tuple:
         """The operands with one dtype, by PyTorch's rules. Python numbers stay numbers, of the right type."""
@@ -520,12 +542,9 @@ def bare_node(node_class: type[Node], edges: tuple, attrs: dict[str, Any] | None
     return node
 
 
-_KINDS = frozenset((ndarray, SymbolicArray, SparseArray))
-
-
 def is_array(x: Any) -> bool:
     """Whether something is an array of one of the kinds; NumPy's scalars and Tensors are not."""
-    return x.__class__ in _KINDS or isinstance(x, Abstract)
+    return x.__class__ in kinds.CLASSES or isinstance(x, Abstract)
 
 
 def _wrapped(out: Any) -> Tensor:
@@ -991,6 +1010,14 @@ def _broadcast_complaint(a: tuple, b: tuple) -> str | None:
     return None
 
 
+_INT64 = np.dtype(np.int64)
+
+
+def counted(xp: Any, count: int) -> Any:
+    """0, 1, 2, ... up to `count`."""
+    return xp.arange(0, count, 1, _INT64)
+
+
 def sum_to_shape(xp: Any, grad: Any, shape: tuple[int, ...]) -> Any:
     """Undoes broadcasting: sums a gradient over the dimensions in which its operand was repeated."""
     extra = len(grad.shape) - len(shape)
@@ -1010,3 +1037,46 @@ def cast(xp: Any, x: Any, *, dtype: np.dtype) -> Any:
 
 
 cast.derivative(x=lambda xp, grad, x_dtype: xp.astype(grad, x_dtype))
+
+
+# ---------------------------------------------------------------- devices
+
+
+@op(grad_name="ToCopy", wide=False, linear=True)
+def moved(xp: Any, x: Any, *, device: Any, source: Any) -> Any:
+    """A copy on another device than `source`, on which it is."""
+    return xp.to_device(x, device)
+
+
+moved.derivative(x=lambda xp, grad, device, source: xp.to_device(grad, source))
+
+
+def to_device(x: Tensor, device: Any) -> Tensor:
+    """The tensor on a device: itself, if it is there; else a copy that autograd follows."""
+    source = x.device
+    return x if source == device else moved.op.general((x,), {"device": device, "source": source})
+
+
+tensor_arrays.to_device = to_device  # type: ignore[attr-defined]
+
+
+def on_one_device(tensors: tuple, is_elementwise: bool) -> tuple:
+    """Operands of which some are on a GPU. Numbers on the CPU go there, as in PyTorch; nothing else does.
+
+    Raises:
+        RuntimeError: they are on several devices.
+    """
+    found = [None if x.__class__ in NUMBERS else x.device for x in tensors]
+    target = next((device for device, x in zip(found, tensors, strict=True) if device and device.type == "cuda"), None)
+    result = []
+    for x, device in zip(tensors, found, strict=True):
+        if device is not None and device != target:
+            if device.type != "cpu" or not is_elementwise or x._array.ndim:
+                names = sorted({str(d) for d in found if d is not None}, reverse=True)
+                raise RuntimeError(
+                    "Expected all tensors to be on the same device, but found at least two devices, "
+                    f"{names[0]} and {names[1]}! `.to(device)` moves a tensor."
+                )
+            x = to_device(x, target)
+        result.append(x)
+    return tuple(result)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rushlight.ops.define import op, sum_to_shape
+from rushlight.ops.define import counted, op, sum_to_shape
 
 
 @op(waist="index_get", grad_name="Index", wide=False, linear=True)
@@ -41,10 +41,7 @@ def grid(xp: Any, shape: tuple[int, ...], index: Any, axis: int) -> tuple[tuple,
         if i == axis:
             arrays.append(index)
         else:
-            import numpy as np
-
-            position = np.arange(n).reshape((n,) + (1,) * (len(shape) - i - 1))
-            arrays.append(position)
+            arrays.append(xp.reshape(counted(xp, n), (n,) + (1,) * (len(shape) - i - 1)))
     return tuple(("array", i) for i in range(len(shape))), arrays
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from rushlight.ops.define import op
+from rushlight.ops.define import counted, op
 
 
 @op(outputs=("loss", "of_x", "of_matrix", "of_bias"), grad_name="LinearCrossEntropyBatchChunked")
@@ -34,8 +32,8 @@ def _of_rows(xp: Any, x: Any, matrix: Any, bias: Any, target: Any, weights: Any)
     shifted = logits - xp.max(logits, axis=1, keepdims=True)
     e = xp.exp(shifted)
     totals = xp.sum(e, axis=1)
-    picked = xp.index_get(shifted, np.arange(x.shape[0]), target, spec=(("array", 0), ("array", 1)))
-    is_target = xp.equal(xp.reshape(target, (-1, 1)), np.arange(matrix.shape[0]))
+    picked = xp.index_get(shifted, counted(xp, x.shape[0]), target, spec=(("array", 0), ("array", 1)))
+    is_target = xp.equal(xp.reshape(target, (-1, 1)), counted(xp, matrix.shape[0]))
     p = e / xp.reshape(totals, (-1, 1))
     return xp.sum((xp.log(totals) - picked) * weights), xp.where(is_target, p - 1, p) * xp.reshape(weights, (-1, 1))
 

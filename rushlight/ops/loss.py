@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from rushlight.ops.activation import stepwise
-from rushlight.ops.define import op
+from rushlight.ops.define import counted, op
 
 
 @op(elementwise=True, grad_name="MseLoss")
@@ -89,18 +87,14 @@ def cross_entropy_mean(xp, x, target):
     """
     shifted = x - xp.max(x, axis=1, keepdims=True)
     totals = xp.sum(xp.exp(shifted), axis=1)
-    picked = xp.index_get(shifted, _rows(x), target, spec=(("array", 0), ("array", 1)))
+    picked = xp.index_get(shifted, counted(xp, x.shape[0]), target, spec=(("array", 0), ("array", 1)))
     return xp.sum(xp.log(totals) - picked) / x.shape[0]
-
-
-def _rows(x: Any) -> np.ndarray:
-    return np.arange(x.shape[0])
 
 
 def _cross_entropy_gradient(xp: Any, grad: Any, x: Any, target: Any) -> Any:
     """softmax(x) less 1 at the target, over the number of rows."""
     e = xp.exp(x - xp.max(x, axis=1, keepdims=True))
-    is_target = xp.equal(xp.reshape(target, (-1, 1)), np.arange(x.shape[1]))
+    is_target = xp.equal(xp.reshape(target, (-1, 1)), counted(xp, x.shape[1]))
     p = e / xp.sum(e, axis=1, keepdims=True)
     return xp.where(is_target, p - 1, p) * (grad / x.shape[0])
 
@@ -111,12 +105,14 @@ cross_entropy_mean.derivative(x=_cross_entropy_gradient)
 @op(grad_name="NllLoss")
 def nll_rows(xp, log_probabilities, target):
     """-log_probabilities[i, target[i]] for each row i."""
-    return -xp.index_get(log_probabilities, _rows(target), target, spec=(("array", 0), ("array", 1)))
+    return -xp.index_get(log_probabilities, counted(xp, target.shape[0]), target, spec=(("array", 0), ("array", 1)))
 
 
 def _nll_rows_gradient(xp: Any, grad: Any, log_probabilities: Any, target: Any) -> Any:
     zeros = xp.full(log_probabilities.shape, 0, grad.dtype)
-    picked = xp.index_put(zeros, -grad, _rows(target), target, spec=(("array", 0), ("array", 1)), accumulate=False)
+    picked = xp.index_put(
+        zeros, -grad, counted(xp, target.shape[0]), target, spec=(("array", 0), ("array", 1)), accumulate=False
+    )
     return stepwise(xp, picked, log_probabilities)
 
 

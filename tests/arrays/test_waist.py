@@ -69,6 +69,7 @@ CALLS: dict[str, list[tuple[Any, tuple]]] = {
         (lambda xp, x, y, i: xp.index_put(x, y, i, spec=(("array", 0),), accumulate=False), (F, G, np.array([0, 2]))),
         (lambda xp, x, y, i: xp.index_put(x, y, i, spec=(("array", 0),), accumulate=True), (F, G, np.array([2, 2]))),
     ],
+    "to_device": [(lambda xp, x: xp.to_device(x, rushlight.device("cpu")), (F,))],
     "assign": [(lambda xp, x, y: _assigned(xp, x, y), (F, G))],
     "draw": [(lambda xp: xp.draw(rushlight.Generator().manual_seed(3), "uniform", (4,), 0.0, 1.0, FLOAT32), ())],
 }  # fmt: skip

@@ -1,0 +1,395 @@
+"""The waist on CuPy arrays: what runs on NVIDIA GPUs. Loaded when the first tensor goes to one.
+
+Most names are CuPy's own functions, which have NumPy's names and meaning; `arrays/numpy.py` beside it reads almost the same.
+All compute on the current device, which `rushlight.ops.define` makes that of the operands. Of the numerical routines
+(`protocol.HOST`) those without a function here run on the CPU: arrays go there and back.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import math
+import operator
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import cupy
+import numpy as np
+from cupy import ndarray
+
+from rushlight import devices
+from rushlight.arrays import kinds, numpy as numpy_arrays
+from rushlight.arrays.protocol import HOST_NAMES
+
+abs = cupy.absolute
+acos = cupy.arccos
+acosh = cupy.arccosh
+asin = cupy.arcsin
+asinh = cupy.arcsinh
+atan = cupy.arctan
+atanh = cupy.arctanh
+bitwise_invert = cupy.invert
+ceil = cupy.ceil
+cos = cupy.cos
+cosh = cupy.cosh
+exp = cupy.exp
+expm1 = cupy.expm1
+floor = cupy.floor
+isfinite = cupy.isfinite
+isinf = cupy.isinf
+isnan = cupy.isnan
+log = cupy.log
+log10 = cupy.log10
+log1p = cupy.log1p
+log2 = cupy.log2
+logical_not = cupy.logical_not
+negative = cupy.negative
+reciprocal = cupy.reciprocal
+round = cupy.rint
+sign = cupy.sign
+sin = cupy.sin
+sinh = cupy.sinh
+sqrt = cupy.sqrt
+square = cupy.square
+tan = cupy.tan
+tanh = cupy.tanh
+trunc = cupy.trunc
+
+add = cupy.add
+atan2 = cupy.arctan2
+bitwise_and = cupy.bitwise_and
+bitwise_left_shift = cupy.left_shift
+bitwise_or = cupy.bitwise_or
+bitwise_right_shift = cupy.right_shift
+bitwise_xor = cupy.bitwise_xor
+divide = cupy.true_divide
+equal = cupy.equal
+floor_divide = cupy.floor_divide
+fmod = cupy.fmod
+greater = cupy.greater
+greater_equal = cupy.greater_equal
+less = cupy.less
+less_equal = cupy.less_equal
+logical_and = cupy.logical_and
+logical_or = cupy.logical_or
+logical_xor = cupy.logical_xor
+maximum = cupy.maximum
+minimum = cupy.minimum
+multiply = cupy.multiply
+not_equal = cupy.not_equal
+pow = cupy.power
+remainder = cupy.remainder
+subtract = cupy.subtract
+
+where = cupy.where
+take_along_axis = cupy.take_along_axis
+
+
+def sum(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:
+    """Integers and truth values are added up in int64, as in PyTorch."""
+    return cupy.sum(x, axis, np.int64 if x.dtype.kind in "iub" else None, None, keepdims)
+
+
+def prod(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:
+    return cupy.prod(x, axis, None, None, keepdims)
+
+
+def max(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:
+    return cupy.max(x, axis, None, keepdims)
+
+
+def min(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:
+    return cupy.min(x, axis, None, keepdims)
+
+
+def any(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:
+    return cupy.any(x, axis, None, keepdims)
+
+
+def all(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:
+    return cupy.all(x, axis, None, keepdims)
+
+
+def argmax(x: ndarray, axis: int | None = None, keepdims: bool = False) -> ndarray:
+    return cupy.argmax(x, axis, None, None, keepdims)
+
+
+def argmin(x: ndarray, axis: int | None = None, keepdims: bool = False) -> ndarray:
+    return cupy.argmin(x, axis, None, None, keepdims)
+
+
+def broadcast_to(x: Any, shape: tuple[int, ...]) -> ndarray:
+    """A view with repeated elements."""
+    return cupy.broadcast_to(x if isinstance(x, ndarray) else cupy.asarray(x), shape)
+
+
+def reshape(x: ndarray, shape: Any) -> ndarray:
+    return x.reshape(shape)
+
+
+def matmul(x: ndarray, y: ndarray) -> ndarray:
+    return cupy.matmul(x, y)
+
+
+def permute_dims(x: ndarray, axes: tuple[int, ...]) -> ndarray:
+    return x.transpose(axes)
+
+
+def cumulative_sum(x: ndarray, axis: int) -> ndarray:
+    return cupy.cumsum(x, axis)
+
+
+def astype(x: ndarray, dtype: np.dtype) -> ndarray:
+    """A copy in another dtype; of complex numbers that become real, the real part."""
+    return (x.real if x.dtype.kind == "c" and np.dtype(dtype).kind not in "cb" else x).astype(dtype)
+
+
+def conj(x: ndarray) -> ndarray:
+    """The complex conjugate; real arrays are their own."""
+    return cupy.conjugate(x) if x.dtype.kind == "c" else x
+
+
+def real(x: ndarray) -> ndarray:
+    """The real part, a view; real arrays are their own."""
+    return x.real
+
+
+def imag(x: ndarray) -> ndarray:
+    """The imaginary part, a view; of real arrays zeros."""
+    return x.imag if x.dtype.kind == "c" else cupy.zeros(x.shape, x.dtype)
+
+
+def complex(real: ndarray, imag: ndarray) -> ndarray:
+    """Complex numbers of two real arrays of one dtype."""
+    out = cupy.empty(np.broadcast_shapes(real.shape, imag.shape), np.result_type(real.dtype, np.complex64))
+    out.real, out.imag = real, imag
+    return out
+
+
+def view_as_real(x: ndarray) -> ndarray:
+    """Each complex number as its two parts, in a last dimension: a view."""
+    return cupy.lib.stride_tricks.as_strided(x.real, (*x.shape, 2), (*x.strides, x.itemsize // 2))
+
+
+def view_as_complex(x: ndarray) -> ndarray:
+    """The pairs of the last dimension as complex numbers: a view, if they are neighbours in memory."""
+    if x.strides[-1] != x.itemsize:
+        x = cupy.ascontiguousarray(x)
+    return x.view(np.result_type(x.dtype, np.complex64))[..., 0]
+
+
+def full(shape: tuple[int, ...], value: Any, dtype: np.dtype) -> ndarray:
+    if value.__class__ in (int, float, bool) and value == 0 and math.copysign(1.0, value) > 0:
+        return cupy.zeros(shape, dtype)
+    return cupy.full(shape, value.item() if isinstance(value, (np.ndarray, np.generic)) else value, dtype)
+
+
+def arange(start: Any, stop: Any, step: Any, dtype: np.dtype) -> ndarray:
+    """Floats are counted on the CPU: the same numbers as there."""
+    if np.dtype(dtype).kind in "iu" and builtins.all(isinstance(x, (int, np.integer)) for x in (start, stop, step)):
+        return cupy.arange(start, stop, step).astype(dtype, copy=False)
+    return cupy.asarray(numpy_arrays.arange(start, stop, step, dtype))
+
+
+def concat(arrays: Any, axis: int = 0) -> ndarray:
+    return cupy.concatenate(tuple(arrays), axis)
+
+
+def take(x: ndarray, indices: ndarray, axis: int) -> ndarray:
+    return cupy.take(x, indices, axis)
+
+
+def argsort(x: ndarray, axis: int, descending: bool = False, stable: bool = True) -> ndarray:
+    if not x.ndim:
+        return cupy.zeros((), np.int64)
+    if not descending:
+        return cupy.argsort(x, axis)
+    return x.shape[axis] - 1 - cupy.flip(cupy.argsort(cupy.flip(x, axis), axis), axis)
+
+
+def sort(x: ndarray, axis: int, descending: bool = False, stable: bool = True) -> ndarray:
+    if not x.ndim:
+        return x.copy()
+    ordered = cupy.sort(x, axis)  # equal values cannot be told apart
+    return cupy.flip(ordered, axis) if descending else ordered
+
+
+def erf(x: ndarray) -> ndarray:
+    from cupyx.scipy.special import erf as cupy_erf
+
+    return cupy_erf(x)
+
+
+def slice(x: ndarray, index: Any) -> ndarray:
+    return x[index]
+
+
+def affine_view(x: ndarray, shape: tuple[int, ...], start: tuple[int, ...], steps: tuple) -> ndarray:
+    """out[i, j, ...] = x[start + i * steps[0] + j * steps[1] + ...], a view; the caller keeps it within x."""
+    corner = x[(*[builtins.slice(first, None) for first in start], Ellipsis)]
+    strides = [builtins.sum(map(operator.mul, step, x.strides)) for step in steps]
+    return cupy.lib.stride_tricks.as_strided(corner, shape, strides)
+
+
+def contiguous(x: ndarray) -> ndarray:
+    return x.copy("C")
+
+
+def slice_assign(x: ndarray, value: ndarray, index: Any) -> ndarray:
+    out = x.copy()
+    out[index] = value
+    return out
+
+
+def index_get(x: ndarray, *arrays: ndarray, spec: tuple) -> ndarray:
+    return x[numpy_arrays.index_with(spec, arrays)]
+
+
+def index_put(x: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, accumulate: bool) -> ndarray:
+    out = x.copy()
+    put(out, values, *arrays, spec=spec, accumulate=accumulate)
+    return out
+
+
+def put(target: ndarray, values: Any, *arrays: ndarray, spec: tuple, accumulate: bool) -> None:
+    """Writes or adds values at advanced indices, in place."""
+    index = numpy_arrays.index_with(spec, arrays)
+    if accumulate:
+        _scattered("scatter_add", target, index, values)
+    else:
+        target[index] = values
+
+
+# What CuPy's atomic operations compute on; integers wrap around in all of them, so the signed ones can be seen as unsigned.
+_ATOMIC = {"?": "i", "b": "i", "B": "i", "h": "i", "H": "i", "l": "L", "q": "Q"}
+
+
+def _scattered(name: str, target: ndarray, index: Any, values: Any) -> None:
+    """One of CuPy's scatter operations on the target, in a dtype that it has."""
+    import cupyx
+
+    scatter = getattr(cupyx, name)
+    wide = (
+        _ATOMIC.get(target.dtype.char, target.dtype.char)
+        if name == "scatter_add"
+        else _ORDERED.get(target.dtype.char, target.dtype.char)
+    )
+    if wide == target.dtype.char:
+        scatter(target, index, values)
+    elif np.dtype(wide).itemsize == target.itemsize:
+        values = cupy.broadcast_to(cupy.asarray(values, target.dtype), target[index].shape)
+        scatter(target.view(wide), index, cupy.ascontiguousarray(values).view(wide))
+    else:
+        copy = target.astype(wide)
+        scatter(copy, index, cupy.asarray(values).astype(wide))
+        target[...] = copy.astype(target.dtype)
+
+
+_ORDERED = {"?": "i", "b": "i", "B": "i", "h": "i", "H": "i"}
+_REDUCING = {"amax": "scatter_max", "amin": "scatter_min"}
+
+
+def index_reduce(x: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, reduce: str) -> ndarray:
+    """A copy of x whose indexed elements are multiplied by `values`, or become the greater or the lesser of the two."""
+    if reduce == "prod" or x.dtype.kind not in "iubf":
+        return _host("index_reduce", x, values, *arrays, spec=spec, reduce=reduce)
+    out = x.copy()
+    _scattered(_REDUCING[reduce], out, numpy_arrays.index_with(spec, arrays), values)
+    return out
+
+
+def assign(target: Any, value: Any) -> None:
+    """Also between devices, and to or from the CPU."""
+    if not isinstance(target, ndarray):
+        target[...] = value.get()
+        return
+    with target.device:
+        target[...] = cupy.asarray(value) if isinstance(value, (ndarray, np.ndarray)) else value
+
+
+def draw(generator: Any, method: str, *args: Any) -> ndarray:
+    """By a generator of the CPU, the CPU's numbers."""
+    drawn = getattr(generator, method)(*args)
+    return drawn if isinstance(drawn, ndarray) else cupy.asarray(drawn)
+
+
+# ---------------------------------------------------------------- devices
+
+
+def device_of(x: ndarray) -> devices.device:
+    """The device on which an array is."""
+    return devices.device("cuda", x.device.id)
+
+
+def use_device_of(x: ndarray) -> int:
+    """Makes the device of an array the current one; gives the one before."""
+    before: int = cupy.cuda.runtime.getDevice()
+    if x.device.id != before:
+        cupy.cuda.runtime.setDevice(x.device.id)
+    return before
+
+
+def _on_device(x: Any, index: int) -> ndarray:
+    with cupy.cuda.Device(index):
+        return cupy.asarray(x)
+
+
+def to_device(x: ndarray, device: devices.device) -> Any:
+    """A copy on another device, or on the CPU: a NumPy array."""
+    if device.type == "cuda":
+        return _on_device(x, device.index or 0)
+    return numpy_arrays.contiguous(x.get())
+
+
+def from_host(x: np.ndarray, device: devices.device) -> ndarray:
+    """A copy of a NumPy array on a device."""
+    return _on_device(x, device.index or 0)
+
+
+class _Creation:
+    """This namespace on one device: for functions that make arrays of nothing."""
+
+    def __init__(self, index: int):
+        self._device = cupy.cuda.Device(index)
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(sys.modules[__name__], name)
+
+        def call(*args: Any, **attrs: Any) -> Any:
+            with self._device:
+                return function(*args, **attrs)
+
+        self.__dict__[name] = call
+        return call
+
+
+@functools.cache
+def creation(index: int) -> _Creation:
+    return _Creation(index)
+
+
+# ---------------------------------------------------------------- numerical routines
+
+
+def _host(name: str, *arrays: Any, **attrs: Any) -> Any:
+    """A function of the waist on the CPU."""
+    inside = [x.get() if isinstance(x, ndarray) else x for x in arrays]
+    found = getattr(numpy_arrays, name)(*inside, **attrs)
+    return tuple(map(cupy.asarray, found)) if isinstance(found, tuple) else cupy.asarray(found)
+
+
+def _on_host(name: str) -> Callable[..., Any]:
+    def call(*arrays: Any, **attrs: Any) -> Any:
+        return _host(name, *arrays, **attrs)
+
+    call.__name__ = name
+    return call
+
+
+for _name in HOST_NAMES:
+    if _name not in globals():
+        globals()[_name] = _on_host(_name)
+
+kinds.add_kind(ndarray, sys.modules[__name__])
