@@ -9,7 +9,7 @@ import numpy as np
 
 from rushlight import dtypes
 from rushlight.api.forms import of_values
-from rushlight.ops.create import _finish, _float_dtype, _namespace
+from rushlight.ops.create import _finish, _float_dtype, _namespace, placed
 from rushlight.tensor import Tensor
 
 
@@ -20,9 +20,7 @@ def _refuse(name: str, dtype: np.dtype, kinds: str) -> None:
 
 def _on_device(array: np.ndarray, device: Any, requires_grad: bool) -> Tensor:
     """A tensor of an array's values; on the meta device of its shape."""
-    xp = _namespace(device)
-    is_plain = hasattr(xp, "arange") and hasattr(xp, "matmul")
-    return _finish(array if is_plain else xp.full(array.shape, 0, array.dtype), requires_grad)
+    return _finish(placed(array, device), requires_grad)
 
 
 def arange(

@@ -230,10 +230,15 @@ def tensor(
     dtypes.from_numpy(array.dtype)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
+    return _finish(placed(array, device), requires_grad)
+
+
+def placed(array: np.ndarray, device: Any) -> Any:
+    """An array's values on a device; on the meta device its shape."""
     place = modes.device if device is None else devices.require(device)
     if place is not None and place.type == "meta":
-        return _finish(symbolic_arrays.meta(array.shape, array.dtype), requires_grad)
-    return _finish(array if place is None else define.numpy_arrays.to_device(array, place), requires_grad)
+        return symbolic_arrays.meta(array.shape, array.dtype)
+    return array if place is None else define.numpy_arrays.to_device(array, place)
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
