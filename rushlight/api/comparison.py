@@ -43,7 +43,12 @@ def equal(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have the same shape and values."""
     if input.dtype is not other.dtype and input.shape == other.shape:
         raise RuntimeError(f"Expected object of data type {input.dtype} but got data type {other.dtype} for argument 'other' in call to equal")  # fmt: skip
-    a, b = input._data("equal()"), other._data("equal()")
+    if input.device != other.device:
+        raise RuntimeError(
+            f"Expected all tensors to be on the same device, but found at least two devices, {input.device} and "
+            f"{other.device}!"
+        )
+    a, b = input._host_values("equal()"), other._host_values("equal()")
     return a.shape == b.shape and bool(np.all(a == b))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes
-from rushlight.arrays.kinds import Abstract
+from rushlight.arrays.kinds import Abstract, share_memory
 from rushlight.autograd.modes import modes, no_grad
 from rushlight.ops import define
 from rushlight.ops.inplace import check_castable, check_writable, write
@@ -59,7 +59,7 @@ APART = frozenset(
 def _require_apart(target: Tensor, inputs: list[Tensor]) -> None:
     for x in inputs:
         arrays = target._array, x._array
-        if all(type(array) is np.ndarray for array in arrays) and np.may_share_memory(*arrays):
+        if share_memory(*arrays):
             raise RuntimeError(
                 "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
                 "memory location. Please clone() the tensor before performing the operation."

@@ -11,6 +11,7 @@ from rushlight import dtypes
 from rushlight.api.forms import of_values, shown_as
 from rushlight.api.views import common_shape
 from rushlight.ops import define, elementwise, index as ops
+from rushlight.ops.create import beside
 from rushlight.tensor import Tensor, _checked_dim, wrap
 
 
@@ -138,10 +139,10 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 @of_values
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of elements that are not zero: (count, dimensions), or a tuple of one index vector a dimension."""
-    found = np.nonzero(np.atleast_1d(input._data("nonzero()")))
+    found = np.nonzero(np.atleast_1d(input._host_values("nonzero()")))
     if as_tuple:
-        return tuple([wrap(at) for at in found])
-    return wrap(np.stack(found).T if input.ndim else np.empty((len(found[0]), 0), np.int64))
+        return tuple([beside(input, at) for at in found])
+    return beside(input, np.stack(found).T if input.ndim else np.empty((len(found[0]), 0), np.int64))
 
 
 def argwhere(input: Tensor) -> Tensor:
@@ -154,10 +155,10 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     """The first `size` rows of `nonzero`, with rows of `fill_value` where there are not as many."""
     if size < 0:
         raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")
-    rows = nonzero(input)._array[:size]
+    rows = nonzero(input)._host_values("nonzero_static()")[:size]
     out = np.full((size, input.ndim), fill_value, np.int64)
     out[: len(rows)] = rows
-    return wrap(out)
+    return beside(input, out)
 
 
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:

@@ -13,6 +13,7 @@ from rushlight.api.forms import of_values
 from rushlight.api.ranges import linspace
 from rushlight.api.reduce import refuse_kinds
 from rushlight.arrays import sorting as arrays
+from rushlight.ops.create import beside
 from rushlight.tensor import Tensor, wrap
 
 
@@ -24,17 +25,17 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         RuntimeError: the input has negative elements, or is no vector; weights of another shape.
     """
     refuse_kinds("fcb", "bincount_cpu", input)
-    array = input._data("bincount()")
+    array = input._host_values("bincount()")
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
     if array.ndim != 1 or array.size and array.min() < 0:
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if weights is None:
-        return wrap(np.bincount(array, minlength=minlength))
+        return beside(input, np.bincount(array, minlength=minlength))
     if weights.shape != input.shape:
         raise RuntimeError("weights should be 1-d and have the same length as input")
-    counts = np.bincount(array, weights._data("bincount()"), minlength)
-    return wrap(counts.astype(np.float32 if weights.dtype is dtypes.float32 else np.float64))
+    counts = np.bincount(array, weights._host_values("bincount()"), minlength)
+    return beside(input, counts.astype(np.float32 if weights.dtype is dtypes.float32 else np.float64))
 
 
 def _outer_edges(array: np.ndarray, low: float, high: float) -> Any:
@@ -52,19 +53,19 @@ def _outer_edges(array: np.ndarray, low: float, high: float) -> Any:
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many elements are in each of `bins` cells of equal width, from `min` to `max` or over all that there are."""
     refuse_kinds("iubc", "histogram_cpu", input)
-    array = input._data("histc()").reshape(-1)
+    array = input._host_values("histc()").reshape(-1)
     if bins <= 0:
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
     low, high = np.asarray(_outer_edges(array, min, max), array.dtype)
     inside = array[(array >= low) & (array <= high)]
     place = ((inside - low) * np.asarray(bins, array.dtype) / (high - low)).astype(np.int64)
-    return wrap(np.bincount(np.minimum(place, bins - 1), minlength=bins).astype(array.dtype))
+    return beside(input, np.bincount(np.minimum(place, bins - 1), minlength=bins).astype(array.dtype))
 
 
 def _edges(dimension: int, column: np.ndarray, bins: Any, low: float, high: float) -> np.ndarray:
     """The edges of one dimension: those given, or as many of equal distance as there are to be cells and one more."""
     if isinstance(bins, Tensor):
-        edges = bins._data("histogram()")
+        edges = bins._host_values("histogram()")
         if edges.ndim != 1:
             raise RuntimeError(
                 f"torch.histogramdd: bins tensor should have one dimension, but got {edges.ndim} dimensions in the "
@@ -95,9 +96,10 @@ def _c_name(array: np.ndarray) -> str:
     return dtypes.legacy_name(array).lower()
 
 
-def _histogram(points: np.ndarray, bins: Any, range: Any, weight: Tensor | None, density: bool) -> Any:
-    """(counts, edges of each dimension) of points, the rows of a matrix."""
-    number, dimensions = points.shape
+def _histogram(input: Tensor, dimensions: int, bins: Any, range: Any, weight: Tensor | None, density: bool) -> Any:
+    """(counts, edges of each dimension) of points, each so many neighbouring elements."""
+    points = input._host_values("histogram()").reshape(-1, dimensions)
+    number = len(points)
     if weight is not None and weight.numel() != number:
         raise RuntimeError(
             "torch.histogramdd: if weight tensor is provided it should have the same shape as the input tensor "
@@ -115,12 +117,14 @@ def _histogram(points: np.ndarray, bins: Any, range: Any, weight: Tensor | None,
         _edges(i, column, at, low, high)
         for i, (column, at, low, high) in enumerate(zip(columns, bins, bounds[::2], bounds[1::2], strict=True))
     ]
-    counts = arrays.histogram(columns, edges, None if weight is None else weight._data("histogram()").reshape(-1))
+    counts = arrays.histogram(
+        columns, edges, None if weight is None else weight._host_values("histogram()").reshape(-1)
+    )
     if density:
         counts = counts / counts.sum()
         for i, edge in enumerate(edges):
             counts = counts / np.diff(edge).reshape([-1 if i == at else 1 for at in builtins.range(dimensions)])
-    return wrap(counts.astype(points.dtype)), tuple([wrap(edge) for edge in edges])
+    return beside(input, counts.astype(points.dtype)), tuple([beside(input, edge) for edge in edges])
 
 
 def _require_float_or_double(input: Tensor) -> None:
@@ -142,7 +146,7 @@ def histogram(
     _require_float_or_double(input)
     if isinstance(bins, Tensor):
         bins = bins.clone()  # the edges that are returned are new memory
-    counts, edges = _histogram(input._data("histogram()").reshape(-1, 1), (bins,), range, weight, density)
+    counts, edges = _histogram(input, 1, (bins,), range, weight, density)
     return return_types.histogram(counts, edges[0])
 
 
@@ -157,6 +161,4 @@ def histogramdd(
     bins = (bins,) * dimensions if isinstance(bins, int) else bins
     if len(bins) != dimensions:
         raise RuntimeError("histogramdd: The size of bins must be equal to the innermost dimension of the input.")
-    return return_types.histogramdd(
-        *_histogram(input._data("histogramdd()").reshape(-1, dimensions), bins, range, weight, density)
-    )
+    return return_types.histogramdd(*_histogram(input, dimensions, bins, range, weight, density))

@@ -94,6 +94,8 @@ def _advanced(self: Tensor, index: Any) -> tuple[tuple, list[Any]]:
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
         if item._array.dtype == np.uint8:
             item = wrap(item._array.astype(bool))
+        if self.is_cuda:  # an index may come from the CPU
+            item = define.to_device(item, self.device)
         if item._array.dtype == np.bool_:
             _check_mask(self, item, spec, arrays)
         spec.append(("array", len(arrays)))
@@ -199,7 +201,6 @@ def write_at(self: Tensor, spec: tuple, arrays: list[Any], value: Any, accumulat
             lift(x)
     if self.is_cuda:
         values = define.to_device(values, self.device) if not values.ndim else values
-        arrays = [define.to_device(x, self.device) for x in arrays]
     operands = (self, values, *arrays)
     raw = tuple([x._array for x in operands])
     attrs = {"spec": spec, "accumulate": accumulate}

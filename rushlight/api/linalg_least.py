@@ -23,10 +23,13 @@ def tolerances(name: str, x: Tensor, atol: Any, rtol: Any) -> tuple[Tensor, Tens
     if rtol is None:
         rtol = max(x.shape[-2:]) * dtypes.finfo(real).eps
         if atol is not None:  # an absolute tolerance that is given, and not 0, replaces the default
-            given = atol if isinstance(atol, Tensor) else create.tensor(float(atol), dtype=real)
+            given = atol if isinstance(atol, Tensor) else create.tensor(float(atol), dtype=real, device=x.device)
             rtol = (given <= 0) * rtol
     atol = 0.0 if atol is None else atol
-    pair = [v.to(real) if isinstance(v, Tensor) else create.tensor(float(v), dtype=real) for v in (atol, rtol)]
+    pair = [
+        v.to(real) if isinstance(v, Tensor) else create.tensor(float(v), dtype=real, device=x.device)
+        for v in (atol, rtol)
+    ]
     return pair[0], pair[1]
 
 

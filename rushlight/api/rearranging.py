@@ -136,7 +136,7 @@ def repeat_interleave(input: Tensor, *args: Any, repeats: Any = None, dim: int |
         x = reshape(x, 1)
     size = x.shape[axis]
     if isinstance(repeats, int):
-        return index_ops.take(x, wrap(np.repeat(np.arange(size), repeats)), axis=axis)
+        return index_ops.take(x, np.repeat(np.arange(size), repeats), axis=axis)
     if not isinstance(repeats, Tensor):
         repeats = create.tensor(repeats, dtype=create.dtypes.int64)
     if repeats.ndim > 1:
@@ -156,7 +156,7 @@ def _positions(repeats: Tensor, output_size: int | None) -> Tensor:
     """0 repeats[0] times, 1 repeats[1] times, ..."""
     if repeats.ndim != 1:
         raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
-    counts = repeats._data("repeat_interleave()")
+    counts = repeats._host_values("repeat_interleave()")
     if counts.dtype not in (np.int32, np.int64):
         raise create.dtypes.no_kernel("repeat_interleave_cpu", repeats)
     if (counts < 0).any():
@@ -164,7 +164,7 @@ def _positions(repeats: Tensor, output_size: int | None) -> Tensor:
     positions = np.repeat(np.arange(counts.size, dtype=counts.dtype), counts)
     if output_size is not None and output_size != positions.size:
         raise RuntimeError("allocated size does not match required size")
-    return wrap(positions)
+    return create.beside(repeats, positions)
 
 
 # ---------------------------------------------------------------- diagonals
@@ -213,7 +213,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     grids = np.stack(np.meshgrid(*[np.arange(input.numel())] * r, indexing="ij"), -1).reshape(-1, r)
     steps = np.diff(grids, axis=1)
     chosen = grids[np.all(steps >= 0 if with_replacement else steps > 0, axis=1)]
-    return index_ops.take(input, wrap(chosen), axis=0)
+    return index_ops.take(input, chosen, axis=0)
 
 
 def cartesian_prod(*tensors: Any) -> Tensor:

@@ -21,6 +21,8 @@ from rushlight.api.draws import (
     source_of,
 )  # fmt: skip
 from rushlight.api.views import common_shape
+from rushlight.arrays.kinds import Abstract
+from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.modes import no_grad
 from rushlight.dtypes import finfo, from_numpy, legacy_name
 from rushlight.ops import create
@@ -215,10 +217,11 @@ def multinomial(
     except TypeError:
         kind = type(num_samples).__name__
         raise TypeError(f"multinomial(): argument 'num_samples' (position 2) must be int, not {kind}") from None
-    if isinstance(input._array, np.ndarray):
-        random_numbers.check_weights(input._array, num_samples, replacement)
+    if not isinstance(input._array, (SymbolicArray, Abstract)):
+        random_numbers.check_weights(input._host_values("multinomial()"), num_samples, replacement)
     if replacement and num_samples > 1:
-        return finished(_drawn_by("multinomial", generator, input, num_samples), out, False)
+        drawn = _drawn_by("multinomial", generator, input, num_samples)
+        return finished(create.beside(input, drawn)._array, out, False)
     with no_grad():  # the largest weights, each divided by a number from the exponential distribution
         scores = input / wrap(draw_like(input, generator, "exponential", 1.0))
         order = scores.argmax(-1, True) if num_samples == 1 else scores.argsort(dim=-1, descending=True, stable=True)
@@ -236,7 +239,7 @@ def poisson(input: Tensor, generator: Any = None) -> Tensor:
     if isinstance(array, np.ndarray) and not (array >= 0).all():
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
     drawn = _drawn_by("poisson", generator, input)
-    return sampled(wrap(np.asarray(drawn).astype(array.dtype)), input)
+    return sampled(create.beside(input, drawn.astype(array.dtype)), input)
 
 
 def binomial(count: Tensor, prob: Tensor, generator: Any = None) -> Tensor:
@@ -251,32 +254,32 @@ def binomial(count: Tensor, prob: Tensor, generator: Any = None) -> Tensor:
         )
     shape = common_shape(count, prob)
     drawn = _drawn_by("binomial", generator, count.expand(shape), prob.expand(shape))
-    return sampled(wrap(np.asarray(drawn).astype(count._array.dtype)), count, prob)
+    return sampled(create.beside(count, drawn.astype(count._array.dtype)), count, prob)
 
 
 def _standard_gamma(self: Tensor, generator: Any = None) -> Tensor:
     """Draws from the gamma distributions of rate 1 whose concentrations are the input's elements, differentiably."""
     array = self._array
     require_kind(array.dtype, "f", "gamma")
-    drawn = np.asarray(_drawn_by("gamma", generator, self))
+    drawn = _drawn_by("gamma", generator, self)
     drawn = np.maximum(drawn, finfo(from_numpy(array.dtype)).tiny).astype(array.dtype)
-    return gamma_sample(wrap(drawn), self)
+    return gamma_sample(create.beside(self, drawn), self)
 
 
 def _sample_dirichlet(self: Tensor, generator: Any = None) -> Tensor:
     """Draws from Dirichlet distributions, whose concentrations are along the last dimension, differentiably."""
     array = self._array
     require_kind(array.dtype, "f", "dirichlet")
-    drawn = np.asarray(_drawn_by("gamma", generator, self.detach().double()))
+    drawn = _drawn_by("gamma", generator, self.detach().double())
     share = (drawn / drawn.sum(-1, keepdims=True)).astype(array.dtype)
     one, tiny = array.dtype.type(1), np.finfo(array.dtype).tiny
-    return dirichlet_sample(wrap(np.clip(share, tiny, np.nextafter(one, array.dtype.type(0)))), self)
+    return dirichlet_sample(create.beside(self, np.clip(share, tiny, np.nextafter(one, array.dtype.type(0)))), self)
 
 
 def _drawn_by(method: str, generator: Any, *args: Any) -> np.ndarray:
     """By a generator's method that looks at values: a recorded program cannot hold such a draw."""
     source = source_of(generator)
-    arrays = [x._data(f"{method}()") if isinstance(x, Tensor) else x for x in args]
+    arrays = [x._host_values(f"{method}()") if isinstance(x, Tensor) else x for x in args]
     return np.asarray(getattr(source, method)(*arrays))
 
 

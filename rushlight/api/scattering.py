@@ -33,7 +33,7 @@ def _add(x: Tensor, values: Tensor, arrays: list[Any], spec: tuple) -> Tensor:
 def _reduced(x: Tensor, values: Tensor, arrays: list[Any], spec: tuple, reduce: str, include_self: bool) -> Tensor:
     """The sum, product, mean, greatest or least of an element and the values that go there; or of these alone."""
     if not include_self:
-        x = _put(x, wrap(_neutral(reduce, x._array.dtype)), arrays, spec)
+        x = _put(x, create.beside(x, _neutral(reduce, x._array.dtype)), arrays, spec)
     if reduce not in ("sum", "mean"):
         return reducing.index_reduce(x, values, *arrays, spec=spec, reduce=reduce)
     total = _add(x, values, arrays, spec)
@@ -116,7 +116,7 @@ def _scattered(
         src = (src.reshape(1) if not src.ndim else src)[tuple(slice(0, n) for n in index.shape)]
     else:
         src = create.full_like(index, src, dtype=input.dtype)
-    spec, arrays = ops.grid(define.constants_for(index), tuple(index.shape), index, axis)
+    spec, arrays = ops.grid(define.numpy_arrays, tuple(index.shape), index, axis)
     return (
         _put(input, src, arrays, spec) if reduce is None else _reduced(input, src, arrays, spec, reduce, include_self)
     )
@@ -259,7 +259,8 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         raise IndexError(f"index {wrong} is out of bounds for dimension {axis} with size {size}")
     if not input.ndim:
         return index_fill(input.reshape(1), 0, index, value).reshape(())
-    named = _put(wrap(np.zeros(size, np.bool_)), wrap(np.asarray(True)), [index.reshape(-1)], (("array", 0),))
+    unnamed = create.zeros(size, dtype=dtypes.bool, device=index.device)
+    named = _put(unnamed, ones_like(unnamed[0]), [index.reshape(-1)], (("array", 0),))
     return elementwise.where(named.reshape(size, *(1,) * (input.ndim - axis - 1)), value, input)
 
 
@@ -309,14 +310,14 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 def _value_like(name: str, value: Any, input: Tensor) -> Tensor:
     """One value in the input's dtype."""
     if not isinstance(value, Tensor):
-        return wrap(number_in(value, input._array.dtype))
+        return create.beside(input, number_in(value, input._array.dtype))
     if value.ndim:
         raise RuntimeError(
             f"{name} only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
         )
     if value.is_complex() and not input.is_complex():
-        return wrap(number_in(value.item(), input._array.dtype))
-    return value if value.dtype is input.dtype else value.to(input.dtype)
+        return create.beside(input, number_in(value.item(), input._array.dtype))
+    return value.to(input.device, input.dtype) if input.is_cuda else value.to(input.dtype)
 
 
 @shown_as("MaskedScatterBackward0")
@@ -338,7 +339,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         held = mask.expand(shape).reshape(-1)
         at = (held.cumsum(0) - 1).clamp(0, source.numel() - 1)
         return elementwise.where(held, source.reshape(-1)[at], input.expand(shape).reshape(-1)).reshape(shape)
-    positions = np.flatnonzero(mask.expand(shape)._data("masked_scatter()"))
+    positions = np.flatnonzero(mask.expand(shape)._host_values("masked_scatter()"))
     if positions.size > source.numel():
         raise RuntimeError("Number of elements of source < number of ones in mask")
     values = source.reshape(-1)[: positions.size]

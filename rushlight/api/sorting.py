@@ -11,7 +11,7 @@ from rushlight.api.forms import numpy_names
 from rushlight.api.reduce import pick_along, refuse_kinds, require_elements, zero_index
 from rushlight.arrays import sorting as arrays
 from rushlight.ops import index as index_ops, sorting as ops
-from rushlight.ops.create import tensor
+from rushlight.ops.create import beside, tensor
 from rushlight.ops.define import cast
 from rushlight.tensor import Tensor, _checked_dim, wrap
 
@@ -155,14 +155,15 @@ def _unique(
     name: str, input: Tensor, return_inverse: bool, return_counts: bool, dim: int | None, consecutive: bool
 ) -> Any:
     refuse_kinds("c", "unique", input)
-    array = input._data(f"{name}()")
+    array = input._host_values(f"{name}()")
     if dim is not None and not input.ndim:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     axis = None if dim is None else _checked_dim(dim, input.ndim)
     if axis is not None and input.numel() == 0 and any(n == 0 for i, n in enumerate(input.shape) if i != axis):
         raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
     values, inverse, counts = arrays.unique(array, axis, consecutive)
-    results = [wrap(values)] + [wrap(inverse)] * return_inverse + [wrap(counts)] * return_counts
+    found = [values, *[inverse] * return_inverse, *[counts] * return_counts]
+    results = [beside(input, part) for part in found]
     return tuple(results) if len(results) > 1 else results[0]
 
 

@@ -60,7 +60,7 @@ def stft(
 
     pieces = ops.frames(input, size=n_fft, hop=hop_length)  # (..., frame, n_fft)
     if window is not None or missing:
-        pieces = pieces * _centred(window, win_length, n_fft, input.dtype)
+        pieces = pieces * _centred(window, win_length, n_fft, input.dtype, input.device)
     norm = "ortho" if normalized else "backward"
     if onesided:
         spectra = ops.rfft(pieces, axis=pieces.ndim - 1, norm=norm)
@@ -104,7 +104,7 @@ def istft(
     else:
         half = narrow(spectra, -1, 0, n_fft // 2 + 1)
         pieces = ops.irfft(half, axis=input.ndim - 1, n=n_fft, norm=norm)
-    factors = _centred(window, win_length, n_fft, pieces.dtype.to_real())
+    factors = _centred(window, win_length, n_fft, pieces.dtype.to_real(), input.device)
     num_frames = input.shape[-1]
     covered = n_fft + hop_length * (num_frames - 1)
     signal = ops.overlap_add(pieces * factors, hop=hop_length, length=covered)
@@ -142,9 +142,9 @@ def _padded(signal: Tensor, before: int, after: int, mode: str) -> Tensor:
     return reshape(padded, (*signal.shape[:-1], padded.shape[-1]))
 
 
-def _centred(window: Tensor | None, win_length: int, n_fft: int, dtype: dtypes.dtype) -> Tensor:
+def _centred(window: Tensor | None, win_length: int, n_fft: int, dtype: dtypes.dtype, device: Any) -> Tensor:
     """The window in the middle of n_fft elements, zeros beside it."""
-    window = create.ones(win_length, dtype=dtype) if window is None else window
+    window = create.ones(win_length, dtype=dtype, device=device) if window is None else window
     before = (n_fft - win_length) // 2
     return window if win_length == n_fft else _padded(window, before, n_fft - win_length - before, "constant")
 

@@ -151,7 +151,7 @@ def _levels(input: Tensor, q: Any) -> Tensor:
     if not isinstance(q, Tensor):
         if not 0 <= q <= 1:
             raise RuntimeError(f"quantile() q must be in the range [0, 1] but got {q:g}")
-        return as_tensor(q, dtype=input.dtype)
+        return as_tensor(q, dtype=input.dtype, device=input.device)
     if q.ndim > 1:
         raise RuntimeError("quantile() q must be a scalar or 1D tensor")
     if q.dtype is not input.dtype:

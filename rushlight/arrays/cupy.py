@@ -44,7 +44,6 @@ log = cupy.log
 log10 = cupy.log10
 log1p = cupy.log1p
 log2 = cupy.log2
-logical_not = cupy.logical_not
 negative = cupy.negative
 reciprocal = cupy.reciprocal
 round = cupy.rint
@@ -72,19 +71,47 @@ greater = cupy.greater
 greater_equal = cupy.greater_equal
 less = cupy.less
 less_equal = cupy.less_equal
-logical_and = cupy.logical_and
-logical_or = cupy.logical_or
-logical_xor = cupy.logical_xor
 maximum = cupy.maximum
 minimum = cupy.minimum
-multiply = cupy.multiply
 not_equal = cupy.not_equal
 pow = cupy.power
 remainder = cupy.remainder
 subtract = cupy.subtract
 
-where = cupy.where
 take_along_axis = cupy.take_along_axis
+
+
+def _here(*operands: Any) -> list[Any]:
+    """Operands of which some may be constants that a formula made in NumPy."""
+    return [cupy.asarray(x) if isinstance(x, np.ndarray) else x for x in operands]
+
+
+def _logical(name: str) -> Callable[..., ndarray]:
+    """CuPy's logical functions know no complex numbers."""
+    function = getattr(cupy, name)
+
+    def call(*operands: Any) -> ndarray:
+        return function(*[x != 0 if isinstance(x, builtins.complex) or _is_complex(x) else x for x in operands])
+
+    call.__name__ = name
+    return call
+
+
+def _is_complex(x: Any) -> bool:
+    return isinstance(x, ndarray) and x.dtype.kind == "c"
+
+
+logical_and, logical_not, logical_or, logical_xor = map(
+    _logical, ("logical_and", "logical_not", "logical_or", "logical_xor")
+)
+
+
+def multiply(x: Any, y: Any) -> ndarray:
+    return cupy.multiply(*_here(x, y))
+
+
+def where(condition: Any, x: Any, y: Any) -> ndarray:
+    return cupy.where(*_here(condition, x, y))
 
 
 def sum(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:
@@ -113,11 +140,11 @@ def all(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:
 
 
 def argmax(x: ndarray, axis: int | None = None, keepdims: bool = False) -> ndarray:
-    return cupy.argmax(x, axis, None, None, keepdims)
+    return cupy.argmax(x, axis, keepdims=keepdims)
 
 
 def argmin(x: ndarray, axis: int | None = None, keepdims: bool = False) -> ndarray:
-    return cupy.argmin(x, axis, None, None, keepdims)
+    return cupy.argmin(x, axis, keepdims=keepdims)
 
 
 def broadcast_to(x: Any, shape: tuple[int, ...]) -> ndarray:
@@ -198,7 +225,7 @@ def concat(arrays: Any, axis: int = 0) -> ndarray:
 
 
 def take(x: ndarray, indices: ndarray, axis: int) -> ndarray:
-    return cupy.take(x, indices, axis)
+    return cupy.take(x, *_here(indices), axis)
 
 
 def argsort(x: ndarray, axis: int, descending: bool = False, stable: bool = True) -> ndarray:
@@ -244,7 +271,7 @@ def slice_assign(x: ndarray, value: ndarray, index: Any) -> ndarray:
 
 
 def index_get(x: ndarray, *arrays: ndarray, spec: tuple) -> ndarray:
-    return x[numpy_arrays.index_with(spec, arrays)]
+    return x[numpy_arrays.index_with(spec, _here(*arrays))]
 
 
 def index_put(x: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, accumulate: bool) -> ndarray:
@@ -255,7 +282,8 @@ def index_put(x: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, accumu
 
 def put(target: ndarray, values: Any, *arrays: ndarray, spec: tuple, accumulate: bool) -> None:
     """Writes or adds values at advanced indices, in place."""
-    index = numpy_arrays.index_with(spec, arrays)
+    index = numpy_arrays.index_with(spec, _here(*arrays))
+    (values,) = _here(values)
     if accumulate:
         _scattered("scatter_add", target, index, values)
     else:
@@ -263,7 +291,7 @@ def put(target: ndarray, values: Any, *arrays: ndarray, spec: tuple, accumulate:
 
 
 # What CuPy's atomic operations compute on; integers wrap around in all of them, so the signed ones can be seen as unsigned.
-_ATOMIC = {"?": "i", "b": "i", "B": "i", "h": "i", "H": "i", "l": "L", "q": "Q"}
+_ATOMIC = {"?": "i", "b": "i", "B": "i", "h": "i", "H": "i", "l": "L", "q": "Q", "E": "f"}
 
 
 def _scattered(name: str, target: ndarray, index: Any, values: Any) -> None:
@@ -287,7 +315,7 @@ def _scattered(name: str, target: ndarray, index: Any, values: Any) -> None:
         target[...] = copy.astype(target.dtype)
 
 
-_ORDERED = {"?": "i", "b": "i", "B": "i", "h": "i", "H": "i"}
+_ORDERED = {"?": "i", "b": "i", "B": "i", "h": "i", "H": "i", "E": "f"}
 _REDUCING = {"amax": "scatter_max", "amin": "scatter_min"}
 
 
@@ -296,7 +324,7 @@ def index_reduce(x: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, red
     if reduce == "prod" or x.dtype.kind not in "iubf":
         return _host("index_reduce", x, values, *arrays, spec=spec, reduce=reduce)
     out = x.copy()
-    _scattered(_REDUCING[reduce], out, numpy_arrays.index_with(spec, arrays), values)
+    _scattered(_REDUCING[reduce], out, numpy_arrays.index_with(spec, _here(*arrays)), values)
     return out
 
 

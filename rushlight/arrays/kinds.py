@@ -135,6 +135,15 @@ def device_of(x: Any) -> devices.device:
     return devices.cpu if found is None else found(x)
 
 
+def share_memory(x: Any, y: Any) -> bool:
+    """Whether two arrays of one kind may lie in the same memory."""
+    if x.__class__ is not y.__class__:
+        return False
+    if x.__class__ is np.ndarray:
+        return bool(np.may_share_memory(x, y))
+    return GPU is not None and x.__class__ is GPU.ndarray and bool(GPU.cupy.may_share_memory(x, y))
+
+
 def namespace_of(*arrays: Any) -> Any:
     """The namespace that computes on these arrays: of the most abstract kind among them."""
     found, depth = numpy_arrays, -1

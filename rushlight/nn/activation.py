@@ -85,7 +85,13 @@ def _slopes(input: Tensor, lower: float, upper: float) -> Tensor:
     with no_grad():
         slopes, is_drawn = create.ones_like(input), input <= 0
         drawn = draws.draw(
-            create.creation_namespace(), None, "uniform", (int(is_drawn.sum()),), lower, upper, np.dtype(np.float64)
+            create._like(input, None, None)[0],
+            None,
+            "uniform",
+            (int(is_drawn.sum()),),
+            lower,
+            upper,
+            np.dtype(np.float64),
         )
         slopes[is_drawn] = wrap(drawn).to(input.dtype)
     return slopes

@@ -57,7 +57,7 @@ def _masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     axis = scores.ndim - 1
     allowed: Tensor = mask if is_boolean else ne(mask, -math.inf)
     has_any = allowed.any(-1, keepdim=True)
-    if isinstance(has_any._array, np.ndarray) and has_any._array.all():
+    if isinstance(has_any._array, np.ndarray) and has_any._array.all():  # on a GPU, asking would wait
         return softmax(scores, axis=axis)
     return where(has_any, softmax(where(has_any, scores, 0.0), axis=axis), 0.0)  # no NaN, in the gradient either
 

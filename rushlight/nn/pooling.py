@@ -9,9 +9,9 @@ import numpy as np
 
 from rushlight import dtypes
 from rushlight.api.elementwise import div
-from rushlight.ops import elementwise, pool as ops
+from rushlight.ops import create, elementwise, pool as ops
 from rushlight.ops.autocast import with_autocast
-from rushlight.tensor import Tensor, wrap
+from rushlight.tensor import Tensor
 
 if TYPE_CHECKING:
     from rushlight.arrays.taps import Windows
@@ -77,7 +77,7 @@ def _average(
     if is_integer:
         divisors = [rule.divisors("padded" if count_include_pad else "window") for rule in rules]
         grid = np.prod(np.meshgrid(*divisors, indexing="ij"), axis=0)
-        return div(out, wrap(grid.astype(np.int64)), rounding_mode="trunc")
+        return div(out, create.beside(out, grid.astype(np.int64)), rounding_mode="trunc")
     return out
 
 

@@ -241,6 +241,11 @@ def placed(array: np.ndarray, device: Any) -> Any:
     return array if place is None else define.numpy_arrays.to_device(array, place)
 
 
+def beside(x: Tensor, array: np.ndarray) -> Tensor:
+    """A tensor of an array's values where another tensor is."""
+    return wrap(placed(array, x.device) if x.is_cuda else array)
+
+
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """A tensor of the data, on the same memory if it is a tensor or a NumPy array of that dtype already."""
     if isinstance(data, Tensor):

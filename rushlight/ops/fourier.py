@@ -47,7 +47,7 @@ def rfft(xp, x, *, axis, norm):
 def _rfft_adjoint(xp: Any, grad: Any, x_shape: Any, axis: int, norm: str) -> Any:
     """`irfft` counts all but the ends twice, once for the half that is not there."""
     factors = _each_end_once(x_shape[axis], axis, len(x_shape), 1.0, 0.5)
-    return xp.irfft(grad * factors, axis=axis, n=x_shape[axis], norm=_OTHER_NORM[norm])
+    return xp.irfft(xp.multiply(grad, factors), axis=axis, n=x_shape[axis], norm=_OTHER_NORM[norm])
 
 
 rfft.derivative(x=_rfft_adjoint)
@@ -60,8 +60,8 @@ def irfft(xp, x, *, axis, n, norm):
 
 
 irfft.derivative(
-    x=lambda xp, grad, x_shape, axis, n, norm: (
-        xp.rfft(grad, axis=axis, norm=_OTHER_NORM[norm]) * _each_end_once(n, axis, len(x_shape), 1.0, 2.0)
+    x=lambda xp, grad, x_shape, axis, n, norm: xp.multiply(
+        xp.rfft(grad, axis=axis, norm=_OTHER_NORM[norm]), _each_end_once(n, axis, len(x_shape), 1.0, 2.0)
     )
 )
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import dtypes
-from rushlight.arrays import numpy as numpy_arrays, symbolic as symbolic_arrays
+from rushlight.arrays import kinds, numpy as numpy_arrays, symbolic as symbolic_arrays
 from rushlight.arrays.kinds import Abstract
 from rushlight.autograd.history import note_write, rewrite
 from rushlight.autograd.modes import modes
@@ -172,6 +172,12 @@ def _overlaps_itself(array: ndarray) -> bool:
     )
 
 
+def _is_read_only(array: Any) -> bool:
+    if array.__class__ is ndarray:
+        return not array.flags.writeable or _overlaps_itself(array)
+    return kinds.GPU is not None and array.__class__ is kinds.GPU.ndarray and _overlaps_itself(array)
+
+
 def check_writable(x: Tensor, recorded: bool) -> None:
     """Raises PyTorch's errors for writing into a leaf that requires gradients, while autograd records."""
     if define.recording and modes.mutation is not None:
@@ -185,7 +191,7 @@ def check_writable(x: Tensor, recorded: bool) -> None:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
         if view is None and x._node is None:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
-    if type(x._array) is ndarray and (not x._array.flags.writeable or _overlaps_itself(x._array)):
+    if _is_read_only(x._array):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory "
             "location, or the NumPy array behind it is read-only. Please clone() the tensor before performing "

@@ -85,7 +85,7 @@ for _name in protocol.REDUCTIONS:
         (lambda xp, x, n=_name: getattr(xp, n)(x, axis=0, keepdims=True), (F,)),
     ]  # fmt: skip
 
-NOT_OF_TENSORS = {"arange": "made by rushlight.arange", "draw": "made by rushlight.rand and its like"}
+NOT_OF_TENSORS = {"draw": "made by rushlight.rand and its like"}
 
 
 def _assigned(xp: Any, x: Any, y: Any) -> Any:

@@ -5,11 +5,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 # What does not agree, by kind of check: {operator: reason}. docs/status.md has the same list.
 KNOWN: dict[str, dict[str, str]] = {
@@ -20,15 +17,11 @@ KNOWN: dict[str, dict[str, str]] = {
 }
 
 
-def test_operators_conform_in_transforms(tmp_path: Path) -> None:
-    here, report = Path(__file__).parent, tmp_path / "report.json"
-    command = [
-        sys.executable, str(here / "ops.py"), "--dtypes", "float64", "--no-grad", "--forward-mode", "--vmap", "--max-samples", "2",
-        "--seconds-per-op", "300", "--jobs", "2", "--json", str(report),
-    ]  # fmt: skip
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(here.parents[1])}
-    subprocess.run(command, check=True, env=environment, cwd=here.parents[1], capture_output=True)
-    records = {record["name"]: record["kinds"] for record in json.loads(report.read_text())["records"]}
+def test_operators_conform_in_transforms(harness: Callable[..., dict[str, Any]]) -> None:
+    records = harness(
+        "ops.py", "--dtypes", "float64", "--no-grad", "--forward-mode", "--vmap", "--max-samples", "2", "--seconds-per-op",
+        "300",
+    )  # fmt: skip
     transforms = ("forward-mode", "vmap", "vmap grad", "batched grad")
     for kind, least in zip(transforms, (480, 580, 480, 480), strict=True):
         assert sum(kind in kinds for kinds in records.values()) > least

@@ -10,19 +10,10 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1]))
 
 
-def has_gpu() -> bool:
-    import cupy
+from gpu import simulated
 
-    try:
-        return cupy.cuda.runtime.getDeviceCount() > 0
-    except cupy.cuda.runtime.CUDARuntimeError:
-        return False
-
-
-if not has_gpu():
-    from gpu.simulated import install
-
-    install()
+if not simulated.has_gpu():
+    simulated.install()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

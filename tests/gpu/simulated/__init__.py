@@ -70,6 +70,14 @@ def _modules() -> dict[str, ModuleType]:
     return modules | {"cupyx.scipy": scipy_like, "cupyx.scipy.special": special}
 
 
+def has_gpu() -> bool:
+    """Whether there is a real one."""
+    try:
+        return bool(real.cuda.runtime.getDeviceCount() > 0)
+    except real.cuda.runtime.CUDARuntimeError:
+        return False
+
+
 def install() -> ModuleType:
     """Makes `import cupy` give the stand-in, for the rest of this process."""
     if not isinstance(sys.modules["cupy"], _Mirror):

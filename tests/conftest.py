@@ -1,0 +1,29 @@
+"""Fixtures of all tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Runs one of the programs in tests/conformance: `harness("ops.py", *options)` gives its checks by operator."""
+
+    def run(program: str, *options: str) -> dict[str, Any]:
+        report = tmp_path / "report.json"
+        command = [sys.executable, str(HERE / "conformance" / program), *options, "--jobs", "2", "--json", str(report)]
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parent)}
+        subprocess.run(command, check=True, env=environment, cwd=HERE.parent, capture_output=True)
+        return {record["name"]: record["kinds"] for record in json.loads(report.read_text())["records"]}
+
+    return run
