@@ -34,44 +34,54 @@ class Timing:
     rounds: int
 
 
-def compare(contestants: dict[str, Callable[[], Any]], rounds: int = 15, block: float = BLOCK) -> dict[str, Timing]:
-    """Times the contestants in alternating rounds."""
-    calls = {name: calls_per_block(function, block) for name, function in contestants.items()}
+def compare(
+    contestants: dict[str, Callable[[], Any]], rounds: int = 15, block: float = BLOCK,
+    finish: Callable[[], None] = lambda: None,
+) -> dict[str, Timing]:  # fmt: skip
+    """Times the contestants in alternating rounds.
+
+    Args:
+        finish: called before and after each block, within its time: waits for a GPU.
+    """
+    calls = {name: calls_per_block(function, block, finish) for name, function in contestants.items()}
     names = list(contestants)
     found: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
         shift = number % len(names)
         for name in names[shift:] + names[:shift]:
-            found[name].append(time_block(contestants[name], calls[name]))
+            found[name].append(time_block(contestants[name], calls[name], finish))
     return {name: summarize(seconds) for name, seconds in found.items()}
 
 
-def calls_per_block(function: Callable[[], Any], block: float) -> int:
+def calls_per_block(function: Callable[[], Any], block: float, finish: Callable[[], None] = lambda: None) -> int:
     """How many calls fill a block, found while warming up; twice, since the first time may include compiling."""
-    return max(_calls_that_take(function, block) for _ in range(2))
+    return max(_calls_that_take(function, block, finish) for _ in range(2))
 
 
-def _calls_that_take(function: Callable[[], Any], block: float) -> int:
+def _calls_that_take(function: Callable[[], Any], block: float, finish: Callable[[], None]) -> int:
     calls = 1
     while True:
         start = time.perf_counter()
         for _ in range(calls):
             function()
+        finish()
         seconds = time.perf_counter() - start
         if seconds >= block / 4:
             return max(1, round(calls * block / seconds))
         calls *= 2
 
 
-def time_block(function: Callable[[], Any], calls: int) -> float:
+def time_block(function: Callable[[], Any], calls: int, finish: Callable[[], None] = lambda: None) -> float:
     """Seconds of one call, from a block of them after a few that are not counted."""
     time.sleep(SETTLE)
     for _ in range(1 + calls // 10):
         function()
+    finish()
     repeats = range(calls)
     start = time.perf_counter()
     for _ in repeats:
         function()
+    finish()
     return (time.perf_counter() - start) / calls
 
 
