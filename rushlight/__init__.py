@@ -12,6 +12,7 @@ from rushlight.dtypes import (
     uint8, uint16, uint32, uint64,
 )  # fmt: skip
 from rushlight.devices import device
+from rushlight.errors import AcceleratorError, OutOfMemoryError
 from rushlight.layouts import (
     channels_last, channels_last_3d, contiguous_format, layout, memory_format, preserve_format, sparse_coo, strided,
 )  # fmt: skip
@@ -132,7 +133,7 @@ from rushlight.autograd.modes import (
 from rushlight.compiler.function import compile
 from rushlight.compiler.workers import get_num_threads, set_num_threads
 from rushlight import (
-    accelerator, amp, autograd, backends, cpu, cuda, fft, func, linalg, masked, nn, optim, signal, special, utils,
+    accelerator, amp, autograd, backends, cpu, fft, func, linalg, masked, nn, optim, signal, special, utils,
 )  # fmt: skip
 from rushlight.func.vectorize import vmap
 from rushlight.nn.convolution import (
