@@ -41,7 +41,7 @@ NOW: dict[str, set[str]] = {
     "linalg": {"api", "arrays", "tensor"},
     "accelerator": {"devices"},
     "errors": set(),
-    "backends": set(),
+    "backends": {"settings"},
     "multiprocessing": set(),
     "version": set(),
     "serving": set(),
@@ -99,6 +99,7 @@ LATER: dict[str, set[str]] = {
     "devices": {"arrays"},  # what is known of a GPU
     "__main__": {"doctor", "serving"},
     "doctor": {"compiler", "cuda"},
+    "accelerator": {"cuda"},
     # derivatives of functions, and their checks, use transforms and draw numbers; the profiler has an older name here
     "autograd": {"api", "func", "profiler"},
     "random": {"tensor"},  # a state is a tensor

@@ -14,7 +14,7 @@ from typing import Any
 
 from rushlight.errors import AcceleratorError
 
-_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 INSTALL = "pip install cupy-cuda13x[ctk]"
 _ADVICE = "`python -m rushlight doctor` tells what is there."
 
@@ -34,7 +34,7 @@ _is_forked = False  # from a process that had a GPU in use: the driver's state d
 def has_driver() -> bool:
     """Whether NVIDIA's driver is installed."""
     try:
-        ctypes.CDLL(_DRIVER)
+        ctypes.CDLL(DRIVER)
     except OSError:
         return False
     return True
