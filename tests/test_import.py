@@ -54,7 +54,7 @@ NOW: dict[str, set[str]] = {
     "optim": {"arrays", "autograd", "compiler", "dtypes", "nn", "ops", "tensor"},
     "nn": CORE | {"api"},
     "serialization": BASE | {"nn", "tensor"},
-    "utils": CORE | {"amp", "api", "interop"},
+    "utils": CORE | {"accelerator", "amp", "api", "interop"},
     "settings": set(),
     "later": set(),
     # These are loaded when first asked for. Most are programs on PyTorch's functions: they import the package itself.
@@ -104,7 +104,7 @@ LATER: dict[str, set[str]] = {
     "autograd": {"api", "func", "profiler"},
     "random": {"tensor"},  # a state is a tensor
     "func": {"api"},
-    "api": {"nn"},  # stft pads
+    "api": {"cuda", "nn"},  # pinned memory; stft pads
     "nn": {"compiler"},  # Module.compile
     "ops": {"compiler"},  # an operation of many steps runs as one program on large arrays
     "serialization": {"ops"},
