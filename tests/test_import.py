@@ -97,6 +97,7 @@ NOW: dict[str, set[str]] = {
 }
 LATER: dict[str, set[str]] = {
     "devices": {"arrays"},  # what is known of a GPU
+    "arrays": {"cuda"},  # CuPy, if there is a GPU
     "__main__": {"doctor", "serving"},
     "doctor": {"compiler", "cuda"},
     "accelerator": {"cuda"},

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
-import cupy as real
 import pytest
-from gpu.simulated import cuda as simulated
+from gpu.simulated import cuda as simulated, stand_in
 
 from rushlight.cuda import devices, library, memory
 from rushlight.random import default
@@ -18,10 +16,7 @@ from rushlight.random import default
 @pytest.fixture
 def gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The simulated `cupy.cuda`."""
-    cupy: Any = ModuleType("cupy")
-    cupy._environment = real._environment  # for the real NVRTC
-    cupy.cuda, cupy.get_default_memory_pool = simulated, simulated.get_default_memory_pool
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setitem(sys.modules, "cupy", stand_in())
     monkeypatch.setattr(library, "_module", None)
     monkeypatch.setattr(library, "_count", None)
     monkeypatch.setattr(memory, "_uses", {})

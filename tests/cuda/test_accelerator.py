@@ -40,6 +40,7 @@ def test_with_gpus(gpus: Any) -> None:
 
 def test_without(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "_count", 0)
+    monkeypatch.setattr(library, "_module", None)
     assert not torch.accelerator.is_available()
     assert torch.accelerator.current_accelerator() is None
     torch.accelerator.synchronize()

@@ -8,9 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import cupy
 import pytest
-from gpu.simulated import cuda as simulated
+from gpu.simulated import cuda as simulated, real as cupy
 
 PACKAGE = Path(__file__).parents[2] / "rushlight"
 

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from gpu.simulated import real as cupy
 
 from rushlight.cuda import library, report
 
@@ -17,8 +18,8 @@ def test_devices(gpus: Any) -> None:
 
 def test_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "has_driver", lambda: False)
-    monkeypatch.setattr(library, "_count", None)
-    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.setattr(library, "_count", 0)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
     assert list(report.device_lines()) == [("cuda", "none that rushlight can use")]
     lines = list(report.lines())
     assert ("driver", "none") in lines
@@ -40,8 +41,8 @@ def test_one_line_installs_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     """NVRTC's version is that of the compiler CuPy loads; a library that is not there is named."""
-    import cupy
-
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(library, "_count", 0)
     found = dict(report._libraries())
     assert found["NVRTC"] == ".".join(map(str, cupy.cuda.nvrtc.getVersion()))
     real = importlib.import_module

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from gpu.simulated import real
 
 import rushlight as torch
 from rushlight.cuda import library
@@ -68,7 +69,7 @@ def test_reasons(no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
         AssertionError, match=r"Torch not compiled with CUDA enabled: CuPy is not installed\. `pip install"
     ):
         torch.cuda.init()
-    monkeypatch.delitem(sys.modules, "cupy")
+    monkeypatch.setitem(sys.modules, "cupy", real)
     monkeypatch.setattr(library, "_count", 0)
     with pytest.raises(RuntimeError, match="No CUDA GPUs are available"):
         torch.cuda.init()

@@ -7,6 +7,7 @@ computes well. Kernels in CUDA C++ are compiled by g++ and run on the CPU (`gpu.
 
 from __future__ import annotations
 
+import functools
 import sys
 from types import ModuleType
 from typing import Any
@@ -46,7 +47,8 @@ class _Mirror(ModuleType):
         return found
 
 
-def _modules() -> dict[str, ModuleType]:
+@functools.cache
+def _stand_ins() -> dict[str, ModuleType]:
     import scipy.special
 
     own = {name: getattr(arrays, name) for name in _OWN}
@@ -55,7 +57,10 @@ def _modules() -> dict[str, ModuleType]:
     linalg = _Mirror("cupy.linalg", real.linalg, (np.linalg,), {})
     fft = _Mirror("cupy.fft", real.fft, (np.fft,), {})
     modules = {
-        "cupy": _Mirror("cupy", real, (np,), {**own, "cuda": cuda, "lib": lib, "linalg": linalg, "fft": fft}),
+        "cupy": _Mirror("cupy", real, (np,), {
+            **own, "cuda": cuda, "lib": lib, "linalg": linalg, "fft": fft, "_environment": real._environment,
+            "get_default_memory_pool": cuda.get_default_memory_pool,
+        }),
         "cupy.cuda": cuda, "cupy.lib": lib, "cupy.lib.stride_tricks": tricks, "cupy.linalg": linalg, "cupy.fft": fft,
     }  # fmt: skip
     import cupyx.scipy.special as real_special
@@ -78,8 +83,13 @@ def has_gpu() -> bool:
         return False
 
 
+@functools.cache
+def stand_in() -> ModuleType:
+    """The stand-in for `cupy`."""
+    return _stand_ins()["cupy"]
+
+
 def install() -> ModuleType:
     """Makes `import cupy` give the stand-in, for the rest of this process."""
-    if not isinstance(sys.modules["cupy"], _Mirror):
-        sys.modules.update(_modules())
-    return sys.modules["cupy"]
+    sys.modules.update(_stand_ins())
+    return stand_in()

@@ -256,7 +256,7 @@ class MemoryPool:
 
 
 _pool = MemoryPool()
-_allocator = _pool.malloc
+_allocator: Any = None  # None: the pool's
 
 
 def get_default_memory_pool() -> MemoryPool:
@@ -265,11 +265,11 @@ def get_default_memory_pool() -> MemoryPool:
 
 def set_allocator(allocator: Any = None) -> None:
     global _allocator
-    _allocator = _pool.malloc if allocator is None else allocator
+    _allocator = allocator
 
 
 def alloc(size: int) -> MemoryPointer:
-    return _allocator(size)
+    return (_allocator or _pool.malloc)(size)
 
 
 class PinnedMemoryPointer(bytearray):
