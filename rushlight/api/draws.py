@@ -11,7 +11,7 @@ import numpy as np
 from rushlight import devices, dtypes, random as random_numbers
 from rushlight.arrays.kinds import levels
 from rushlight.dtypes import legacy_name
-from rushlight.ops import create, define
+from rushlight.ops import create, define, draw as _draw_on_gpu
 from rushlight.ops.inplace import write
 from rushlight.tensor import Tensor, wrap
 
@@ -71,7 +71,7 @@ def draw_like(like: Tensor, generator: Any, method: str, *args: Any, dtype: Any 
 
 def _memory_order(array: Any) -> tuple[int, ...]:
     """The dimensions from the widest stride to the narrowest."""
-    if not hasattr(array, "strides") or array.flags.c_contiguous:
+    if not hasattr(array, "flags") or array.flags.c_contiguous:
         return tuple(range(array.ndim))
     return tuple(sorted(range(array.ndim), key=lambda i: -abs(array.strides[i])))
 

@@ -22,12 +22,12 @@ import numpy as np
 from rushlight import devices
 from rushlight.random.checks import SIGNIFICAND_BITS, check_bounds, representable
 from rushlight.random.generator import CpuGenerator
-from rushlight.random.philox import Words, philox, words
+from rushlight.random.philox import Words, philox, start, words
 from rushlight.random.seeds import DEFAULT_SEED, Generator
 
 _STATE = struct.Struct("<Qq")  # seed, offset
 _STEP = 4  # words that a call may take for each place
-_UINT64, _INT64 = np.dtype(np.uint64), np.dtype(np.int64)
+_INT64 = np.dtype(np.int64)
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -76,48 +76,27 @@ class CudaGenerator(Generator):
         self._seed = seed
         self.set_offset(offset)
 
-    # ---- words and uniform numbers
-
-    def _words(self, xp: Any, shape: tuple[int, ...]) -> Words:
-        """Four words for each place of a shape, flat."""
-        found = words(xp, self._seed, self._offset, math.prod(shape))
+    def _draw(self, xp: Any, function: Any, shape: tuple[int, ...], **attrs: Any) -> Any:
+        """What a function makes of the words of each place of a shape."""
+        begin = start(self._seed, self._offset)
         self._offset += _STEP
-        return found
-
-    def _uniform(self, xp: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
-        """On (0, 1], flat: float64 for float64, else float32."""
-        first, second, _, _ = self._words(xp, shape)
-        return _unit64(xp, first, second) if dtype == _FLOAT64 else _unit32(xp, first)
-
-    def _normal(self, xp: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
-        """Box & Muller's (1958) first number of each two, flat."""
-        first, second, third, fourth = self._words(xp, shape)
-        if dtype == _FLOAT64:
-            radius, turn = _unit64(xp, first, second), _unit64(xp, third, fourth)
-        else:
-            radius, turn = _unit32(xp, first), _unit32(xp, second)
-        kind = radius.dtype.type
-        return xp.sqrt(xp.log(radius) * kind(-2)) * xp.sin(turn * kind(2 * math.pi))
+        return xp.reshape(run(function, xp, begin, {"count": math.prod(shape), **attrs}), shape)
 
     # ---- distributions
 
     def uniform(
         self, xp: Any, shape: tuple[int, ...], low: float = 0.0, high: float = 1.0, dtype: Any = np.float32
     ) -> Any:
-        """Uniform in [low, high): cuRAND's interval is open at 0, and the other end is put there."""
+        """Uniform in [low, high)."""
         if not low <= high:
             raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
-        dtype = np.dtype(dtype)
-        numbers = _scaled(self._uniform(xp, shape, dtype), high - low, low)
-        numbers = _finished(xp, numbers, shape, dtype)
-        return xp.where(numbers == dtype.type(high), dtype.type(low), numbers)
+        return self._draw(xp, _uniform, shape, low=low, high=high, dtype=np.dtype(dtype))
 
     def normal(
         self, xp: Any, shape: tuple[int, ...], mean: float = 0.0, std: float = 1.0, dtype: Any = np.float32
     ) -> Any:
         """Normal numbers."""
-        numbers = self._normal(xp, shape, np.dtype(dtype))
-        return _finished(xp, _scaled(numbers, std, mean), shape, dtype)
+        return self._draw(xp, _normal, shape, mean=mean, std=std, dtype=np.dtype(dtype))
 
     normal_in_pairs = normal  # a place has its number whatever the memory's order
 
@@ -127,47 +106,33 @@ class CudaGenerator(Generator):
         """exp of normal numbers."""
         if not std > 0:
             raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
-        numbers = self._normal(xp, shape, np.dtype(dtype))
-        return _finished(xp, xp.exp(_scaled(numbers, std, mean)), shape, dtype)
+        return self._draw(xp, _log_normal, shape, mean=mean, std=std, dtype=np.dtype(dtype))
 
     def bernoulli(self, xp: Any, shape: tuple[int, ...], probability: float, dtype: Any = np.float32) -> Any:
         """1 where a uniform number is not above the probability, else 0."""
         if not 0 <= probability <= 1:
             raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={probability:g}")
-        uniform = self._uniform(xp, shape, np.dtype(dtype))
-        return _finished(xp, uniform <= uniform.dtype.type(probability), shape, dtype)
+        return self._draw(xp, _bernoulli, shape, probability=probability, dtype=np.dtype(dtype))
 
     def exponential(self, xp: Any, shape: tuple[int, ...], rate: float = 1.0, dtype: Any = np.float32) -> Any:
         """-log(u) / rate, never 0."""
         if not rate > 0:
             raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={rate:g}")
-        uniform = self._uniform(xp, shape, np.dtype(dtype))
-        kind = uniform.dtype.type
-        least = kind(np.finfo(kind).eps / 2)
-        logarithm = xp.where(uniform >= kind(1) - least, -least, xp.log(uniform))
-        return _finished(xp, logarithm * kind(-1.0 / rate), shape, dtype)
+        return self._draw(xp, _exponential, shape, rate=rate, dtype=np.dtype(dtype))
 
     def geometric(self, xp: Any, shape: tuple[int, ...], probability: float, dtype: Any = np.float32) -> Any:
         """The number of trials up to the first success: ceil(log(u) / log(1 - p))."""
         if not 0 < probability < 1:
             raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={probability:g}")
-        uniform = self._uniform(xp, shape, np.dtype(dtype))
-        kind = uniform.dtype.type
-        trials = xp.ceil(xp.log(uniform) / kind(math.log1p(-probability)))
-        return _finished(xp, xp.maximum(trials, kind(1)), shape, dtype)  # u may be 1
+        return self._draw(xp, _geometric, shape, probability=probability, dtype=np.dtype(dtype))
 
     def cauchy(
         self, xp: Any, shape: tuple[int, ...], median: float = 0.0, sigma: float = 1.0, dtype: Any = np.float32
     ) -> Any:
-        """median + sigma * tan(pi * (u - 1/2)), u not nearer to 0 and 1 than the numbers there are apart."""
+        """median + sigma * tan(pi * (u - 1/2))."""
         if not sigma > 0:
             raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
-        uniform = self._uniform(xp, shape, np.dtype(dtype))
-        kind = uniform.dtype.type
-        least = kind(np.finfo(kind).eps)
-        uniform = xp.minimum(xp.maximum(uniform, least), kind(1) - least)
-        numbers = xp.tan((uniform - kind(0.5)) * kind(math.pi))
-        return _finished(xp, _scaled(numbers, sigma, median), shape, dtype)
+        return self._draw(xp, _cauchy, shape, median=median, sigma=sigma, dtype=np.dtype(dtype))
 
     def random_full(self, xp: Any, shape: tuple[int, ...], dtype: Any = np.int64) -> Any:
         """What `random_()` draws: integers over all the non-negative numbers of an integer dtype; 0 ... 2**significand,
@@ -175,7 +140,7 @@ class CudaGenerator(Generator):
         dtype = np.dtype(dtype)
         bits = SIGNIFICAND_BITS.get(dtype.name)
         span = 2**bits + 1 if bits else 2 if dtype.kind == "b" else int(np.iinfo(dtype).max) + 1
-        return _finished(xp, self._below(xp, shape, span, dtype.itemsize == 8), shape, dtype)
+        return self._draw(xp, _integers, shape, low=0, span=span, is_long=dtype.itemsize == 8, dtype=dtype)
 
     def randint(self, xp: Any, shape: tuple[int, ...], low: int, high: int | None, dtype: Any = np.int64) -> Any:
         """Integers in [low, high): a word modulo the range, two words from a range of 2**28 on. `high=None`: all int64."""
@@ -186,31 +151,23 @@ class CudaGenerator(Generator):
         check_bounds(low, end, dtype)
         if dtype.name in SIGNIFICAND_BITS:
             low, end = representable(low, end, dtype)
-        numbers = xp.astype(self._below(xp, shape, end - low, end - low >= 2**28), _INT64)  # wraps, as the sum does
-        if end - low < 2**64:  # over all of int64 the words are the numbers
-            numbers = numbers + np.int64(low)
-        return _finished(xp, numbers, shape, dtype)
-
-    def _below(self, xp: Any, shape: tuple[int, ...], span: int, is_long: bool) -> Any:
-        """uint64 below `span`, flat."""
-        first, second, _, _ = self._words(xp, shape)
-        word = (first << np.uint64(32)) | second if is_long else first
-        return word if span > (2**64 - 1 if is_long else 2**32 - 1) else xp.remainder(word, np.uint64(span))
+        if end - low == 2**64:  # over all of int64 the words are the numbers
+            return self._draw(xp, _integers, shape, low=0, span=2**64, is_long=True, dtype=dtype)
+        return self._draw(xp, _integers, shape, low=low, span=end - low, is_long=end - low >= 2**28, dtype=dtype)
 
     def permutation(self, xp: Any, shape: tuple[int, ...], dtype: Any = np.int64) -> Any:
         """0 ... n-1 in the order of random numbers of 64 bits, for the shape (n,)."""
         if shape[0] < 0:
             raise RuntimeError(f"Trying to create tensor with negative dimension {shape[0]}: [{shape[0]}]")
-        first, second, _, _ = self._words(xp, shape)
-        return xp.astype(xp.argsort((first << np.uint64(32)) | second, 0), np.dtype(dtype))
+        keys = self._draw(xp, _integers, shape, low=0, span=2**64, is_long=True, dtype=_INT64)
+        return xp.astype(xp.argsort(keys, 0), np.dtype(dtype))
 
     def multinomial(self, xp: Any, weights: Any, num_samples: int) -> Any:
         """Indices along the last axis of `weights`, drawn in proportion to them, with replacement."""
         kind = _FLOAT32 if weights.dtype.itemsize == 2 else weights.dtype
         rows = xp.cumulative_sum(xp.astype(weights, kind), -1)
         rows = rows / rows[..., -1:]
-        shape = (*weights.shape[:-1], num_samples)
-        uniform = xp.reshape(self._uniform(xp, shape, kind), shape)
+        uniform = self._draw(xp, _unit, (*weights.shape[:-1], num_samples), dtype=kind)
         return xp.astype(xp.searchsorted(rows, uniform, right=False), _INT64)
 
     # ---- by rejection, on the host: NumPy arrays of parameters, NumPy arrays of numbers
@@ -229,9 +186,9 @@ class CudaGenerator(Generator):
 
     def _on_host(self, draw: Callable[[CpuGenerator], np.ndarray]) -> np.ndarray:
         """By a stream of the CPU's whose seed are words of this one, of a place that no tensor has."""
-        step, last = self._offset // _STEP, np.uint64(2**32 - 1)
-        counter = np.uint64(step % 2**32), np.uint64(step // 2**32), last, last
-        high, low, _, _ = philox(counter, (self._seed % 2**32, self._seed >> 32))
+        last = np.uint64(2**32 - 1)
+        *key, first, second = start(self._seed, self._offset)
+        high, low, _, _ = philox((first, second, last, last), (key[0], key[1]))
         self._offset += _STEP
         source = CpuGenerator()
         source.manual_seed(int(high) << 32 | int(low))
@@ -239,6 +196,21 @@ class CudaGenerator(Generator):
 
 
 Generator.kinds["cuda"] = CudaGenerator
+
+
+def run(function: Callable[..., Any], xp: Any, begin: Words, attrs: dict[str, Any]) -> Any:
+    """`function(xp, begin, **attrs)`, numbers of words. `rushlight.ops.draw` has it run as one kernel on a GPU."""
+    return function(xp, begin, **attrs)
+
+
+# ---------------------------------------------------------------- numbers of words
+# Each takes (xp, begin, count, parameters, dtype) and gives `count` numbers of the dtype.
+
+
+def _unit(xp: Any, begin: Words, *, count: int, dtype: np.dtype) -> Any:
+    """Uniform on (0, 1]: float64 for float64, else float32."""
+    first, second, _, _ = words(xp, begin, count)
+    return _unit64(xp, first, second) if dtype == _FLOAT64 else _unit32(xp, first)
 
 
 def _unit32(xp: Any, word: Any) -> Any:
@@ -251,11 +223,72 @@ def _unit64(xp: Any, low: Any, high: Any) -> Any:
     return xp.astype(low ^ (high << np.uint64(21)), _FLOAT64) * 2.0**-53 + 2.0**-54
 
 
+def _standard(xp: Any, begin: Words, count: int, dtype: np.dtype) -> Any:
+    """Box & Muller's (1958) first normal number of each two: float64 for float64, else float32."""
+    first, second, third, fourth = words(xp, begin, count)
+    if dtype == _FLOAT64:
+        radius, turn = _unit64(xp, first, second), _unit64(xp, third, fourth)
+    else:
+        radius, turn = _unit32(xp, first), _unit32(xp, second)
+    kind = radius.dtype.type
+    return xp.sqrt(xp.log(radius) * kind(-2)) * xp.sin(turn * kind(2 * math.pi))
+
+
 def _scaled(numbers: Any, factor: float, term: float) -> Any:
     kind = numbers.dtype.type
     numbers = numbers if factor == 1.0 else numbers * kind(factor)
     return numbers if term == 0.0 else numbers + kind(term)
 
 
-def _finished(xp: Any, numbers: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    return xp.reshape(xp.astype(numbers, np.dtype(dtype)), shape)
+def _uniform(xp: Any, begin: Words, *, count: int, low: float, high: float, dtype: np.dtype) -> Any:
+    """cuRAND's interval is open at 0: the other end is put there."""
+    numbers = xp.astype(_scaled(_unit(xp, begin, count=count, dtype=dtype), high - low, low), dtype)
+    return xp.where(numbers == dtype.type(high), dtype.type(low), numbers)
+
+
+def _normal(xp: Any, begin: Words, *, count: int, mean: float, std: float, dtype: np.dtype) -> Any:
+    return xp.astype(_scaled(_standard(xp, begin, count, dtype), std, mean), dtype)
+
+
+def _log_normal(xp: Any, begin: Words, *, count: int, mean: float, std: float, dtype: np.dtype) -> Any:
+    return xp.astype(xp.exp(_scaled(_standard(xp, begin, count, dtype), std, mean)), dtype)
+
+
+def _bernoulli(xp: Any, begin: Words, *, count: int, probability: float, dtype: np.dtype) -> Any:
+    uniform = _unit(xp, begin, count=count, dtype=dtype)
+    return xp.astype(uniform <= uniform.dtype.type(probability), dtype)
+
+
+def _exponential(xp: Any, begin: Words, *, count: int, rate: float, dtype: np.dtype) -> Any:
+    """Where u rounds to 1, -log(u) is half of the distance of the next number."""
+    uniform = _unit(xp, begin, count=count, dtype=dtype)
+    kind = uniform.dtype.type
+    least = kind(np.finfo(kind).eps / 2)
+    logarithm = xp.where(uniform >= kind(1) - least, -least, xp.log(uniform))
+    return xp.astype(logarithm * kind(-1.0 / rate), dtype)
+
+
+def _geometric(xp: Any, begin: Words, *, count: int, probability: float, dtype: np.dtype) -> Any:
+    uniform = _unit(xp, begin, count=count, dtype=dtype)
+    kind = uniform.dtype.type
+    trials = xp.ceil(xp.log(uniform) / kind(math.log1p(-probability)))
+    return xp.astype(xp.maximum(trials, kind(1)), dtype)  # u may be 1
+
+
+def _cauchy(xp: Any, begin: Words, *, count: int, median: float, sigma: float, dtype: np.dtype) -> Any:
+    """u is not nearer to 0 and 1 than numbers are apart there."""
+    uniform = _unit(xp, begin, count=count, dtype=dtype)
+    kind = uniform.dtype.type
+    least = kind(np.finfo(kind).eps)
+    uniform = xp.minimum(xp.maximum(uniform, least), kind(1) - least)
+    return xp.astype(_scaled(xp.tan((uniform - kind(0.5)) * kind(math.pi)), sigma, median), dtype)
+
+
+def _integers(xp: Any, begin: Words, *, count: int, low: int, span: int, is_long: bool, dtype: np.dtype) -> Any:
+    """low + a word modulo the span, or two words."""
+    first, second, _, _ = words(xp, begin, count)
+    word = (first << np.uint64(32)) | second if is_long else first
+    if span < (2**64 if is_long else 2**32):
+        word = xp.remainder(word, np.uint64(span))
+    numbers = xp.astype(word, _INT64)  # wraps, as the sum does
+    return xp.astype(numbers + np.int64(low) if low else numbers, dtype)

@@ -21,24 +21,24 @@ _HALF = np.uint64(32)
 Words = tuple[Any, Any, Any, Any]
 
 
-def philox(counter: Words, key: tuple[int, int]) -> Words:
+def philox(counter: Words, key: tuple[Any, Any]) -> Words:
     """Four words for each counter.
 
     Args:
         counter: four arrays or NumPy numbers, uint64 with values below 2**32.
-        key: two integers below 2**32.
+        key: two of the same.
 
     Returns:
         Four of the same, random.
 
     Example:
         >>> zero = np.uint64(0)
-        >>> [hex(word) for word in philox((zero, zero, zero, zero), (0, 0))]
+        >>> [hex(word) for word in philox((zero, zero, zero, zero), (zero, zero))]
         ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
     """
     first, second, third, fourth = counter
     for i in range(_ROUNDS):
-        keys = [np.uint64((part + i * step) % 2**32) for part, step in zip(key, _STEPS, strict=True)]
+        keys = [(part + np.uint64(i * step % 2**32)) & _LOW for part, step in zip(key, _STEPS, strict=True)]
         product, other = first * _MULTIPLIERS[0], third * _MULTIPLIERS[1]  # both factors have 32 bits
         first, second, third, fourth = (
             (other >> _HALF) ^ second ^ keys[0],
@@ -49,11 +49,20 @@ def philox(counter: Words, key: tuple[int, int]) -> Words:
     return first, second, third, fourth
 
 
-def words(xp: Any, seed: int, offset: int, count: int) -> Words:
+def start(seed: int, offset: int) -> Words:
+    """(key, key, counter, counter): what all words of a seed and an offset have in common."""
+    step = offset // 4
+    low, high = seed % 2**32, seed >> 32
+    return np.uint64(low), np.uint64(high), np.uint64(step % 2**32), np.uint64(step >> 32)
+
+
+def words(xp: Any, begin: Words, count: int) -> Words:
     """Four arrays of `count` words (uint64, below 2**32): element i has those of the counter (offset, i).
 
     So it is in cuRAND's generator, where i is the number of a thread, and four words are one step of the offset.
+
+    Args:
+        begin: as `start` gives it; or four arrays without dimensions, which a program that is compiled once can take.
     """
     index = xp.arange(0, count, 1, np.dtype(np.uint64))
-    low, high = np.uint64(offset // 4 % 2**32), np.uint64(offset // 4 // 2**32 % 2**32)
-    return philox((low, high, index & _LOW, index >> _HALF), (seed % 2**32, seed >> 32))
+    return philox((begin[2], begin[3], index & _LOW, index >> _HALF), (begin[0], begin[1]))

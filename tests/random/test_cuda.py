@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from rushlight import dtypes
 from rushlight.arrays import numpy as xp
 from rushlight.random import default
 from rushlight.random.cuda import CudaGenerator
-from rushlight.random.philox import philox, words
+from rushlight.random.philox import philox, start, words
 
 COUNT = 50_000
 
@@ -40,7 +41,7 @@ KNOWN = [
 
 @pytest.mark.parametrize(("counter", "key", "expected"), KNOWN)
 def test_known_answers(counter: list[int], key: list[int], expected: list[int]) -> None:
-    found = philox(tuple(np.full(3, part, np.uint64) for part in counter), (key[0], key[1]))
+    found = philox(tuple(np.full(3, part, np.uint64) for part in counter), (np.uint64(key[0]), np.uint64(key[1])))
     for word, value in zip(found, expected, strict=True):
         assert word.tolist() == [value] * 3
 
@@ -58,7 +59,7 @@ def test_words_are_numpys() -> None:
         return [a, b, c, d]
 
     seed, offset = 2**63 + 12345678901, 2**34 + 8
-    found = np.stack(words(xp, seed, offset, 5), -1)
+    found = np.stack(words(xp, start(seed, offset), 5), -1)
     for place in range(5):
         counter = [offset // 4 % 2**32, offset // 4 >> 32, place, 0]
         assert found[place].tolist() == plain(counter, [seed % 2**32, seed >> 32])
@@ -271,3 +272,42 @@ def test_one_class_of_generators() -> None:
     assert isinstance(seeded(), torch.Generator)
     with pytest.raises(RuntimeError, match=r"Device type meta is not supported for torch.Generator\(\) api"):
         torch.Generator("meta")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["uniform", "normal", "log_normal", "bernoulli", "exponential", "geometric", "cauchy"])
+def test_one_program_draws(name: str, dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs on a GPU as one kernel: traced with the seed as an input, compiled for the CPU here."""
+    from rushlight.ops import draw
+
+    args = {"bernoulli": (0.3,), "geometric": (0.3,)}.get(name, ())
+    plain = [getattr(seeded(seed), name)(xp, (5000,), *args, dtype=dtype) for seed in (1, 2, 3)]
+    programs = []
+
+    def run(function: Any, xp: Any, begin: Any, attrs: dict[str, Any]) -> Any:
+        programs.append(draw.program_of(function))
+        return programs[-1](xp, np.array(begin, np.int64), **attrs)
+
+    monkeypatch.setattr("rushlight.random.cuda.run", run)
+    for seed, expected in ((1, plain[0]), (2, plain[1]), (3, plain[2])):
+        drawn = getattr(seeded(seed), name)(xp, (5000,), *args, dtype=dtype)
+        assert drawn.dtype == dtype
+        np.testing.assert_allclose(drawn, expected, rtol=2e-5 if dtype is np.float32 else 1e-12, atol=1e-6)
+    assert any(programs[-1].programs.values())
+
+
+@pytest.mark.parametrize("span", [(0, 10), (-7, 2**40), (-(2**63), None)])
+def test_one_program_draws_integers(span: tuple[int, int | None], monkeypatch: pytest.MonkeyPatch) -> None:
+    from rushlight.ops import draw
+
+    plain = seeded(4).randint(xp, (5000,), *span)
+    programs = []
+
+    def run(function: Any, xp: Any, begin: Any, attrs: dict[str, Any]) -> Any:
+        programs.append(draw.program_of(function))
+        return programs[-1](xp, np.array(begin, np.int64), **attrs)
+
+    monkeypatch.setattr("rushlight.random.cuda.run", run)
+    for _ in range(3):
+        assert (seeded(4).randint(xp, (5000,), *span) == plain).all()
+    assert any(programs[-1].programs.values())
