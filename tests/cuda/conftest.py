@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from gpu.simulated import cuda as simulated, stand_in
+from gpu.simulated import cuda as simulated, install, uninstall
 
-from rushlight.cuda import devices, library, memory
+from rushlight.cuda import memory
 from rushlight.random import default
 
 
 @pytest.fixture
 def gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The simulated `cupy.cuda`."""
-    monkeypatch.setitem(sys.modules, "cupy", stand_in())
-    monkeypatch.setattr(library, "_module", None)
-    monkeypatch.setattr(library, "_count", None)
+    install()
     monkeypatch.setattr(memory, "_uses", {})
     monkeypatch.setattr(default, "_of_cuda", {})
     monkeypatch.setattr(simulated, "_pool", simulated.MemoryPool())
     monkeypatch.setattr(simulated, "_allocator", None)
     monkeypatch.setattr(simulated, "capacities", [2**30, 2**30])
     monkeypatch.setattr(simulated, "marks", [])
-    devices._properties.cache_clear()
     simulated._thread.current = 0
     simulated._thread.streams.clear()
     yield simulated
+    uninstall()
     simulated._thread.current = 0
     simulated._thread.streams.clear()
-    devices._properties.cache_clear()

@@ -1,4 +1,4 @@
-"""A stand-in for CuPy on a machine without a GPU: `install()` puts it where `import cupy` finds it.
+"""A stand-in for CuPy on a machine without a GPU: `install()` puts it where `import cupy` finds it, for as long as it is asked for.
 
 Every name it has is one of the real CuPy's, which must be installed: names, signatures and dtypes are read from there.
 Numbers come from NumPy, so what is tested with it is that the package asks CuPy for the right thing, never that a GPU
@@ -17,6 +17,9 @@ import cupyx as real_extensions
 import numpy as np
 
 from gpu.simulated import arrays, cuda
+
+from rushlight.arrays import kinds
+from rushlight.cuda import devices, library
 
 _OWN = (
     "array", "asarray", "asnumpy", "ascontiguousarray", "broadcast_to", "may_share_memory", "ndarray",
@@ -89,7 +92,31 @@ def stand_in() -> ModuleType:
     return _stand_ins()["cupy"]
 
 
+_set_aside: dict[str, ModuleType | None] = {}
+
+
 def install() -> ModuleType:
-    """Makes `import cupy` give the stand-in, for the rest of this process."""
-    sys.modules.update(_stand_ins())
+    """Makes `import cupy` give the stand-in, and rushlight find its two GPUs, until `uninstall`."""
+    if not _set_aside:
+        _set_aside.update({name: sys.modules.get(name) for name in _stand_ins()})
+        sys.modules.update(_stand_ins())
+        _forget()
     return stand_in()
+
+
+def uninstall() -> None:
+    """Puts the real CuPy back: there is no GPU again."""
+    for name, module in _set_aside.items():
+        if module is None:
+            sys.modules.pop(name, None)
+        else:
+            sys.modules[name] = module
+    _set_aside.clear()
+    _forget()
+
+
+def _forget() -> None:
+    """What rushlight has found out about GPUs."""
+    library._module = library._count = None
+    kinds.gpu.cache_clear()
+    devices._properties.cache_clear()
