@@ -56,7 +56,6 @@ def start(cupy: Any) -> None:
         if use.bound > use.peak:
             use.bound = pool.used_bytes()
             use.peak = max(use.peak, use.bound)
-            use.peak_reserved = max(use.peak_reserved, pool.total_bytes())
         return block
 
     cupy.cuda.set_allocator(allocate)
@@ -69,13 +68,19 @@ def _again(cupy: Any, pool: Any, size: int, use: _Use, error: MemoryError) -> An
         OutOfMemoryError: there is not enough for it.
     """
     use.num_retries += 1
-    pool.free_all_blocks()
+    _give_back(pool, use)
     try:
         return pool.malloc(size)
     except MemoryError:
         use.num_ooms += 1
     # Raised outside of the handler: CuPy's error would keep its frames, and with them their arrays, in memory.
     raise OutOfMemoryError(_message(cupy, pool, size)) from None
+
+
+def _give_back(pool: Any, use: _Use) -> None:
+    """Only here does the pool get smaller, so only here is it to be noted how large it was."""
+    use.peak_reserved = max(use.peak_reserved, pool.total_bytes())
+    pool.free_all_blocks()
 
 
 def _message(cupy: Any, pool: Any, size: int) -> str:
@@ -253,7 +258,7 @@ def empty_cache() -> None:
         cupy = library.cupy()
         for index in range(library.device_count()):
             with cupy.cuda.Device(index):
-                cupy.get_default_memory_pool().free_all_blocks()
+                _give_back(cupy.get_default_memory_pool(), _use_of(index))
 
 
 def set_per_process_memory_fraction(fraction: float, device: Any = None) -> None:

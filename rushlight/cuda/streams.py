@@ -7,6 +7,7 @@ Left out: events and streams shared with other processes.
 from __future__ import annotations
 
 import ctypes
+import threading
 from typing import Any
 
 from rushlight import devices
@@ -78,12 +79,13 @@ class Stream:
             self._stream.synchronize()
 
     def __enter__(self) -> Stream:
-        _entered.append(StreamContext(self))
-        _entered[-1].__enter__()
+        block = StreamContext(self)
+        block.__enter__()
+        _entered.blocks.append(block)
         return self
 
     def __exit__(self, *error: object) -> None:
-        _entered.pop().__exit__(*error)
+        _entered.blocks.pop().__exit__(*error)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Stream) and (self.cuda_stream, self.device) == (other.cuda_stream, other.device)
@@ -95,7 +97,14 @@ class Stream:
         return f"<torch.cuda.Stream device={self.device} cuda_stream={self.cuda_stream:#x}>"
 
 
-_entered: list[StreamContext] = []
+class _Entered(threading.local):
+    """The blocks `with stream:` that a thread is in."""
+
+    def __init__(self) -> None:
+        self.blocks: list[StreamContext] = []
+
+
+_entered = _Entered()
 
 
 class ExternalStream(Stream):

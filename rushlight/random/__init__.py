@@ -14,6 +14,6 @@ generator, one `Generator` is not to be shared between threads.
 
 from rushlight.random.checks import C_NAMES, check_weights
 from rushlight.random.default import (
-    default_generator, fork_rng, generator_of, get_rng_state, initial_seed, manual_seed, seed, set_rng_state,
+    default_generator, fork_rng, generator_of, get_rng_state, get_states, initial_seed, manual_seed, seed, set_rng_state, set_states,
 )  # fmt: skip
 from rushlight.random.seeds import Generator

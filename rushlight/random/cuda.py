@@ -37,14 +37,14 @@ class CudaGenerator(Generator):
     The methods that draw take a namespace of arrays first, then what `CpuGenerator`'s take.
 
     Args:
-        device: a "cuda" device; without an index, the first.
+        device: a "cuda" device; without an index, the current one.
     """
 
     __slots__ = ("_offset",)
 
     def __init__(self, device: Any = "cuda"):
         found = devices.device(device)
-        self.device = devices.device("cuda", 0) if found.index is None else found
+        self.device = devices.on_gpu(found) if found.index is None else found
         self.manual_seed(DEFAULT_SEED)
 
     # ---- state

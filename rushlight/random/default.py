@@ -65,12 +65,33 @@ def set_rng_state(new_state):
     default_generator.set_state(new_state)
 
 
+def get_states():
+    """Return the states of the default generators of all devices: what `set_states` takes."""
+    return (
+        default_generator._state_bytes(),
+        {index: made._state_bytes() for index, made in _of_cuda.items()},
+        _cuda_seed,
+    )
+
+
+def set_states(states):
+    """Set the default generators of all devices. One that was not made at the time starts its seed's stream."""
+    global _cuda_seed
+    of_cpu, of_cuda, _cuda_seed = states
+    default_generator._set_state_bytes(of_cpu)
+    for index, made in _of_cuda.items():
+        if index in of_cuda:
+            made._set_state_bytes(of_cuda[index])
+        else:
+            made.manual_seed(_cuda_seed)
+
+
 @contextlib.contextmanager
-def fork_rng(devices=None, enabled=True, device_type="cpu"):
-    """Leave the default generator, after the block, as it was before it."""
-    state = get_rng_state() if enabled else None
+def fork_rng(devices=None, enabled=True, device_type="cuda"):
+    """Leave the default generators of all devices, after the block, as they were before it."""
+    states = get_states() if enabled else None
     try:
         yield
     finally:
         if enabled:
-            set_rng_state(state)
+            set_states(states)

@@ -128,3 +128,19 @@ def test_dropout_and_initialization() -> None:
     layer = torch.nn.Linear(30, 20, device="cuda")
     assert layer.weight.is_cuda
     assert 0 < layer.weight.abs().max().item() <= 30**-0.5
+
+
+def test_checkpoints_draw_again_what_was_drawn() -> None:
+    x = torch.ones(1000, device="cuda", requires_grad=True)
+    y = torch.utils.checkpoint.checkpoint(lambda x: torch.nn.functional.dropout(x) * 3, x, use_reentrant=False)
+    state = torch.cuda.get_rng_state()
+    y.sum().backward()
+    assert x.grad is not None
+    assert same(x.grad, y.detach())
+    assert same(torch.cuda.get_rng_state(), state)
+
+
+def test_a_generator_is_of_the_current_device() -> None:
+    assert torch.Generator("cuda").device == torch.device("cuda:0")
+    with torch.cuda.device(torch.cuda.device_count() - 1):
+        assert torch.Generator("cuda").device.index == torch.cuda.current_device()

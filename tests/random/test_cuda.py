@@ -267,6 +267,21 @@ def test_defaults_are_seeded_before_they_exist(monkeypatch: pytest.MonkeyPatch) 
     torch.set_rng_state(state)
 
 
+def test_states_of_all_devices_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(default, "_of_cuda", {})
+    torch.manual_seed(5)
+    made = default.generator_of(torch.device("cuda", 0))
+    made.uniform(xp, (3,))
+    with torch.random.fork_rng():
+        first = made.uniform(xp, (3,))
+        late = default.generator_of(torch.device("cuda", 1))
+        late.uniform(xp, (3,))
+        torch.manual_seed(6)
+    assert (made.initial_seed(), made.get_offset()) == (5, 4)
+    assert (late.initial_seed(), late.get_offset()) == (5, 0)
+    assert (made.uniform(xp, (3,)) == first).all()
+
+
 def test_one_class_of_generators() -> None:
     assert isinstance(torch.Generator(), torch.Generator)
     assert isinstance(seeded(), torch.Generator)
