@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import devices, dtypes, random as random_numbers
+from rushlight.arrays import numpy as numpy_arrays
 from rushlight.arrays.kinds import levels
 from rushlight.dtypes import legacy_name
 from rushlight.ops import create, define, draw as _draw_on_gpu
@@ -47,6 +48,8 @@ def source_of(generator: Any, xp: Any) -> Any:
     Raises:
         RuntimeError: it is another type of device's.
     """
+    if generator is None and xp is numpy_arrays:
+        return random_numbers.default_generator
     current = getattr(xp, "current_device", None)
     place = devices.cpu if current is None else current()
     if generator is None:
