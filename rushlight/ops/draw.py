@@ -1,4 +1,4 @@
-"""A GPU's random numbers, each draw one kernel: Philox's forty multiplications for a number stay in registers.
+"""A GPU's random numbers, each draw one program: Philox's twenty multiplications for a number stay in registers.
 
 Seed and offset are an input of the program, so that it is compiled once for all draws of a distribution and a size.
 """

@@ -199,7 +199,7 @@ Generator.kinds["cuda"] = CudaGenerator
 
 
 def run(function: Callable[..., Any], xp: Any, begin: Words, attrs: dict[str, Any]) -> Any:
-    """`function(xp, begin, **attrs)`, numbers of words. `rushlight.ops.draw` has it run as one kernel on a GPU."""
+    """`function(xp, begin, **attrs)`, numbers of words. `rushlight.ops.draw` has it compiled for a GPU."""
     return function(xp, begin, **attrs)
 
 

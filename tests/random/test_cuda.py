@@ -292,7 +292,7 @@ def test_one_class_of_generators() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ["uniform", "normal", "log_normal", "bernoulli", "exponential", "geometric", "cauchy"])
 def test_one_program_draws(name: str, dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What runs on a GPU as one kernel: traced with the seed as an input, compiled for the CPU here."""
+    """What a GPU runs: traced with the seed as an input, compiled for the CPU here."""
     from rushlight.ops import draw
 
     args = {"bernoulli": (0.3,), "geometric": (0.3,)}.get(name, ())
