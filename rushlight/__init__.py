@@ -12,6 +12,7 @@ from rushlight.dtypes import (
     uint8, uint16, uint32, uint64,
 )  # fmt: skip
 from rushlight.devices import device
+from rushlight.errors import AcceleratorError, OutOfMemoryError
 from rushlight.layouts import (
     channels_last, channels_last_3d, contiguous_format, layout, memory_format, preserve_format, sparse_coo, strided,
 )  # fmt: skip
@@ -132,7 +133,7 @@ from rushlight.autograd.modes import (
 from rushlight.compiler.function import compile
 from rushlight.compiler.workers import get_num_threads, set_num_threads
 from rushlight import (
-    accelerator, amp, autograd, backends, cpu, cuda, fft, func, linalg, masked, nn, optim, signal, special, utils,
+    accelerator, amp, autograd, backends, cpu, fft, func, linalg, masked, nn, optim, signal, special, utils,
 )  # fmt: skip
 from rushlight.func.vectorize import vmap
 from rushlight.nn.convolution import (
@@ -157,10 +158,9 @@ from rushlight.nn.distance import cosine_similarity, pairwise_distance, pdist
 from rushlight.nn.embedding import bags as embedding_bag, embedding_renorm_, lookup as embedding
 from rushlight.nn.normalization import native_batch_norm, native_group_norm, native_layer_norm, rms_norm
 from rushlight.printing import set_printoptions
-from rushlight.accelerator import get_float32_matmul_precision, set_float32_matmul_precision
 from rushlight.settings import (
-    are_deterministic_algorithms_enabled, get_deterministic_debug_mode, get_num_interop_threads,
-    is_deterministic_algorithms_warn_only_enabled, set_deterministic_debug_mode, set_flush_denormal,
+    are_deterministic_algorithms_enabled, get_deterministic_debug_mode, get_float32_matmul_precision, get_num_interop_threads,
+    is_deterministic_algorithms_warn_only_enabled, set_deterministic_debug_mode, set_float32_matmul_precision, set_flush_denormal,
     set_num_interop_threads, use_deterministic_algorithms,
 )  # fmt: skip
 from rushlight.serialization import load, save

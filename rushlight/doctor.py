@@ -25,7 +25,14 @@ PACKAGES = {
 def report() -> str:
     """The page."""
     lines: list[str] = []
-    for title, part in (("versions", _versions), ("computing", _computing), ("devices", _devices), ("cache", _cache)):
+    parts = {
+        "versions": _versions,
+        "computing": _computing,
+        "devices": _devices,
+        "what cuda needs": _gpu,
+        "cache": _cache,
+    }
+    for title, part in parts.items():
         lines.append(title)
         lines.extend(f"  {name:<14}{text}" for name, text in part())
     absent = [name for name in PACKAGES if _version(name) is None]
@@ -83,11 +90,17 @@ def _try_compiler() -> str:
 
 
 def _devices() -> Iterator[tuple[str, str]]:
-    from rushlight import cuda
+    from rushlight.cuda import report
 
     yield "cpu", platform.processor() or platform.machine()
     yield "meta", "shapes without data"
-    yield "cuda", f"{cuda.device_count()} GPUs" if cuda.is_available() else "none that rushlight can use"
+    yield from report.device_lines()
+
+
+def _gpu() -> Iterator[tuple[str, str]]:
+    from rushlight.cuda import report
+
+    return report.lines()
 
 
 def _cache() -> Iterator[tuple[str, str]]:

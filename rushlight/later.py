@@ -7,7 +7,7 @@ from typing import Any
 
 PARTS = frozenset(
     {
-        "__config__", "_dynamo", "distributions", "hub", "jit", "overrides", "profiler", "testing", "types", "version",
+        "__config__", "_dynamo", "cuda", "distributions", "hub", "jit", "overrides", "profiler", "testing", "types", "version",
     }
 )  # fmt: skip
 

@@ -10,16 +10,18 @@ from rushlight.tensor import Tensor
 
 
 class TensorType:
-    """A function that makes tensors of one dtype, and what `isinstance` can ask for."""
+    """A function that makes tensors of one dtype on one type of device, and what `isinstance` can ask for."""
 
-    def __init__(self, name: str, dtype: dtypes.dtype):
-        self.__name__, self.dtype = name, dtype
+    def __init__(self, name: str, dtype: dtypes.dtype, device_type: str = "cpu"):
+        self.__name__, self.dtype, self.device_type = name, dtype, device_type
 
     def __call__(self, *args: Any, device: Any = None) -> Tensor:
-        return legacy_tensor(*args, dtype=self.dtype, device=device)
+        return legacy_tensor(*args, dtype=self.dtype, device=self.device_type if device is None else device)
 
     def __instancecheck__(self, instance: Any) -> bool:
-        return isinstance(instance, Tensor) and instance.dtype is self.dtype
+        return (
+            isinstance(instance, Tensor) and instance.dtype is self.dtype and instance.device.type == self.device_type
+        )
 
     def __repr__(self) -> str:
         return f"<class 'torch.{self.__name__}'>"
@@ -30,6 +32,13 @@ HalfTensor, BFloat16Tensor = TensorType("HalfTensor", dtypes.float16), TensorTyp
 LongTensor, IntTensor = TensorType("LongTensor", dtypes.int64), TensorType("IntTensor", dtypes.int32)
 ShortTensor, CharTensor = TensorType("ShortTensor", dtypes.int16), TensorType("CharTensor", dtypes.int8)
 ByteTensor, BoolTensor = TensorType("ByteTensor", dtypes.uint8), TensorType("BoolTensor", dtypes.bool)
+cuda_types = [
+    TensorType(f"cuda.{kind.__name__}", kind.dtype, "cuda")
+    for kind in (
+        FloatTensor, DoubleTensor, HalfTensor, BFloat16Tensor, LongTensor, IntTensor, ShortTensor, CharTensor, ByteTensor,
+        BoolTensor,
+    )
+]  # fmt: skip
 
 
 def set_default_tensor_type(t: Any) -> None:

@@ -2,6 +2,35 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import dataclass
+
+PRECISIONS = ("highest", "high", "medium")
+
+
+@dataclass(slots=True)
+class Products:
+    """How exact products on a GPU have to be: `torch.backends.cuda.matmul` writes this, products read it.
+
+    Attributes:
+        float32: of float32, "highest" computes in float32; "high" and "medium" may use TensorFloat-32.
+        reduced_fp16, reduced_bf16: whether sums of half-precision products may be kept in half precision.
+        accumulate_fp16: whether they are to be.
+    """
+
+    float32: str = "highest"
+    reduced_fp16: bool = True
+    reduced_bf16: bool = True
+    accumulate_fp16: bool = False
+
+    @property
+    def allow_tf32(self) -> bool:
+        """Whether products of float32 may use TensorFloat-32."""
+        return self.float32 != "highest"
+
+
+products = Products()
+
 _interop_threads: int | None = None
 _deterministic, _warn_only = False, False
 _DEBUG_MODES = ("default", "warn", "error")
@@ -76,3 +105,27 @@ def get_num_interop_threads() -> int:
 def set_flush_denormal(mode: bool) -> bool:
     """Asks to round the smallest numbers to 0. Returns whether that was done: it cannot be."""
     return False
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """How exact products of float32 have to be on a GPU: "highest", or "high" and "medium", which allow TensorFloat-32.
+
+    On a CPU they are computed in float32. Another word has no effect, and a warning says so.
+    """
+    if precision in PRECISIONS:
+        products.float32 = precision
+        return
+    warnings.warn(
+        f"{precision} is not one of 'highest', 'high', or 'medium'; the current set_float32_matmul_precision call has no "
+        "effect.", stacklevel=2,
+    )  # fmt: skip
+
+
+def get_float32_matmul_precision() -> str:
+    """What was set.
+
+    Example:
+        >>> get_float32_matmul_precision()
+        'highest'
+    """
+    return products.float32

@@ -40,7 +40,8 @@ NOW: dict[str, set[str]] = {
     "masked": {"api", "dtypes", "ops", "tensor"},
     "linalg": {"api", "arrays", "tensor"},
     "accelerator": {"devices"},
-    "backends": set(),
+    "errors": set(),
+    "backends": {"settings"},
     "multiprocessing": set(),
     "version": set(),
     "serving": set(),
@@ -48,12 +49,12 @@ NOW: dict[str, set[str]] = {
     "__main__": set(),
     "amp": {"autograd", "compiler", "dtypes", "ops", "tensor"},
     "cpu": {"amp", "dtypes"},
-    "cuda": {"amp", "dtypes"},
+    "cuda": {"amp", "devices", "dtypes", "errors", "legacy", "random", "tensor"},
     "compiler": {"arrays", "autograd", "ops", "random", "tensor"},
     "optim": {"arrays", "autograd", "compiler", "dtypes", "nn", "ops", "tensor"},
     "nn": CORE | {"api"},
     "serialization": BASE | {"nn", "tensor"},
-    "utils": CORE | {"amp", "api", "interop"},
+    "utils": CORE | {"accelerator", "amp", "api", "interop"},
     "settings": set(),
     "later": set(),
     # These are loaded when first asked for. Most are programs on PyTorch's functions: they import the package itself.
@@ -75,7 +76,7 @@ NOW: dict[str, set[str]] = {
         "amp",
         "compiler",
         "cpu",
-        "cuda",
+        "errors",
         "fft",
         "func",
         "masked",
@@ -96,13 +97,15 @@ NOW: dict[str, set[str]] = {
 }
 LATER: dict[str, set[str]] = {
     "devices": {"arrays"},  # what is known of a GPU
+    "arrays": {"cuda"},  # CuPy, if there is a GPU
     "__main__": {"doctor", "serving"},
     "doctor": {"compiler", "cuda"},
+    "accelerator": {"cuda"},
     # derivatives of functions, and their checks, use transforms and draw numbers; the profiler has an older name here
     "autograd": {"api", "func", "profiler"},
     "random": {"tensor"},  # a state is a tensor
     "func": {"api"},
-    "api": {"nn"},  # stft pads
+    "api": {"cuda", "nn"},  # pinned memory; stft pads
     "nn": {"compiler"},  # Module.compile
     "ops": {"compiler"},  # an operation of many steps runs as one program on large arrays
     "serialization": {"ops"},

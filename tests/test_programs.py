@@ -144,7 +144,9 @@ def test_doctor():
         "BLAS ",
         "threads ",
         "compiler      works",
-        "cuda ",
+        "cuda",
+        "driver ",
+        "CuPy ",
         "folder ",
     ):
         assert f"  {line}" in text, text

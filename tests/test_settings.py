@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from pathlib import Path
 from typing import Any
@@ -67,13 +68,56 @@ def test_matmul_precision() -> None:
     assert not rushlight.set_flush_denormal(True)
 
 
+def _check_matmul(module: Any) -> None:
+    """Two names of one setting, and what an implementation finds."""
+    matmul = module.backends.cuda.matmul
+    assert (matmul.allow_tf32, matmul.allow_bf16_reduced_precision_reduction) == (False, True)
+    matmul.allow_tf32 = True
+    assert module.get_float32_matmul_precision() == "high"
+    module.set_float32_matmul_precision("highest")
+    assert matmul.allow_tf32 is False
+    module.set_float32_matmul_precision("medium")
+    assert matmul.allow_tf32 is True
+    module.set_float32_matmul_precision("highest")
+    for name in (
+        "allow_fp16_reduced_precision_reduction",
+        "allow_bf16_reduced_precision_reduction",
+        "allow_fp16_accumulation",
+    ):
+        before = getattr(matmul, name)
+        setattr(matmul, name, not before)
+        assert getattr(matmul, name) is not before
+        setattr(matmul, name, before)
+    for name in ("flash", "mem_efficient", "math", "cudnn"):
+        enable, is_enabled = (
+            getattr(module.backends.cuda, f"{form}") for form in (f"enable_{name}_sdp", f"{name}_sdp_enabled")
+        )
+        enable(False)
+        assert not is_enabled()
+        enable(True)
+        assert is_enabled()
+
+
+def test_products_find_the_settings() -> None:
+    from rushlight.settings import products
+
+    matmul = rushlight.backends.cuda.matmul
+    assert (products.allow_tf32, matmul.fp32_precision) == (False, "ieee")
+    matmul.fp32_precision = "tf32"
+    assert (products.allow_tf32, products.float32) == (True, "high")
+    matmul.fp32_precision = "ieee"
+    with pytest.raises(RuntimeError, match="Invalid fp32 precision"):
+        matmul.fp32_precision = "no"
+    assert rushlight.backends.cuda.is_built() == (importlib.util.find_spec("cupy") is not None)
+
+
 def test_backends() -> None:
     for module in MODULES:
         backends = module.backends
         assert (backends.cudnn.enabled, backends.cudnn.benchmark, backends.cudnn.deterministic) == (True, False, False)
         assert not backends.cudnn.is_available() and backends.cudnn.version() is None
-        assert not backends.mps.is_available() and not backends.cuda.is_built()
-        assert backends.cuda.matmul.allow_tf32 is False
+        assert not backends.mps.is_available()
+        _check_matmul(module)
         with backends.cudnn.flags(enabled=False, deterministic=True):
             assert not backends.cudnn.enabled and backends.cudnn.deterministic
         assert backends.cudnn.enabled and not backends.cudnn.deterministic

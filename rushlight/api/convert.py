@@ -76,12 +76,14 @@ def type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         ValueError: no such name.
     """
     if dtype is None:
-        return f"torch.{dtypes.legacy_name(self)}Tensor"
+        return f"torch.{'cuda.' if self.is_cuda else ''}{dtypes.legacy_name(self)}Tensor"
+    place = getattr(dtype, "device_type", None)
     if isinstance(dtype, str):
-        if dtype not in _OF_TYPE_NAME:
+        place = "cuda" if dtype.startswith("torch.cuda.") else "cpu"
+        if (name := dtype.replace(".cuda.", ".")) not in _OF_TYPE_NAME:
             raise ValueError(f"invalid type: '{dtype}'")
-        dtype = _OF_TYPE_NAME[dtype]
-    return to(self, getattr(dtype, "dtype", dtype))
+        dtype = _OF_TYPE_NAME[name]
+    return to(self, dtype=getattr(dtype, "dtype", dtype), device=None if place == self.device.type else place)
 
 
 def _in_dtype(name: str, dtype: dtypes.dtype) -> Any:

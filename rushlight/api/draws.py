@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from rushlight import dtypes, random as random_numbers
+from rushlight import devices, dtypes, random as random_numbers
+from rushlight.arrays import numpy as numpy_arrays
 from rushlight.arrays.kinds import levels
 from rushlight.dtypes import legacy_name
-from rushlight.ops import create, define
+from rushlight.ops import create, define, draw as _draw_on_gpu
 from rushlight.ops.inplace import write
 from rushlight.tensor import Tensor, wrap
 
@@ -23,7 +24,7 @@ _INT64 = np.dtype(np.int64)
 
 def draw(xp: Any, generator: Any, method: str, shape: tuple[int, ...], *args: Any) -> Any:
     """An array by one of a generator's methods; `args` end with the dtype. Complex numbers are pairs of real ones."""
-    source = source_of(generator)
+    source = source_of(generator, xp)
     if levels():
         return define.transforms().drawn(lambda sizes: _draw(xp, source, method, sizes, *args), shape)
     return _draw(xp, source, method, shape, *args)
@@ -41,11 +42,22 @@ def _draw(xp: Any, source: Any, method: str, shape: tuple[int, ...], *args: Any)
     return xp.complex(xp.slice(parts, (..., 0)), xp.slice(parts, (..., 1)))
 
 
-def source_of(generator: Any) -> Any:
-    if generator is None:
+def source_of(generator: Any, xp: Any) -> Any:
+    """The generator that was given, or the default one of the device whose arrays `xp` makes.
+
+    Raises:
+        RuntimeError: it is another type of device's.
+    """
+    if generator is None and xp is numpy_arrays:
         return random_numbers.default_generator
+    current = getattr(xp, "current_device", None)
+    place = devices.cpu if current is None else current()
+    if generator is None:
+        return random_numbers.generator_of(place)
     if not isinstance(generator, random_numbers.Generator):
         raise TypeError(f"argument 'generator' must be torch.Generator, not {type(generator).__name__}")
+    if generator.device.type != place.type:
+        raise RuntimeError(f"Expected a '{place.type}' device type for generator but found '{generator.device.type}'")
     return generator
 
 
@@ -62,7 +74,7 @@ def draw_like(like: Tensor, generator: Any, method: str, *args: Any, dtype: Any 
 
 def _memory_order(array: Any) -> tuple[int, ...]:
     """The dimensions from the widest stride to the narrowest."""
-    if not isinstance(array, np.ndarray) or array.flags.c_contiguous:
+    if not hasattr(array, "flags") or array.flags.c_contiguous:
         return tuple(range(array.ndim))
     return tuple(sorted(range(array.ndim), key=lambda i: -abs(array.strides[i])))
 

@@ -347,8 +347,19 @@ def _of_storage(storage: Any, dtype: np.dtype, offset: int, size: Any, stride: A
 
 
 def pin_memory(self: Tensor, device: Any = None) -> Tensor:
-    """Memory that a GPU can read directly: there is none without one."""
-    raise RuntimeError("Cannot access accelerator device when none is available.")
+    """A copy in pinned memory, which a GPU reads by itself while the program goes on; or the tensor, if it is there already.
+
+    Raises:
+        RuntimeError: there is no GPU, or the tensor is not on the CPU.
+    """
+    from rushlight.cuda import devices as gpus, pinned
+
+    if not gpus.is_available():
+        raise RuntimeError("Cannot access accelerator device when none is available.")
+    array = self._array
+    if type(array) is not ndarray:
+        raise RuntimeError(f"cannot pin '{self.type()}' only dense CPU tensors can be pinned")
+    return self if pinned.is_pinned(array) else wrap(pinned.pinned_copy(array))
 
 
 def is_same_size(self: Tensor, other: Tensor) -> bool:

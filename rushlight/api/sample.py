@@ -220,8 +220,11 @@ def multinomial(
     if not isinstance(input._array, (SymbolicArray, Abstract)):
         random_numbers.check_weights(input._host_values("multinomial()"), num_samples, replacement)
     if replacement and num_samples > 1:
-        drawn = _drawn_by("multinomial", generator, input, num_samples)
-        return finished(create.beside(input, drawn)._array, out, False)
+        weights, xp = (
+            input._array if input.is_cuda else input._data("multinomial()"),
+            create._like(input, None, None)[0],
+        )
+        return finished(xp.draw(source_of(generator, xp), "multinomial", weights, num_samples), out, False)
     with no_grad():  # the largest weights, each divided by a number from the exponential distribution
         scores = input / wrap(draw_like(input, generator, "exponential", 1.0))
         order = scores.argmax(-1, True) if num_samples == 1 else scores.argsort(dim=-1, descending=True, stable=True)
@@ -273,13 +276,14 @@ def _sample_dirichlet(self: Tensor, generator: Any = None) -> Tensor:
     drawn = _drawn_by("gamma", generator, self.detach().double())
     share = (drawn / drawn.sum(-1, keepdims=True)).astype(array.dtype)
     one, tiny = array.dtype.type(1), np.finfo(array.dtype).tiny
-    return dirichlet_sample(create.beside(self, np.clip(share, tiny, np.nextafter(one, array.dtype.type(0)))), self)
+    share = np.clip(share, tiny, np.nextafter(one, array.dtype.type(0)))
+    return dirichlet_sample(create.beside(self, share), self)
 
 
 def _drawn_by(method: str, generator: Any, *args: Any) -> np.ndarray:
-    """By a generator's method that looks at values: a recorded program cannot hold such a draw."""
-    source = source_of(generator)
-    arrays = [x._host_values(f"{method}()") if isinstance(x, Tensor) else x for x in args]
+    """By a generator's method that looks at values, on the CPU: a recorded program cannot hold such a draw."""
+    source = source_of(generator, create._like(args[0], None, None)[0])
+    arrays = [x.cpu()._data(f"{method}()") if isinstance(x, Tensor) else x for x in args]
     return np.asarray(getattr(source, method)(*arrays))
 
 

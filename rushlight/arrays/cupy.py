@@ -338,9 +338,8 @@ def assign(target: Any, value: Any) -> None:
 
 
 def draw(generator: Any, method: str, *args: Any) -> ndarray:
-    """By a generator of the CPU, the CPU's numbers."""
-    drawn = getattr(generator, method)(*args)
-    return drawn if isinstance(drawn, ndarray) else cupy.asarray(drawn)
+    """By a generator of GPUs, whose methods take a namespace."""
+    return getattr(generator, method)(sys.modules[__name__], *args)
 
 
 # ---------------------------------------------------------------- devices
@@ -349,6 +348,11 @@ def draw(generator: Any, method: str, *args: Any) -> ndarray:
 def device_of(x: ndarray) -> devices.device:
     """The device on which an array is."""
     return devices.device("cuda", x.device.id)
+
+
+def current_device() -> devices.device:
+    """The device on which arrays are made now."""
+    return devices.device("cuda", cupy.cuda.runtime.getDevice())
 
 
 def use_device_of(x: ndarray) -> int:

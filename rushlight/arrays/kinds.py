@@ -44,24 +44,11 @@ def gpu() -> Any:
     """The namespace of arrays on GPUs, loaded at the first call.
 
     Raises:
-        RuntimeError: there is no driver, no GPU or no CuPy, in PyTorch's words; and which of them.
+        RuntimeError: there is no driver, or no GPU, in PyTorch's words. AssertionError: CuPy is not installed.
     """
-    advice = "`python -m rushlight doctor` tells what is there."
-    try:
-        import cupy
-    except ImportError as error:
-        raise RuntimeError(
-            f"Torch not compiled with CUDA enabled: CuPy could not be loaded ({error}). Install rushlight[cuda13], or "
-            f"[cuda12] for an older driver. {advice}"
-        ) from None
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise RuntimeError(
-            f"Found no NVIDIA driver on your system, or one that is too old ({error}). {advice}"
-        ) from None
-    if not count:
-        raise RuntimeError(f"No CUDA GPUs are available. {advice}")
+    from rushlight.cuda import library
+
+    library.cupy()
     global GPU
     GPU = import_module("rushlight.arrays.cupy")
     return GPU

@@ -192,11 +192,11 @@ class _Call:
         from rushlight import random
         from rushlight.api.joining import cat
 
-        state = random.get_rng_state() if self.randomness == "same" else None
+        state = random.get_states() if self.randomness == "same" else None
         chunks = []
         for start in range(0, size, chunk_size):
             if state is not None:
-                random.set_rng_state(state)
+                random.set_states(state)
             count = min(chunk_size, size - start)
             parts = [x if dim is None else x.narrow(dim, start, count) for x, dim in zip(leaves, dims, strict=True)]
             chunks.append(self.run(parts, dims, spec, kwargs, count))

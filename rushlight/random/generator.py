@@ -8,22 +8,16 @@ import numpy as np
 from rushlight.random import rejection
 from rushlight.random.checks import SIGNIFICAND_BITS, check_bounds, representable
 from rushlight.random.normals import box_muller, box_muller_exact, fill_blocks, multiply_add
+from rushlight.random.seeds import Generator
 from rushlight.random.words import LOW_53_BITS, Words
 
 _PIECE = 2**15  # numbers made at a time: what is made on the way stays in cache
 
 
-class Generator(Words):
-    """A stream of random numbers: PyTorch's CPU generator, to the bit.
+class CpuGenerator(Words):
+    """PyTorch's CPU generator, to the bit.
 
     The methods that draw take a shape first and a NumPy dtype last, and return a new array, filled in C order.
-
-    Args:
-        device: the CPU.
-
-    Example:
-        >>> Generator().manual_seed(0).uniform((2,))
-        array([0.4962566, 0.7682218], dtype=float32)
     """
 
     __slots__ = ()
@@ -217,6 +211,9 @@ class Generator(Words):
                 draw(count - whole)
             fill_blocks(numbers[-16:], draw(16), transform)
         return numbers
+
+
+Generator.kinds["cpu"] = CpuGenerator
 
 
 def _modulo(words, divisor):

@@ -3,15 +3,12 @@
 The Mersenne Twister (Matsumoto & Nishimura 1998, NumPy's C code, seeded as its authors did).
 """
 
-import operator
-import os
 import struct
 
 import numpy as np
 
 from rushlight import devices
-
-DEFAULT_SEED = 67280421310721  # PyTorch's own; the largest known prime factor of 2**128 + 1
+from rushlight.random.seeds import DEFAULT_SEED, Generator
 
 _BLOCK = 624  # words the twister makes at a time
 _LOW_24_BITS = np.uint32(2**24 - 1)
@@ -26,10 +23,10 @@ _STATE_TAIL = struct.Struct("<dddiifi")
 _STATE_SIZE = _STATE_HEAD.size + 8 * _BLOCK + _STATE_TAIL.size  # 5056
 
 
-class Words:
+class Words(Generator):
     """A seeded stream of words and of the uniform numbers that they make; a subclass makes distributions of these."""
 
-    __slots__ = ("_block", "_cached_normal", "_engine", "_next", "_seed", "device", "exact_normals")
+    __slots__ = ("_block", "_cached_normal", "_engine", "_next", "exact_normals")
 
     def __init__(self, device="cpu"):
         self.device = devices.require(device)
@@ -39,36 +36,12 @@ class Words:
 
     # ---- seed and state
 
-    def manual_seed(self, seed):
-        """Start the stream anew; a negative seed stands for seed + 2**64. Returns self."""
-        if isinstance(seed, bool) or not hasattr(seed, "__index__"):
-            kind = type(seed).__name__
-            raise RuntimeError(f"manual_seed expected a long, but got {kind}")
-        seed = operator.index(seed)
-        if not -(2**63) <= seed < 2**64:
-            raise ValueError("Overflow when unpacking long long")
-        self._seed = seed % 2**64
+    def _restart(self):
         if self._engine is not None:
             self._engine._legacy_seeding(self._seed % 2**32)
         self._block = _NO_WORDS  # the current words; the engine stands at their end
         self._next = 0
         self._cached_normal = None
-        return self
-
-    def seed(self):
-        """Start the stream at a seed from the operating system. Returns that seed."""
-        self.manual_seed(int.from_bytes(os.urandom(8), "little"))
-        return self._seed
-
-    def initial_seed(self):
-        """Return the seed of the last `manual_seed` or `seed`."""
-        return self._seed
-
-    def get_state(self):
-        """Return the state, a tensor of 5056 uint8: the bytes of PyTorch's `Generator.get_state()`."""
-        from rushlight.tensor import wrap  # tensors are above this file
-
-        return wrap(np.frombuffer(self._state_bytes(), np.uint8).copy())
 
     def _state_bytes(self):
         words_left = len(self._block) - self._next
@@ -78,14 +51,7 @@ class Words:
         tail = _STATE_TAIL.pack(0.0, normal or 0.0, 0.0, normal is not None, 0, 0.0, 0)
         return head + words + tail
 
-    def set_state(self, state):
-        """Take over a state made by `get_state`, here or in PyTorch. Returns self."""
-        if not hasattr(state, "__array__"):
-            raise TypeError(f"expected a torch.ByteTensor, but got {type(state).__name__}")
-        state = np.asarray(state)
-        if state.dtype != np.uint8:
-            raise TypeError("RNG state must be a torch.ByteTensor")
-        data = state.tobytes()
+    def _set_state_bytes(self, data):
         if len(data) != _STATE_SIZE:
             raise RuntimeError(
                 f"Expected a CPUGeneratorImplState of size {_STATE_SIZE} "
@@ -99,14 +65,6 @@ class Words:
         self._seed = seed
         self._cached_normal = normal if is_cached else None
         self._restore_words(words, position, is_fresh=left == 1 and position == 0)
-        return self
-
-    def clone_state(self):
-        """Return a new generator in this one's state."""
-        return type(self)(self.device).set_state(self.get_state())
-
-    def __reduce__(self):
-        return _restored, (type(self), self._state_bytes())
 
     def _restore_words(self, words, position, is_fresh):
         """Give the engine its words, and play back the block that they stand for."""
@@ -162,8 +120,3 @@ class Words:
         numbers = self.random64(count)
         numbers &= LOW_53_BITS
         return numbers.view(np.int64) * 2.0**-53
-
-
-def _restored(kind, state):
-    """A generator of the bytes of its state: what is unpickled."""
-    return kind().set_state(np.frombuffer(state, np.uint8))

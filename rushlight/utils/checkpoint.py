@@ -170,7 +170,7 @@ class _Region:
     ):  # fmt: skip
         self.function, self.kwargs, self.context, self.early_stop = function, kwargs, context, early_stop
         self.kept = [_Kept(arg, None, "checkpoint") if isinstance(arg, Tensor) else arg for arg in args]
-        self.random_state = random.get_rng_state() if preserve else None
+        self.random_state = random.get_states() if preserve else None
         self.casts = _autocast_as_now()
         self.facts_of, self.debug = facts_of, debug
         self.placeholders: list[weakref.ref[_Placeholder]] = []
@@ -223,7 +223,7 @@ class _SecondRun:
             region.context,
         ):
             if region.random_state is not None:
-                random.set_rng_state(region.random_state)
+                random.set_states(region.random_state)
             region.function(*args, **region.kwargs)
         if not self.may_differ:
             self._compare()
@@ -310,7 +310,7 @@ class CheckpointFunction(Function):
     def forward(ctx: Any, run_function: Callable[..., Any], preserve_rng_state: bool, *args: Any) -> Any:
         check_backward_validity(args)
         ctx.run_function = run_function
-        ctx.random_state, ctx.casts = random.get_rng_state() if preserve_rng_state else None, _autocast_as_now()
+        ctx.random_state, ctx.casts = random.get_states() if preserve_rng_state else None, _autocast_as_now()
         ctx.others = [None if isinstance(arg, Tensor) else arg for arg in args]
         ctx.places = [i for i, arg in enumerate(args) if isinstance(arg, Tensor)]
         ctx.save_for_backward(*[args[i] for i in ctx.places])
@@ -331,7 +331,7 @@ class CheckpointFunction(Function):
         leaves = detach_variable(tuple(inputs))
         with random.fork_rng(enabled=ctx.random_state is not None), enable_grad(), ctx.casts:
             if ctx.random_state is not None:
-                random.set_rng_state(ctx.random_state)
+                random.set_states(ctx.random_state)
             outputs = ctx.run_function(*leaves)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         pairs = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,27 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from gpu import simulated
 
-if not simulated.has_gpu():
+HAS_GPU = simulated.has_gpu()
+
+if not HAS_GPU:
+    simulated.install()  # test files may ask for GPUs when they are imported
+
+
+def pytest_collection_finish() -> None:
+    """The tests of other folders find no GPU, as on any machine without one."""
+    if not HAS_GPU:
+        simulated.uninstall()
+
+
+@pytest.fixture(autouse=True)
+def gpu() -> Iterator[None]:
+    """A GPU for each test of this folder."""
+    if HAS_GPU:
+        yield
+        return
     simulated.install()
+    yield
+    simulated.uninstall()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -87,8 +87,8 @@ class PackedSequence(_Fields):
         return self.to(dtype=dtypes.uint8)
 
     def pin_memory(self: Packed) -> Packed:
-        """Itself: there is no memory to pin without a GPU."""
-        return self
+        """With its data in pinned memory."""
+        return type(self)(self.data.pin_memory(), *self[1:])
 
     @property
     def is_cuda(self) -> bool:

@@ -35,7 +35,7 @@ class DataLoader(Generic[T_co]):
         batch_sampler: an iterable of lists of indices, in place of all of these.
         num_workers: processes that read the dataset; 0: this one does. The batches are the same.
         collate_fn: makes a batch of a list of samples. Default: `default_collate`.
-        pin_memory: accepted, with a warning: there is no accelerator to pin for.
+        pin_memory: give batches in memory that a GPU reads by itself (`non_blocking=True`); without one, a warning.
         drop_last: leave out a last batch that is smaller.
         timeout: seconds to wait for a batch from a worker; 0: for ever.
         worker_init_fn: is called in each worker with its number, before it reads.

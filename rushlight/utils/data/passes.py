@@ -11,8 +11,10 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from rushlight import accelerator
 from rushlight.utils.data.dataset import IterableDataset
 from rushlight.utils.data.fetch import fetcher_of, indices_of
+from rushlight.utils.data.pinning import pin_memory
 from rushlight.utils.data.sampler import draw_seed
 
 
@@ -28,7 +30,8 @@ class Pass:
         self._num_workers = loader.num_workers
         self._stream_length = loader._stream_length
         self._is_stream = isinstance(loader.dataset, IterableDataset)
-        if loader.pin_memory:
+        self._pins = loader.pin_memory and accelerator.is_available()
+        if loader.pin_memory and not self._pins:
             warnings.warn(
                 "'pin_memory' argument is set as true but no accelerator is found, then device pinned memory won't be "
                 "used.", stacklevel=4,
@@ -48,7 +51,7 @@ class Pass:
         self._num_yielded += 1
         if self._is_stream:
             self._check_length()
-        return batch
+        return pin_memory(batch) if self._pins else batch
 
     def _next(self) -> Any:
         raise NotImplementedError

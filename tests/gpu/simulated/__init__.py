@@ -1,4 +1,4 @@
-"""A stand-in for CuPy on a machine without a GPU: `install()` puts it where `import cupy` finds it.
+"""A stand-in for CuPy on a machine without a GPU: `install()` puts it where `import cupy` finds it, for as long as it is asked for.
 
 Every name it has is one of the real CuPy's, which must be installed: names, signatures and dtypes are read from there.
 Numbers come from NumPy, so what is tested with it is that the package asks CuPy for the right thing, never that a GPU
@@ -7,6 +7,7 @@ computes well. Kernels in CUDA C++ are compiled by g++ and run on the CPU (`gpu.
 
 from __future__ import annotations
 
+import functools
 import sys
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,9 @@ import cupyx as real_extensions
 import numpy as np
 
 from gpu.simulated import arrays, cuda
+
+from rushlight.arrays import kinds
+from rushlight.cuda import devices, library
 
 _OWN = (
     "array", "asarray", "asnumpy", "ascontiguousarray", "broadcast_to", "may_share_memory", "ndarray",
@@ -46,7 +50,8 @@ class _Mirror(ModuleType):
         return found
 
 
-def _modules() -> dict[str, ModuleType]:
+@functools.cache
+def _stand_ins() -> dict[str, ModuleType]:
     import scipy.special
 
     own = {name: getattr(arrays, name) for name in _OWN}
@@ -55,7 +60,10 @@ def _modules() -> dict[str, ModuleType]:
     linalg = _Mirror("cupy.linalg", real.linalg, (np.linalg,), {})
     fft = _Mirror("cupy.fft", real.fft, (np.fft,), {})
     modules = {
-        "cupy": _Mirror("cupy", real, (np,), {**own, "cuda": cuda, "lib": lib, "linalg": linalg, "fft": fft}),
+        "cupy": _Mirror("cupy", real, (np,), {
+            **own, "cuda": cuda, "lib": lib, "linalg": linalg, "fft": fft, "_environment": real._environment,
+            "get_default_memory_pool": cuda.get_default_memory_pool,
+        }),
         "cupy.cuda": cuda, "cupy.lib": lib, "cupy.lib.stride_tricks": tricks, "cupy.linalg": linalg, "cupy.fft": fft,
     }  # fmt: skip
     import cupyx.scipy.special as real_special
@@ -78,8 +86,37 @@ def has_gpu() -> bool:
         return False
 
 
+@functools.cache
+def stand_in() -> ModuleType:
+    """The stand-in for `cupy`."""
+    return _stand_ins()["cupy"]
+
+
+_set_aside: dict[str, ModuleType | None] = {}
+
+
 def install() -> ModuleType:
-    """Makes `import cupy` give the stand-in, for the rest of this process."""
-    if not isinstance(sys.modules["cupy"], _Mirror):
-        sys.modules.update(_modules())
-    return sys.modules["cupy"]
+    """Makes `import cupy` give the stand-in, and rushlight find its two GPUs, until `uninstall`."""
+    if not _set_aside:
+        _set_aside.update({name: sys.modules.get(name) for name in _stand_ins()})
+        sys.modules.update(_stand_ins())
+        _forget()
+    return stand_in()
+
+
+def uninstall() -> None:
+    """Puts the real CuPy back: there is no GPU again."""
+    for name, module in _set_aside.items():
+        if module is None:
+            sys.modules.pop(name, None)
+        else:
+            sys.modules[name] = module
+    _set_aside.clear()
+    _forget()
+
+
+def _forget() -> None:
+    """What rushlight has found out about GPUs."""
+    library._module = library._count = None
+    kinds.gpu.cache_clear()
+    devices._properties.cache_clear()

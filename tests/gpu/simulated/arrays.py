@@ -15,15 +15,15 @@ from typing import Any
 
 import cupy as real
 import numpy as np
-from gpu.simulated.cuda import Device, current_device
+from gpu.simulated.cuda import Device, alloc, current_device
 
 DTYPES = "?bBhHiIlLqQefdFD"
 
 
 class ndarray:
-    """An array on one of the simulated devices."""
+    """An array on one of the simulated devices, whose memory is taken from the device's while it or a view of it lives."""
 
-    __slots__ = ("_host", "_device", "_base")
+    __slots__ = ("_host", "_device", "_base", "_memory")
     __array_priority__ = 100
 
     def __init__(self, shape: Any, dtype: Any = float, memptr: Any = None, strides: Any = None, order: str = "C"):
@@ -33,6 +33,7 @@ class ndarray:
         if host.dtype.char not in DTYPES and host.dtype.name != "bfloat16":
             raise ValueError(f"Unsupported dtype {host.dtype}")
         self._host, self._device, self._base = host, current_device(), base
+        self._memory = alloc(host.nbytes) if base is None else None
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         raise TypeError(
