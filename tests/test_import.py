@@ -95,7 +95,7 @@ NOW: dict[str, set[str]] = {
     },
 }
 LATER: dict[str, set[str]] = {
-    "devices": {"arrays"},  # what is known of a GPU
+    "devices": {"arrays", "autograd"},  # what is known of a GPU; where new tensors come to be
     "__main__": {"doctor", "serving"},
     "doctor": {"compiler", "cuda"},
     # derivatives of functions, and their checks, use transforms and draw numbers; the profiler has an older name here

@@ -220,6 +220,6 @@ def _basis_of(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """The standard basis of all elements of all tensors: for each tensor its columns."""
     sizes, start, columns = [x.numel() for x in tensors], 0, []
     for x, size in zip(tensors, sizes, strict=True):
-        columns.append(wrap(np.eye(sum(sizes), size, -start)).to(x.dtype))
+        columns.append(define.fixed(np.eye(sum(sizes), size, -start), x).to(x.dtype))
         start += size
     return tuple(columns)

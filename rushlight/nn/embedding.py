@@ -98,7 +98,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
             raise RuntimeError("Class values must be non-negative.")
         if values.max() >= num_classes:
             raise RuntimeError("Class values must be smaller than num_classes.")
-    return cast(ops.eq(tensor.unsqueeze(-1), arange(num_classes)), dtype=np.dtype(np.int64))
+    return cast(ops.eq(tensor.unsqueeze(-1), arange(num_classes, device=tensor.device)), dtype=np.dtype(np.int64))
 
 
 # ---------------------------------------------------------------- bags
@@ -134,7 +134,7 @@ def embedding_bag(
                 "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length "
                 f"sequences. However, found offsets of type {type(offsets)}"
             )
-        offsets, include_last_offset = arange(0, input.numel(), max(input.shape[1], 1)), False
+        offsets, include_last_offset = arange(0, input.numel(), max(input.shape[1], 1), device=input.device), False
         input = input.reshape(-1)
         per_sample_weights = None if per_sample_weights is None else per_sample_weights.reshape(-1)
     elif input.ndim != 1:
@@ -173,12 +173,12 @@ def bags(
     _check_bags(weight, indices, offsets, padding_idx)
     count, num_bags = indices.numel(), offsets.numel() - include_last_offset
     padding_idx = -1 if padding_idx is None else padding_idx % weight.shape[0]
-    starts = create.zeros(count + 1, dtype=dtypes.int64)
-    starts = starts.index_add(0, offsets.to(dtypes.int64), create.ones(offsets.numel(), dtype=dtypes.int64))
+    starts = offsets.new_zeros(count + 1, dtype=dtypes.int64)
+    starts = starts.index_add(0, offsets.to(dtypes.int64), create.ones_like(offsets, dtype=dtypes.int64))
     bag_of = starts.cumsum(0)[:-1] - 1
     rows = lookup(weight, indices, padding_idx, scale_grad_by_freq, sparse)
     counts = ops.ne(indices, padding_idx)
-    sizes = create.zeros(num_bags, dtype=dtypes.int64).index_add(0, bag_of, counts.to(dtypes.int64))
+    sizes = offsets.new_zeros(num_bags, dtype=dtypes.int64).index_add(0, bag_of, counts.to(dtypes.int64))
     if _MODES[mode] == "max":
         out, picked = _maxima(rows, indices, bag_of, counts, num_bags)
         return out, bag_of, sizes, picked
@@ -186,7 +186,7 @@ def bags(
     if per_sample_weights is not None:
         rows = rows * per_sample_weights.unsqueeze(1)
     rows = ops.where(counts.unsqueeze(1), rows, 0)
-    out = create.zeros((num_bags, weight.shape[1]), dtype=rows.dtype).index_add(0, bag_of, rows)
+    out = rows.new_zeros((num_bags, weight.shape[1])).index_add(0, bag_of, rows)
     if _MODES[mode] == "mean":
         out = out / sizes.clamp(min=1).to(out.dtype).unsqueeze(1)
     return out.to(weight.dtype), bag_of, sizes, sizes
@@ -201,9 +201,9 @@ def _maxima(rows: Tensor, indices: Tensor, bag_of: Tensor, counts: Tensor, num_b
         candidates = ops.where(counts.unsqueeze(1), rows, -np.inf)
         lowest = rows.new_full((num_bags, width), -np.inf)
         greatest = lowest.index_reduce(0, bag_of, candidates, "amax")
-        place = arange(count).unsqueeze(1)
+        place = arange(count, device=rows.device).unsqueeze(1)
         is_greatest = (candidates == greatest[bag_of]) & counts.unsqueeze(1)
-        none = create.full((num_bags, width), count)
+        none = bag_of.new_full((num_bags, width), count)
         first = none.index_reduce(0, bag_of, ops.where(is_greatest, place, count), "amin")
         is_empty = first == count
         first = ops.where(is_empty, 0, first)

@@ -157,7 +157,7 @@ def multi_margin_loss(
     values = values if p == 1 else mul(values, values)
     if weight is not None:
         values = mul(values, take(weight, classes, axis=0))
-    is_target = classes == define.wrap(np.arange(num_classes))
+    is_target = classes == define.fixed(np.arange(num_classes), target)
     values = div(where(is_target, 0, values).sum(1), num_classes)
     return _reduced_rows(values, target.ndim, reduction)
 
@@ -185,7 +185,7 @@ def multilabel_margin_loss(
     listed = target.reshape(rows.shape)
     counts = (listed < 0).cumsum(1) == 0  # before the first -1
     classes = where(counts, listed, 0)
-    is_target = (counts.unsqueeze(2) & (classes.unsqueeze(2) == define.wrap(np.arange(num_classes)))).any(1)
+    is_target = (counts.unsqueeze(2) & (classes.unsqueeze(2) == define.fixed(np.arange(num_classes), target))).any(1)
     scores = gather(rows, classes, axis=1).unsqueeze(2)  # (N, targets, 1)
     values = _positive_part(add(sub(rows.unsqueeze(1), scores), 1))  # (N, targets, classes)
     values = where(counts.unsqueeze(2) & logical_not(is_target).unsqueeze(1), values, 0)

@@ -77,7 +77,7 @@ def _with_constant(input: Tensor, pairs: dict[int, tuple[int, int]], value: Any)
             raise RuntimeError("narrow(): length must be non-negative.")
         source.append(slice(max(-before, 0), size - max(-after, 0)))
         place.append(slice(max(before, 0), shape[axis] - max(after, 0)))
-    background = full(tuple(shape), value, dtype=input.dtype)
+    background = full(tuple(shape), value, dtype=input.dtype, device=input.device)
     return slice_scatter(background, slice_(input, index=tuple(source)), index=tuple(place))
 
 

@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from rushlight import dtypes
+from rushlight import devices, dtypes
 from rushlight.arrays import kinds, numpy as numpy_arrays, symbolic as symbolic_arrays
 from rushlight.arrays.kinds import DIRECT, Abstract, namespace_of
 from rushlight.arrays.sparse import SparseArray, SparseNamespace
@@ -116,7 +116,14 @@ def constants_for(x: Tensor) -> Any:
 
 def creation_on(device: Any) -> Any:
     """Where new arrays come from on the CPU or a GPU."""
-    return numpy_arrays if device.type == "cpu" else kinds.gpu().creation(device.index)
+    if device.type == "cpu":
+        return numpy_arrays
+    return kinds.gpu().creation(device.index if device.index is not None else devices.on_gpu(device).index)
+
+
+def fixed(array: ndarray, like: Tensor) -> Tensor:
+    """A tensor of fixed values beside another one, on its device."""
+    return wrap(numpy_arrays.to_device(array, like.device) if kinds.GPU is not None and like.is_cuda else array)
 
 
 # ---------------------------------------------------------------- recording a program
