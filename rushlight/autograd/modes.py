@@ -23,7 +23,7 @@ class _Modes(threading.local):
         mutation: what is to be told before a write (`graph/mutation.py`), or None.
         walk: the backward pass that runs, or None (`engine.py`).
         device: where new tensors come to be, if that is not the CPU; and what it was before blocks `with device:`.
-        autocast: NumPy's dtype of what autocast lowers (`amp/autocast.py`), None outside of it.
+        autocast: NumPy's dtypes of what autocast lowers on the CPU and on GPUs (`amp/autocast.py`), None outside of it.
     """
 
     grad = True

@@ -15,7 +15,7 @@ from rushlight.ops.activation import stepwise
 from rushlight.ops.autocast import with_autocast
 from rushlight.ops.define import cast, fixed, tensor_arrays
 from rushlight.ops.views import expand
-from rushlight.tensor import Tensor, wrap
+from rushlight.tensor import Tensor
 
 
 def grid_sample(

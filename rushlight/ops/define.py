@@ -449,10 +449,10 @@ class Op:
         tensors = _as_tensors(inputs)
         if tensors is None:
             return NotImplemented
+        if self.lowered is not None and modes.autocast is not None:
+            tensors = self.lowered(tensors)
         if self.elementwise:
             tensors = self.promoted(tensors)
-        elif self.lowered is not None and modes.autocast is not None:
-            tensors = self.lowered(tensors)
         if recording:
             for x in tensors:
                 if isinstance(x, Tensor):

@@ -56,7 +56,10 @@ class Adagrad(Optimizer):
 
     def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         start = group["initial_accumulator_value"]
-        return {"step": counter(param, group), "sum": full_like(param, complex(start, start) if param.is_complex() else start)}
+        return {
+            "step": counter(param, group),
+            "sum": full_like(param, complex(start, start) if param.is_complex() else start),
+        }
 
     def update(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         state["step"] += 1

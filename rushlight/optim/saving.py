@@ -7,6 +7,7 @@ from copy import deepcopy
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from rushlight import dtypes
 from rushlight.optim import variants
 from rushlight.optim.compiled import CompiledUpdate
 from rushlight.tensor import Tensor
@@ -102,7 +103,7 @@ def _fitting(param: Tensor, group: dict[str, Any], key: Any, value: Any) -> Any:
     if isinstance(value, Tensor):
         is_counter = key == "step" and not (group.get("capturable") or group.get("fused"))
         dtype = variants.wide_dtype(param) if key != "step" and param.is_floating_point() else value._array.dtype
-        return value.detach().to(value.device if is_counter else param.device, dtype, copy=True)
+        return value.detach().to(value.device if is_counter else param.device, dtypes.from_numpy(dtype), copy=True)
     if isinstance(value, dict):
         return {k: _fitting(param, group, k, v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

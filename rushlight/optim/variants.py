@@ -14,8 +14,8 @@ from numpy import ndarray
 from rushlight import devices
 from rushlight.arrays.symbolic import DataDependentError
 from rushlight.ops import define
-from rushlight.ops.create import tensor
 from rushlight.ops.complex import view_as_real
+from rushlight.ops.create import tensor
 from rushlight.ops.define import cast, namespace_of
 from rushlight.ops.precision import HALF
 from rushlight.tensor import Tensor, wrap
