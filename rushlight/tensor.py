@@ -159,7 +159,8 @@ class Tensor:
 
     def data_ptr(self) -> int:
         """The address of the first element, in bytes."""
-        return self._array.__array_interface__["data"][0]
+        array = self._array
+        return array.data.ptr if self.is_cuda else array.__array_interface__["data"][0]
 
     def is_floating_point(self) -> bool:
         return self.dtype.is_floating_point

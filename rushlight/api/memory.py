@@ -98,13 +98,14 @@ def dim_order(self: Tensor, *, ambiguity_check: Any = False) -> tuple[int, ...]:
 # ---------------------------------------------------------------- the memory
 
 
-def _owner(array: ndarray) -> ndarray:
+def _owner(array: Any) -> Any:
     """The array whose memory this one shows a part of."""
+    kind = array.__class__
     while True:
         base = array.base
-        if not isinstance(base, ndarray):
+        if not isinstance(base, kind):
             base = getattr(base, "base", None)  # what NumPy's as_strided puts in between
-        if not isinstance(base, ndarray):
+        if not isinstance(base, kind):
             return array
         array = base
 
@@ -244,7 +245,9 @@ def storage_offset(self: Tensor) -> int:
         return storage_offset(array.inner if hasattr(array, "inner") else array.primal)
     if type(array) is SymbolicArray or array.base is None:
         return 0
-    return (self.data_ptr() - np.lib.array_utils.byte_bounds(_owner(array))[0]) // array.dtype.itemsize
+    owner = _owner(array)
+    first = np.lib.array_utils.byte_bounds(owner)[0] if type(owner) is ndarray else owner.data.ptr
+    return (self.data_ptr() - first) // array.dtype.itemsize
 
 
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
