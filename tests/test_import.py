@@ -52,7 +52,7 @@ NOW: dict[str, set[str]] = {
     "compiler": {"arrays", "autograd", "ops", "random", "tensor"},
     "optim": {"arrays", "autograd", "compiler", "devices", "dtypes", "nn", "ops", "tensor"},
     "nn": CORE | {"api"},
-    "serialization": BASE | {"nn", "tensor"},
+    "serialization": BASE | {"api", "arrays", "nn", "ops", "tensor"},
     "utils": CORE | {"amp", "api", "interop"},
     "settings": set(),
     "later": set(),
@@ -105,7 +105,6 @@ LATER: dict[str, set[str]] = {
     "api": {"nn"},  # stft pads
     "nn": {"compiler"},  # Module.compile
     "ops": {"compiler"},  # an operation of many steps runs as one program on large arrays
-    "serialization": {"ops"},
     "utils": {"compiler"},  # a worker process keeps to one thread
     "tensor": {"printing"},
     "profiler": {"compiler", "optim"},  # to know their code
