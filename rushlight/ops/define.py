@@ -464,7 +464,7 @@ class Op:
             arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
             xp = namespace_of(*arrays)
         elif xp is kinds.GPU:
-            tensors = on_one_device(tensors, self.elementwise)
+            tensors = on_one_device(tensors, inputs, self.elementwise)
             arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
         out = self.run(xp, arrays, attrs)
         result = _wrapped(out) if out.__class__ is not tuple else tuple([_wrapped(part) for part in out])
@@ -966,7 +966,7 @@ def _as_tensors(inputs: tuple) -> tuple | None:
     for x in inputs:
         if isinstance(x, Tensor) or x.__class__ in NUMBERS or isinstance(x, HostNumber):
             converted.append(x)
-        elif isinstance(x, (ndarray, Abstract)):
+        elif isinstance(x, (ndarray, Abstract)) or kinds.GPU is not None and x.__class__ is kinds.GPU.ndarray:
             converted.append(wrap(x))
         elif isinstance(x, (np.number, np.bool_)):
             converted.append(x.item())
@@ -1067,8 +1067,11 @@ def to_device(x: Tensor, device: Any) -> Tensor:
 tensor_arrays.to_device = to_device  # type: ignore[attr-defined]
 
 
-def on_one_device(tensors: tuple, is_elementwise: bool) -> tuple:
-    """Operands of which some are on a GPU. Numbers on the CPU go there, as in PyTorch; nothing else does.
+def on_one_device(tensors: tuple, given: tuple, is_elementwise: bool) -> tuple:
+    """Operands of which some are on a GPU. Numbers on the CPU go there, as in PyTorch; no other tensors do.
+
+    Args:
+        given: what the operands were made of: arrays of NumPy, a formula's constants, go where the tensors are.
 
     Raises:
         RuntimeError: they are on several devices.
@@ -1076,9 +1079,9 @@ def on_one_device(tensors: tuple, is_elementwise: bool) -> tuple:
     found = [None if x.__class__ in NUMBERS else x.device for x in tensors]
     target = next((device for device, x in zip(found, tensors, strict=True) if device and device.type == "cuda"), None)
     result = []
-    for x, device in zip(tensors, found, strict=True):
+    for x, device, original in zip(tensors, found, given, strict=True):
         if device is not None and device != target:
-            if device.type != "cpu" or not is_elementwise or x._array.ndim:
+            if original.__class__ is not ndarray and (device.type != "cpu" or not is_elementwise or x._array.ndim):
                 names = sorted({str(d) for d in found if d is not None}, reverse=True)
                 raise RuntimeError(
                     "Expected all tensors to be on the same device, but found at least two devices, "
