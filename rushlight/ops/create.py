@@ -29,7 +29,9 @@ def _finish(array: Any, requires_grad: bool) -> Tensor:
 
 def _namespace(device: Any) -> Any:
     if device is None or define.recording and define._recorder() is not None and devices.device(device).type == "cpu":
-        return creation_namespace()
+        if modes.device is None or define.recording and define._recorder() is not None:
+            return creation_namespace()
+        device = modes.device
     found = devices.require(device)
     return _MetaArrays if found.type == "meta" else define.creation_on(found)
 
@@ -235,7 +237,8 @@ def tensor(
 
 def placed(array: np.ndarray, device: Any) -> Any:
     """An array's values on a device; on the meta device its shape."""
-    place = modes.device if device is None else devices.require(device)
+    given = modes.device if device is None else device
+    place = None if given is None else devices.require(given)
     if place is not None and place.type == "meta":
         return symbolic_arrays.meta(array.shape, array.dtype)
     return array if place is None else define.numpy_arrays.to_device(array, place)

@@ -373,6 +373,11 @@ def size_of(shape: Any) -> int:
     return math.prod(shape)
 
 
+def _or_by_other(name: str, x: ndarray, y: Any) -> Any:
+    """An operator's result; of an operand that knows no ufuncs, its own, as CuPy has it."""
+    return NotImplemented if getattr(y, "__array_ufunc__", y) is None else ufunc_named(name)(x, y)
+
+
 def _delegate() -> None:
     """Methods and operators that are NumPy's on the arrays inside."""
     for name in ("dtype", "ndim", "size", "strides", "itemsize", "nbytes"):
@@ -396,7 +401,7 @@ def _delegate() -> None:
         "ge": "greater_equal", "eq": "equal", "ne": "not_equal",
     }  # fmt: skip
     for name, of in operators.items():
-        setattr(ndarray, f"__{name}__", lambda self, other, f=of: ufunc_named(f)(self, other))
+        setattr(ndarray, f"__{name}__", lambda self, other, f=of: _or_by_other(f, self, other))
         setattr(ndarray, f"__r{name}__", lambda self, other, f=of: ufunc_named(f)(other, self))
         setattr(ndarray, f"__i{name}__", lambda self, other, f=of: ufunc_named(f)(self, other, out=self))
     for name, of in {"neg": "negative", "invert": "invert", "abs": "absolute"}.items():
