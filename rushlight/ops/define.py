@@ -383,8 +383,12 @@ class Op:
         """
         if self.joint:
             return self.joint.call(node, saved, xp, grad)
-        if self.elementwise and grad.__class__ is ndarray and grad.size >= LARGE and xp is numpy_arrays:
-            return self._differentiate_large(node, saved, grad, edges)
+        if self.elementwise:
+            if xp is numpy_arrays:
+                if grad.__class__ is ndarray and grad.size >= LARGE:
+                    return self._differentiate_large(node, saved, grad, edges)
+            elif xp is kinds.GPU:
+                return self._differentiate_on_gpu(node, saved, xp, grad, edges)
         grads, shapes = [], node.shapes if self.elementwise else None
         for i, edge in enumerate(edges):
             formula = self.formulas[i]
@@ -422,6 +426,21 @@ class Op:
                 result = numpy_arrays.broadcast_to(np.asarray(result), shape)
             if node.shapes is not None and result is not None and result.shape != node.shapes[i][0]:
                 result = sum_to_shape(numpy_arrays, result, node.shapes[i][0])
+            grads.append(result)
+        return grads
+
+    def _differentiate_on_gpu(self, node: Node, saved: tuple, xp: Any, grad: Any, edges: tuple) -> list[Any]:
+        """The same by one kernel for each formula that has several steps."""
+        grads = []
+        for i, (edge, formula) in enumerate(zip(edges, self.formulas, strict=True)):
+            if edge is None or formula is None:
+                grads.append(None)
+                continue
+            result = formula.large.on_gpu(xp, formula.operands(node, saved, grad))
+            if result is None:
+                result = formula.call(node, saved, xp, grad)
+            if node.shapes is not None and result is not None and result.shape != node.shapes[i][0]:
+                result = sum_to_shape(xp, result, node.shapes[i][0])
             grads.append(result)
         return grads
 
@@ -479,6 +498,10 @@ class Op:
                 and any(a.__class__ is ndarray and a.size >= LARGE for a in arrays)
             ):
                 out = self.on_large(arrays, attrs)
+            elif self.elementwise and self.direct is None and xp is kinds.GPU:
+                out = self.large.on_gpu(xp, arrays, attrs)
+                if out is None:
+                    out = self.forward(xp, *arrays, **(attrs or {}))
             else:
                 out = self.forward(xp, *arrays, **attrs) if attrs else self.forward(xp, *arrays)
             if half is not None:

@@ -66,9 +66,8 @@ class Adafactor(Optimizer):
         if len(shape) < 2:
             return {"step": tensor(0.0), "variance": zeros_like(param)}
         rows, columns = (*shape[:-1], 1), (*shape[:-2], 1, shape[-1])
-        return {
-            "step": tensor(0.0), "row_var": zeros(rows, dtype=param.dtype), "col_var": zeros(columns, dtype=param.dtype)
-        }  # fmt: skip
+        kind = {"dtype": param.dtype, "device": param.device}
+        return {"step": tensor(0.0), "row_var": zeros(rows, **kind), "col_var": zeros(columns, **kind)}
 
     def update(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         lr, (eps1, eps2) = group["lr"], group["eps"]

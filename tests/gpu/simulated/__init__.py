@@ -15,7 +15,7 @@ import cupy as real
 import cupyx as real_extensions
 import numpy as np
 
-from gpu.simulated import arrays, cuda
+from gpu.simulated import arrays, cuda, cuda_modules
 
 _OWN = (
     "array", "asarray", "asnumpy", "ascontiguousarray", "broadcast_to", "may_share_memory", "ndarray",
@@ -81,5 +81,13 @@ def has_gpu() -> bool:
 def install() -> ModuleType:
     """Makes `import cupy` give the stand-in, for the rest of this process."""
     if not isinstance(sys.modules["cupy"], _Mirror):
+        for name in ("nvrtc", "driver", "function"):
+            setattr(cuda, name, getattr(cuda_modules, name))
+        if not hasattr(cuda, "get_current_stream"):
+            from types import SimpleNamespace
+
+            cuda.get_current_stream = lambda: SimpleNamespace(ptr=0)
+            cuda.alloc_pinned_memory = cuda_modules.PinnedMemory
+            cuda.Device.compute_capability = "90"
         sys.modules.update(_modules())
     return sys.modules["cupy"]

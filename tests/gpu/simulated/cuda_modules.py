@@ -1,0 +1,90 @@
+"""`cupy.cuda.nvrtc`, `driver` and `function` of the simulated GPUs: kernels are compiled by g++ and run by `gpu.emulator`.
+
+What the compiler makes of a source here is the source itself; a module compiles it when it is loaded. `order` is the emulator's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from types import SimpleNamespace
+from typing import Any
+
+from gpu import emulator
+
+CAPABILITY = "90"
+order = 0  # in which a kernel's threads run: 0, or the seed of a random order
+
+
+class NVRTCError(RuntimeError):
+    """As of the real one."""
+
+
+_sources: dict[int, str] = {}
+
+
+def _create_program(source: str, name: str, headers: Any, include_names: Any) -> int:
+    number = max(_sources, default=0) + 1
+    _sources[number] = source
+    return number
+
+
+def _compile_program(program: int, options: Any) -> None:
+    if f"--gpu-architecture=sm_{CAPABILITY}" not in options:
+        raise NVRTCError(f"options for another GPU: {options}")
+
+
+nvrtc = SimpleNamespace(
+    NVRTCError=NVRTCError,
+    createProgram=_create_program,
+    compileProgram=_compile_program,
+    destroyProgram=lambda program: _sources.pop(program) and None,
+    getCUBIN=lambda program: _sources[program].encode(),
+    getProgramLog=lambda program: "",
+    getSupportedArchs=lambda: [80, 90],
+    getVersion=lambda: (0, 0),
+)
+
+
+class Module:
+    """Machine code that is loaded."""
+
+    def load(self, cubin: bytes) -> None:
+        self._module = emulator.load(cubin.decode())
+
+    def get_function(self, name: str) -> Function:
+        if name not in self._module.names:
+            raise RuntimeError("CUDA_ERROR_NOT_FOUND: named symbol not found")
+        return Function(self._module, name)
+
+
+class Function:
+    """A kernel; `ptr` is what the driver knows it by."""
+
+    known: dict[int, Function] = {}
+
+    def __init__(self, module: Any, name: str):
+        self.module, self.name, self.ptr = module, name, len(Function.known) + 1
+        Function.known[self.ptr] = self
+
+
+function = SimpleNamespace(Module=Module, Function=Function)
+
+
+def _launch_kernel(
+    f: int, grid_dim_x: int, grid_dim_y: int, grid_dim_z: int, block_dim_x: int, block_dim_y: int, block_dim_z: int,
+    shared_mem_bytes: int, stream: int, kernel_params: int, extra: int,
+) -> None:  # fmt: skip
+    found = Function.known[f]
+    grid, block = (grid_dim_x, grid_dim_y, grid_dim_z), (block_dim_x, block_dim_y, block_dim_z)
+    found.module.launch_raw(found.name, grid, block, shared_mem_bytes, kernel_params, order)
+
+
+driver = SimpleNamespace(launchKernel=_launch_kernel)
+
+
+class PinnedMemory:
+    """Memory of the CPU that a GPU can read and write."""
+
+    def __init__(self, size: int):
+        self._memory = (ctypes.c_char * size)()
+        self.ptr = ctypes.addressof(self._memory)
