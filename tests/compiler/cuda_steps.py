@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rushlight.compiler.cuda import Kernel, write_nest
-from rushlight.compiler.cuda_elements import is_generated
+from rushlight.compiler.cuda import Kernel
 from rushlight.compiler.cuda_prelude import PRELUDE
-from rushlight.compiler.fuse import alias_base, fuse
+from rushlight.compiler.cuda_program import plan_kernels
+from rushlight.compiler.fuse import alias_base
 from rushlight.compiler.graph import Graph, evaluate, interpret
-from rushlight.compiler.loops import Buffer, Hazard, Nest
-from rushlight.compiler.program import Plan
-from rushlight.compiler.simplify import simplify
+from rushlight.compiler.loops import Buffer
+from rushlight.compiler.nvrtc import OPTIONS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gpu"))
 import emulator  # noqa: E402 - in tests/gpu
@@ -25,35 +24,12 @@ GUARD = 64  # elements before and after each array that nobody may write to
 ARCHITECTURES = ("sm_80", "sm_90")
 
 
-def kernels_of(plan: Plan, prefix: str) -> list[Any]:
-    """Kernels, and (unit, node) of what is left to the library, in order."""
-    steps: list[Any] = []
-    taken = 0
-    for unit, work in plan.work:
-        if not isinstance(work, Nest):
-            steps.append((unit, unit.nodes[0]))
-            continue
-        work.name = prefix + work.name
-        kernels, buffers = write_nest(work, taken)
-        taken -= len(buffers)
-        steps += kernels
-    return steps
-
-
 class Emulated:
     """A graph's kernels, to be run on NumPy arrays by the emulator."""
 
     def __init__(self, graph: Graph, prefix: str):
-        self.graph, detached = graph, frozenset()
-        simple = simplify(graph)
-        while True:
-            self.plan = Plan(fuse(simple, detached, is_generated))
-            try:
-                self.plan.lower()
-                self.steps = kernels_of(self.plan, prefix)
-                return
-            except Hazard as hazard:
-                detached |= self.plan.outputs_of(hazard.args[0])
+        self.graph = graph
+        self.plan, self.steps = plan_kernels(graph, prefix)
 
     @property
     def text(self) -> str:
@@ -128,7 +104,7 @@ def compile_by_nvrtc(source: str, architecture: str) -> bytes:
     nvrtc = pytest.importorskip("cupy", reason="CuPy is not installed: NVRTC cannot be had").cuda.nvrtc
     program = nvrtc.createProgram(source, "kernels.cu", [], [])
     try:
-        nvrtc.compileProgram(program, [f"--gpu-architecture={architecture}", "--std=c++17", "--fmad=false"])
+        nvrtc.compileProgram(program, [f"--gpu-architecture={architecture}", *OPTIONS])
         return nvrtc.getCUBIN(program)
     except nvrtc.NVRTCError:
         raise AssertionError(nvrtc.getProgramLog(program)[:3000]) from None

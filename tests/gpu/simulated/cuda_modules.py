@@ -1,6 +1,7 @@
 """`cupy.cuda.nvrtc`, `driver` and `function` of the simulated GPUs: kernels are compiled by g++ and run by `gpu.emulator`.
 
-What the compiler makes of a source here is the source itself; a module compiles it when it is loaded. `order` is the emulator's.
+The real NVRTC compiles every source, for two kinds of GPU, and refuses what it refuses; but what a program gets is the
+source itself, which a module compiles by g++ when it is loaded. `order` is the emulator's.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ import ctypes
 from types import SimpleNamespace
 from typing import Any
 
+import cupy.cuda as real
 from gpu import emulator
 
+real_nvrtc = real.nvrtc
+real_nvrtc.getVersion()  # loads the library, which takes the real CuPy
 CAPABILITY = "90"
-order = 0  # in which a kernel's threads run: 0, or the seed of a random order
+order = 1  # in which a kernel's threads run: 0 for in order, or the seed of a random order
 
 
 class NVRTCError(RuntimeError):
@@ -20,6 +24,7 @@ class NVRTCError(RuntimeError):
 
 
 _sources: dict[int, str] = {}
+_logs: dict[int, str] = {}
 
 
 def _create_program(source: str, name: str, headers: Any, include_names: Any) -> int:
@@ -29,8 +34,19 @@ def _create_program(source: str, name: str, headers: Any, include_names: Any) ->
 
 
 def _compile_program(program: int, options: Any) -> None:
-    if f"--gpu-architecture=sm_{CAPABILITY}" not in options:
+    asked = f"--gpu-architecture=sm_{CAPABILITY}"
+    if asked not in options:
         raise NVRTCError(f"options for another GPU: {options}")
+    for architecture in ("sm_80", "sm_90"):
+        real = real_nvrtc.createProgram(_sources[program], "kernels.cu", [], [])
+        try:
+            others = [option for option in options if option != asked]
+            real_nvrtc.compileProgram(real, [f"--gpu-architecture={architecture}", *others])
+        except real_nvrtc.NVRTCError as error:
+            _logs[program] = real_nvrtc.getProgramLog(real)
+            raise NVRTCError(str(error)) from None
+        finally:
+            real_nvrtc.destroyProgram(real)
 
 
 nvrtc = SimpleNamespace(
@@ -39,7 +55,7 @@ nvrtc = SimpleNamespace(
     compileProgram=_compile_program,
     destroyProgram=lambda program: _sources.pop(program) and None,
     getCUBIN=lambda program: _sources[program].encode(),
-    getProgramLog=lambda program: "",
+    getProgramLog=lambda program: _logs.get(program, ""),
     getSupportedArchs=lambda: [80, 90],
     getVersion=lambda: (0, 0),
 )
