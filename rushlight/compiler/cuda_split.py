@@ -72,29 +72,31 @@ class _Kept:
         self.dims = frozenset(range(len(nest.rows)))
         self.roots: list[Root] = []
         self.memo: dict[Value, Value] = {}
-        self.reduces: dict[Value, bool] = {}
 
     def without_reductions(self, root: Root) -> Root:
-        value = self._again(root.value)
-        return root if value is root.value else dataclasses.replace(root, value=value)
-
-    def _needs_reduction(self, value: Value) -> bool:
-        if value not in self.reduces:
-            found = value.op == "reduce" or any([self._needs_reduction(v) for v in value.operands])
-            self.reduces[value] = found
-        return self.reduces[value]
+        """The same root, of loads only."""
+        values = values_of([root])
+        reduces: set[Value] = set()
+        for value in values:
+            if value.op == "reduce" or not reduces.isdisjoint(value.operands):
+                reduces.add(value)
+        if root.value not in reduces:
+            return root
+        wanted, stack = set(), [root.value]
+        while stack:
+            value = stack.pop()
+            if value in reduces and value not in wanted:
+                wanted.add(value)
+                stack += value.operands if value.level > ROW else []
+        for value in values:
+            if value in wanted and value not in self.memo:
+                self.memo[value] = self._again(value)
+        return dataclasses.replace(root, value=self.memo[root.value])
 
     def _again(self, value: Value) -> Value:
-        """The same value, of loads only: recurses along one nest's operations."""
-        if not self._needs_reduction(value):
-            return value
-        if value not in self.memo:
-            if value.level <= ROW:
-                self.memo[value] = self._stored(value)
-            else:
-                operands = [self._again(v) for v in value.operands]
-                self.memo[value] = dataclasses.replace(value, operands=operands)
-        return self.memo[value]
+        if value.level <= ROW:
+            return self._stored(value)
+        return dataclasses.replace(value, operands=[self.memo.get(v, v) for v in value.operands])
 
     def _stored(self, value: Value) -> Value:
         from rushlight.compiler.cuda_chunk import accumulator_dtype

@@ -49,7 +49,17 @@ from rushlight.autograd.node import Node, next_serial
 from rushlight.ops.formulas import Formula, parameters_of
 from rushlight.ops.fused import LONG_PATIENCE, PATIENCE, Fused
 from rushlight.ops.large import LARGE, Large
-from rushlight.ops.precision import FLOAT32, HALF, NUMBERS, Conjugated, InFloat32, half_among, narrowed, widened
+from rushlight.ops.precision import (
+    FLOAT32,
+    HALF,
+    NUMBERS,
+    Conjugated,
+    InFloat32,
+    half_among,
+    in_float32,
+    narrowed,
+    widened,
+)
 from rushlight.tensor import Tensor, wrap
 
 _new = object.__new__
@@ -232,6 +242,17 @@ class Op:
                 node.__class__ = self.half_node_class
             elif not self.wirtinger and any(a.__class__ not in NUMBERS and a.dtype.kind == "c" for a in arrays):
                 node.__class__ = self.complex_node_class
+
+    @cached_property
+    def _in_float32(self) -> tuple[Large | None, Fused]:
+        function = in_float32(self.function)
+        return Large(function, False) if self.elementwise else None, Fused(function)
+
+    def half_kernel(self, xp: Any, arrays: tuple, attrs: dict[str, Any] | None) -> Any:
+        """The forward function on half-precision arrays of a GPU: by one kernel, the changes of dtype included."""
+        large, fused = self._in_float32
+        out = large.on_gpu(xp, arrays, attrs) if large else None
+        return out if out is not None else fused(xp, *arrays, **(attrs or {}))
 
     lowered: Callable[[tuple], tuple] | None = None  # casts operands while autocast is on (`ops.autocast`)
 
@@ -491,6 +512,8 @@ class Op:
             if xp is kinds.GPU:
                 before = xp.use_device_of(next(a for a in arrays if a.__class__ is xp.ndarray))
             if half is not None:
+                if xp is kinds.GPU and (self.elementwise or self.is_fused):
+                    return self.half_kernel(xp, arrays, attrs)
                 arrays = tuple([widened(xp, a) for a in arrays])
             if (
                 self.elementwise

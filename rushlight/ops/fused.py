@@ -25,6 +25,7 @@ PATIENCE = 20  # calls with small arrays before compiling, which takes some 50 m
 LONG_PATIENCE = 500  # of what NumPy does in one call: a program saves 2 us
 LIMIT = 64  # signatures for each function
 GPU_LIMIT = 512
+CPU_DTYPES, GPU_DTYPES = "fdlqi?B", "fdeElqi?B"  # NumPy's characters of those that functions are compiled for
 NO_ATTRIBUTES: dict[str, Any] = {}
 
 
@@ -127,7 +128,7 @@ def _compiled(
 
 def _gpu_program(function: Callable[..., Any], xp: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:
     """A program for arrays of a GPU; False if there can be none."""
-    traced = trace(function, arrays, attrs, xp.ndarray)
+    traced = trace(function, arrays, attrs, xp.ndarray, GPU_DTYPES)
     if traced is None or any(not a.size for a in arrays if a.__class__ is xp.ndarray):
         return False
     from rushlight.compiler.cuda_program import build_cuda_program
@@ -141,14 +142,18 @@ def _gpu_program(function: Callable[..., Any], xp: Any, arrays: tuple, attrs: di
 
 
 def trace(
-    function: Callable[..., Any], arrays: tuple, attrs: dict[str, Any], array_class: type = ndarray
+    function: Callable[..., Any],
+    arrays: tuple,
+    attrs: dict[str, Any],
+    array_class: type = ndarray,
+    dtypes: str = CPU_DTYPES,
 ) -> tuple[Any, list[Node], bool] | None:
     """(graph, its outputs, whether they are a tuple) of a function; None if it depends on values."""
     inputs: list[Node] = []
     operands: list[Any] = []
     for a in arrays:
         if a.__class__ is array_class:
-            if a.dtype.char not in "fdlqi?B":
+            if a.dtype.char not in dtypes:
                 return None
             inputs.append(Node("input", (), {"index": len(inputs)}, a.shape, a.dtype))
             operands.append(symbolic(inputs[-1]))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from rushlight.ops.fused import trace
+from rushlight.ops.fused import GPU_DTYPES, trace
 
 LARGE = 32_768  # elements: where a second core begins to help
 LIMIT = 32  # programs for each function: numbers that are part of a program may take many values
@@ -95,7 +95,7 @@ class Large:
         ]
         if not any(x.__class__ is ndarray and x.ndim for x in examples):
             return None
-        traced = trace(self.function, tuple(examples), attrs)
+        traced = trace(self.function, tuple(examples), attrs, dtypes=GPU_DTYPES)
         if traced is None or traced[2]:
             return None
         graph = traced[0]

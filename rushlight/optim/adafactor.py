@@ -66,7 +66,7 @@ class Adafactor(Optimizer):
         if len(shape) < 2:
             return {"step": tensor(0.0), "variance": zeros_like(param)}
         rows, columns = (*shape[:-1], 1), (*shape[:-2], 1, shape[-1])
-        kind = {"dtype": param.dtype, "device": param.device}
+        kind: dict[str, Any] = {"dtype": param.dtype, "device": param.device}
         return {"step": tensor(0.0), "row_var": zeros(rows, **kind), "col_var": zeros(columns, **kind)}
 
     def update(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:

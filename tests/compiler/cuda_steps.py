@@ -18,7 +18,7 @@ from rushlight.compiler.loops import Buffer
 from rushlight.compiler.nvrtc import OPTIONS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gpu"))
-import emulator  # noqa: E402 - in tests/gpu
+import emulator
 
 GUARD = 64  # elements before and after each array that nobody may write to
 ARCHITECTURES = ("sm_80", "sm_90")

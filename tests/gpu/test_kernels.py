@@ -31,6 +31,20 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return launched
 
 
+@pytest.fixture
+def launches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The functions that are launched, for programs that are loaded in the test."""
+    found: list[int] = []
+    launch = cupy.cuda.driver.launchKernel
+
+    def watched(function: int, *rest: Any) -> None:
+        found.append(function)
+        launch(function, *rest)
+
+    monkeypatch.setattr(cupy.cuda.driver, "launchKernel", watched)
+    return found
+
+
 def _weights(x: Any, *shape: int) -> list[Any]:
     generator = torch.Generator().manual_seed(3)
     return [torch.randn(*shape, generator=generator).to(x.device) for _ in range(2)]
@@ -93,11 +107,12 @@ def test_composite_operations(name: str) -> None:
             np.testing.assert_allclose(value, want, rtol=2e-5, atol=2e-5 * max(1, abs(want).max()))
 
 
-def test_a_softmax_is_one_kernel(kernels: list[str]) -> None:
-    x = torch.randn(50, 30).cuda()
+def test_a_softmax_is_one_kernel(launches: list[int]) -> None:
+    x = torch.randn(50, 31).cuda()
     for _ in range(3):
+        launches.clear()
         F.softmax(x, -1)
-    assert len(kernels) == 1
+    assert len(launches) == 1
 
 
 def test_signatures_are_told_apart() -> None:
@@ -121,6 +136,25 @@ def test_arrays_with_gaps() -> None:
         np.testing.assert_allclose(
             F.gelu(x.cuda()[:, ::2]).cpu().numpy(), F.gelu(x[:, ::2]).numpy(), rtol=1e-5, atol=1e-6
         )
+
+
+HALVES = {name: ROWS[name] for name in ("softmax", "log_softmax", "gelu", "silu", "tanh")}
+HALVES |= {"add": lambda x: x + x, "add a row": lambda x: x + x[0]}
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision_is_one_kernel(dtype: Any, launches: list[int]) -> None:
+    """As the CPU computes it: in float32, rounded once."""
+    x = torch.randn(7, 43, generator=torch.Generator().manual_seed(0)).to(dtype)
+    tolerance = 1e-2 if dtype is torch.bfloat16 else 1e-3
+    for name, function in HALVES.items():
+        want = function(x).float().numpy()
+        for _ in range(3):
+            launches.clear()
+            found = function(x.cuda())
+            np.testing.assert_allclose(found.cpu().float().numpy(), want, rtol=tolerance)
+            assert found.dtype is dtype
+        assert len(launches) == 1, name
 
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -170,8 +204,12 @@ def test_an_index_out_of_bounds_is_told() -> None:
     xp, x = kinds.gpu(), cupy.asarray(np.ones((4, 3), np.float32))
     for _ in range(2):
         double(xp, x, cupy.asarray(np.array([0, -1])))
-    with pytest.raises(IndexError, match="out of bounds"):
+
+    def run_until_told() -> None:
         for _ in range(2):  # a GPU may tell later
             double(xp, x, cupy.asarray(np.array([0, 4])))
             cupy.cuda.Device().synchronize()
+
+    with pytest.raises(IndexError, match="out of bounds"):
+        run_until_told()
     double(xp, x, cupy.asarray(np.array([0, 1])))

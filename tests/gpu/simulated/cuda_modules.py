@@ -73,14 +73,15 @@ class Module:
         return Function(self._module, name)
 
 
+_known: dict[int, Any] = {}
+
+
 class Function:
     """A kernel; `ptr` is what the driver knows it by."""
 
-    known: dict[int, Function] = {}
-
     def __init__(self, module: Any, name: str):
-        self.module, self.name, self.ptr = module, name, len(Function.known) + 1
-        Function.known[self.ptr] = self
+        self.module, self.name, self.ptr = module, name, len(_known) + 1
+        _known[self.ptr] = self
 
 
 function = SimpleNamespace(Module=Module, Function=Function)
@@ -90,7 +91,7 @@ def _launch_kernel(
     f: int, grid_dim_x: int, grid_dim_y: int, grid_dim_z: int, block_dim_x: int, block_dim_y: int, block_dim_z: int,
     shared_mem_bytes: int, stream: int, kernel_params: int, extra: int,
 ) -> None:  # fmt: skip
-    found = Function.known[f]
+    found = _known[f]
     grid, block = (grid_dim_x, grid_dim_y, grid_dim_z), (block_dim_x, block_dim_y, block_dim_z)
     found.module.launch_raw(found.name, grid, block, shared_mem_bytes, kernel_params, order)
 
