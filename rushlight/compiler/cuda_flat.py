@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from rushlight.arrays import kinds
-from rushlight.compiler.cuda import BLOCK as THREADS, MAX_BLOCKS
 from rushlight.compiler.cuda_chunk import Chunk, Writer, lanes_for
 from rushlight.compiler.cuda_elements import is_generated, memory_type
+from rushlight.compiler.cuda_kernel import BLOCK as THREADS, MAX_BLOCKS
 from rushlight.compiler.cuda_split import values_of
 from rushlight.compiler.flat import BLOCK
 from rushlight.compiler.fuse import fuse
