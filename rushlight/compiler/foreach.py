@@ -33,8 +33,22 @@ MOST = 64  # chunks
 RECORD = 5  # numbers in a record: the table, and the ranges of whole vectors and of single elements
 
 
+class Numbers:
+    """Host numbers as scalars that a set can have: `cells` are arrays without dimensions."""
+
+    def __init__(self, count: int):
+        self.values = np.zeros(count)
+        self.cells = [self.values[i : i + 1].reshape(()) for i in range(count)]
+
+    def write(self, numbers: list[float]) -> None:
+        self.values[:] = numbers
+
+
 class EachProgram:
     """Native code for a graph on one set of arrays. Made by `build_each`."""
+
+    address = staticmethod(id)  # what a table holds of an array
+    numbers = Numbers
 
     def __init__(self, graph: Graph, plan: Plan, nests: list[Nest], flat: int):
         self.nests, self.flat = nests, flat
@@ -89,7 +103,7 @@ class EachJob:
     """A program bound to sets of arrays: `tables[set][input]` holds the address of an ndarray."""
 
     def __init__(self, program: EachProgram, sizes: Sequence[int]):
-        self.program = program
+        self.program, self.first_input = program, FIRST
         count, length = len(sizes), FIRST + program.num_inputs
         self.tables = np.zeros((count, length), np.int64)
         stride = -(-max(program.arena_size, 1) // 64) * 8

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from rushlight.arrays.symbolic import Node
@@ -87,16 +87,22 @@ class Cycle(Exception):
     """Some outputs cannot be written in place: their numbers."""
 
 
-def fuse(graph: Graph, detached: frozenset[int] = frozenset()) -> Fused:
-    """Places every node. Outputs in `detached` are computed aside and copied to their target at the end."""
+def fuse(
+    graph: Graph, detached: frozenset[int] = frozenset(), is_generated: Callable[[Node], bool] = is_generated
+) -> Fused:
+    """Places every node. Outputs in `detached` are computed aside and copied to their target at the end.
+
+    Args:
+        is_generated: for which nodes the target has code of its own.
+    """
     while True:
         try:
-            return _Fuser(graph, detached).run()
+            return _Fuser(graph, detached, is_generated).run()
         except Cycle as cycle:
             detached |= cycle.args[0]
 
 
-def kind_of(node: Node) -> str:
+def kind_of(node: Node, is_generated: Callable[[Node], bool]) -> str:
     if node.op in LEAVES:
         return "leaf"
     if node.op in VIEWS:
@@ -120,8 +126,8 @@ def alias_base(node: Node) -> Node:
 
 
 class _Fuser:
-    def __init__(self, graph: Graph, detached: frozenset[int]):
-        self.graph, self.detached = graph, detached
+    def __init__(self, graph: Graph, detached: frozenset[int], is_generated: Callable[[Node], bool]):
+        self.graph, self.detached, self.is_generated = graph, detached, is_generated
         self.units: list[Unit] = []
         self.unit_of: dict[int, Unit] = {}
         self.stored: dict[int, Node] = {}
@@ -138,7 +144,7 @@ class _Fuser:
 
     def run(self) -> Fused:
         nodes = self._with_copies()
-        self.kinds = {id(node): kind_of(node) for node in nodes}
+        self.kinds = {id(node): kind_of(node, self.is_generated) for node in nodes}
         self._find_memory(nodes)
         self._find_inline(nodes)
         self._order_writes(nodes)

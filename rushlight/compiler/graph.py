@@ -44,27 +44,29 @@ def _slices(bounds: tuple) -> tuple[slice, ...]:
 
 
 SPECIAL = {
-    "constant": lambda attrs: attrs["value"],
-    "concat": lambda attrs, *xs: numpy_arrays.concat(xs, **attrs),
-    "slice": lambda attrs, x: x[_slices(attrs["index"])],
-    "slice_assign": lambda attrs, x, value: numpy_arrays.slice_assign(x, value, _slices(attrs["index"])),
-    "draw": lambda attrs: numpy_arrays.draw(attrs["generator"], attrs["method"], *attrs["args"]),
+    "constant": lambda xp, attrs: attrs["value"],
+    "concat": lambda xp, attrs, *xs: xp.concat(xs, **attrs),
+    "slice": lambda xp, attrs, x: x[_slices(attrs["index"])],
+    "slice_assign": lambda xp, attrs, x, value: xp.slice_assign(x, value, _slices(attrs["index"])),
+    "draw": lambda xp, attrs: xp.draw(attrs["generator"], attrs["method"], *attrs["args"]),
 }
 
 
-def evaluate(node: Node, *arrays: np.ndarray) -> np.ndarray:
-    """The value of a node, by NumPy, from the values of its inputs: what every node means."""
+def evaluate(node: Node, *arrays: Any, xp: Any = numpy_arrays) -> Any:
+    """The value of a node from the values of its inputs: what every node means. By NumPy, or another namespace of the waist."""
     special = SPECIAL.get(node.op)
     if special:
-        return special(node.attrs, *arrays)
+        return special(xp, node.attrs, *arrays)
     output = node.attrs.get("output")  # of a function with several results
-    return np.asarray(results_of(node, *arrays) if output is None else results_of(node, *arrays)[output])
+    found = results_of(node, *arrays, xp=xp)
+    found = found if output is None else found[output]
+    return np.asarray(found) if xp is numpy_arrays else found
 
 
-def results_of(node: Node, *arrays: np.ndarray) -> Any:
-    """What the NumPy function of a node gives: a tuple, if it is one of several results."""
+def results_of(node: Node, *arrays: Any, xp: Any = numpy_arrays) -> Any:
+    """What the waist's function of a node gives: a tuple, if it is one of several results."""
     attrs = {key: value for key, value in node.attrs.items() if key != "output"}
-    return getattr(numpy_arrays, node.op)(*arrays, **attrs)
+    return getattr(xp, node.op)(*arrays, **attrs)
 
 
 def sharing(nodes: Sequence[Node]) -> list[list[Node]]:

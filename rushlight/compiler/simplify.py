@@ -27,7 +27,7 @@ REDUCE = frozenset({"sum", "prod", "max", "min", "any", "all"})
 FOLDED_SIZE = 64  # larger constants are left to be computed
 
 
-def _wrap_index(attrs: dict[str, Any], index: np.ndarray) -> np.ndarray:
+def _wrap_index(xp: Any, attrs: dict[str, Any], index: np.ndarray) -> np.ndarray:
     size = attrs["size"]
     if np.any((index < -size) | (index >= size)):
         raise IndexError(f"index out of bounds for size {size}")

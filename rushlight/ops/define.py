@@ -49,7 +49,17 @@ from rushlight.autograd.node import Node, next_serial
 from rushlight.ops.formulas import Formula, parameters_of
 from rushlight.ops.fused import LONG_PATIENCE, PATIENCE, Fused
 from rushlight.ops.large import LARGE, Large
-from rushlight.ops.precision import FLOAT32, HALF, NUMBERS, Conjugated, InFloat32, half_among, narrowed, widened
+from rushlight.ops.precision import (
+    FLOAT32,
+    HALF,
+    NUMBERS,
+    Conjugated,
+    InFloat32,
+    half_among,
+    in_float32,
+    narrowed,
+    widened,
+)
 from rushlight.tensor import Tensor, wrap
 
 _new = object.__new__
@@ -235,6 +245,17 @@ class Op:
             elif not self.wirtinger and any(a.__class__ not in NUMBERS and a.dtype.kind == "c" for a in arrays):
                 node.__class__ = self.complex_node_class
 
+    @cached_property
+    def _in_float32(self) -> tuple[Large | None, Fused]:
+        function = in_float32(self.function)
+        return Large(function, False) if self.elementwise else None, Fused(function)
+
+    def half_kernel(self, xp: Any, arrays: tuple, attrs: dict[str, Any] | None) -> Any:
+        """The forward function on half-precision arrays of a GPU: by one kernel, the changes of dtype included."""
+        large, fused = self._in_float32
+        out = large.on_gpu(xp, arrays, attrs) if large else None
+        return out if out is not None else fused(xp, *arrays, **(attrs or {}))
+
     lowered: Callable[[tuple], tuple] | None = None  # casts operands while autocast is on (`ops.autocast`)
 
     def _caller(self) -> Callable[..., Any]:
@@ -385,8 +406,12 @@ class Op:
         """
         if self.joint:
             return self.joint.call(node, saved, xp, grad)
-        if self.elementwise and grad.__class__ is ndarray and grad.size >= LARGE and xp is numpy_arrays:
-            return self._differentiate_large(node, saved, grad, edges)
+        if self.elementwise:
+            if xp is numpy_arrays:
+                if grad.__class__ is ndarray and grad.size >= LARGE:
+                    return self._differentiate_large(node, saved, grad, edges)
+            elif xp is kinds.GPU:
+                return self._differentiate_on_gpu(node, saved, xp, grad, edges)
         grads, shapes = [], node.shapes if self.elementwise else None
         for i, edge in enumerate(edges):
             formula = self.formulas[i]
@@ -424,6 +449,21 @@ class Op:
                 result = numpy_arrays.broadcast_to(np.asarray(result), shape)
             if node.shapes is not None and result is not None and result.shape != node.shapes[i][0]:
                 result = sum_to_shape(numpy_arrays, result, node.shapes[i][0])
+            grads.append(result)
+        return grads
+
+    def _differentiate_on_gpu(self, node: Node, saved: tuple, xp: Any, grad: Any, edges: tuple) -> list[Any]:
+        """The same by one kernel for each formula that has several steps."""
+        grads = []
+        for i, (edge, formula) in enumerate(zip(edges, self.formulas, strict=True)):
+            if edge is None or formula is None:
+                grads.append(None)
+                continue
+            result = formula.large.on_gpu(xp, formula.operands(node, saved, grad))
+            if result is None:
+                result = formula.call(node, saved, xp, grad)
+            if node.shapes is not None and result is not None and result.shape != node.shapes[i][0]:
+                result = sum_to_shape(xp, result, node.shapes[i][0])
             grads.append(result)
         return grads
 
@@ -474,6 +514,8 @@ class Op:
             if xp is kinds.GPU:
                 before = xp.use_device_of(next(a for a in arrays if a.__class__ is xp.ndarray))
             if half is not None:
+                if xp is kinds.GPU and (self.elementwise or self.is_fused):
+                    return self.half_kernel(xp, arrays, attrs)
                 arrays = tuple([widened(xp, a) for a in arrays])
             if (
                 self.elementwise
@@ -481,6 +523,10 @@ class Op:
                 and any(a.__class__ is ndarray and a.size >= LARGE for a in arrays)
             ):
                 out = self.on_large(arrays, attrs)
+            elif self.elementwise and self.direct is None and xp is kinds.GPU:
+                out = self.large.on_gpu(xp, arrays, attrs)
+                if out is None:
+                    out = self.forward(xp, *arrays, **(attrs or {}))
             else:
                 out = self.forward(xp, *arrays, **attrs) if attrs else self.forward(xp, *arrays)
             if half is not None:

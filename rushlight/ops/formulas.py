@@ -49,13 +49,15 @@ class Formula:
         elif len(names) == 1 and names[0] in saved_names:
             self.takes, self.at = self.ONE, saved_names.index(names[0])
 
+    def operands(self, node: Node, saved: tuple, grad: Any) -> tuple:
+        """What the formula is called with, after the namespace."""
+        if self.takes == self.ANY:
+            return (grad, *[get(node, saved) for get in self.getters])
+        return (grad, *saved) if self.takes == self.ALL else (grad, saved[self.at]) if self.takes else (grad,)
+
     def on_large(self, node: Node, saved: tuple, grad: Any) -> Any:
         """The formula in one pass on all cores; None if that cannot be."""
-        if self.takes == self.ANY:
-            return self.large((grad, *[get(node, saved) for get in self.getters]))
-        return self.large(
-            (grad, *saved) if self.takes == self.ALL else (grad, saved[self.at]) if self.takes else (grad,)
-        )
+        return self.large(self.operands(node, saved, grad))
 
     def call(self, node: Node, saved: tuple, xp: Any, grad: Any) -> Any:
         takes = self.takes

@@ -3,6 +3,8 @@
 In NumPy a softmax is five passes over memory and a GELU eleven. `Fused` wraps such a function: after a few calls
 with the same shapes and dtypes it is recorded on symbolic arrays, compiled, and run as one native program over new
 memory. Until then, and wherever it cannot be (no compiler, arrays with gaps, two threads at once), NumPy runs it.
+
+On a GPU what costs is how many kernels are launched: there it is compiled at the second call, whatever the size.
 """
 
 from __future__ import annotations
@@ -15,13 +17,15 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from rushlight.arrays import numpy as numpy_arrays, symbolic as symbolic_arrays
+from rushlight.arrays import kinds, numpy as numpy_arrays, symbolic as symbolic_arrays
 from rushlight.arrays.symbolic import Node, SymbolicArray, symbolic
 
 LARGE = 100_000  # elements: compiled at the second call
 PATIENCE = 20  # calls with small arrays before compiling, which takes some 50 ms
 LONG_PATIENCE = 500  # of what NumPy does in one call: a program saves 2 us
 LIMIT = 64  # signatures for each function
+GPU_LIMIT = 512
+CPU_DTYPES, GPU_DTYPES = "fdlqi?B", "fdeElqi?B"  # NumPy's characters of those that functions are compiled for
 NO_ATTRIBUTES: dict[str, Any] = {}
 
 
@@ -37,11 +41,16 @@ class Fused:
         self.function, self.patience, self.num_threads = function, patience, num_threads
         self.calls: dict[tuple, int] = {}
         self.programs: dict[tuple, _Program | None] = {}  # None: cannot be compiled
+        self.on_gpu: dict[
+            tuple, Any
+        ] = {}  # programs for arrays of GPUs, by signature; None: called once, False: cannot be
         self.last: _Program | None = None  # the one that ran last, tried before anything is looked up
         self.derived: Callable[[tuple], Any] | None = None  # of a derivative formula: itself as an operation on Tensors
 
     def __call__(self, xp: Any, *arrays: Any, **attrs: Any) -> Any:
         if xp is not numpy_arrays:
+            if xp is kinds.GPU:
+                return self._run_on_gpu(xp, arrays, attrs)
             if self.derived is not None and xp.__class__ is not ModuleType:  # on Tensors
                 result = self.derived(arrays)
                 if result is not None:
@@ -53,6 +62,23 @@ class Fused:
             if results is not None:
                 return results
         return self._look_up(arrays, attrs)
+
+    def _run_on_gpu(self, xp: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:
+        array_class = xp.ndarray
+        try:
+            key = (*[(a.shape, a.dtype) if a.__class__ is array_class else a for a in arrays], *attrs.items())
+            program = self.on_gpu.get(key, False if len(self.on_gpu) >= GPU_LIMIT else key)
+        except TypeError:  # something that cannot be part of a key
+            return self.function(xp, *arrays, **attrs)
+        if program is key:
+            self.on_gpu[key] = None
+        elif program is None:
+            program = self.on_gpu[key] = _gpu_program(self.function, xp, arrays, attrs)
+        if not program or program is key:
+            return self.function(xp, *arrays, **attrs)
+        given = [a if a.flags.c_contiguous else a.copy("C") for a in arrays if a.__class__ is array_class]
+        results = program.run(given)
+        return tuple(results) if program.several else results[0]
 
     def of_one(self, array: ndarray, attrs: dict[str, Any] = NO_ATTRIBUTES) -> Any:
         """The function of one NumPy array, with nothing in between if it is the call that ran last."""
@@ -100,13 +126,34 @@ def _compiled(
         return None
 
 
-def trace(function: Callable[..., Any], arrays: tuple, attrs: dict[str, Any]) -> tuple[Any, list[Node], bool] | None:
+def _gpu_program(function: Callable[..., Any], xp: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:
+    """A program for arrays of a GPU; False if there can be none."""
+    traced = trace(function, arrays, attrs, xp.ndarray, GPU_DTYPES)
+    if traced is None or any(not a.size for a in arrays if a.__class__ is xp.ndarray):
+        return False
+    from rushlight.compiler.cuda_program import build_cuda_program
+
+    graph, outputs, several = traced
+    if any(0 in node.shape for node in outputs):
+        return False
+    program = build_cuda_program(graph)
+    program.several = several
+    return program
+
+
+def trace(
+    function: Callable[..., Any],
+    arrays: tuple,
+    attrs: dict[str, Any],
+    array_class: type = ndarray,
+    dtypes: str = CPU_DTYPES,
+) -> tuple[Any, list[Node], bool] | None:
     """(graph, its outputs, whether they are a tuple) of a function; None if it depends on values."""
     inputs: list[Node] = []
     operands: list[Any] = []
     for a in arrays:
-        if a.__class__ is ndarray:
-            if a.dtype.char not in "fdlqi?B":
+        if a.__class__ is array_class:
+            if a.dtype.char not in dtypes:
                 return None
             inputs.append(Node("input", (), {"index": len(inputs)}, a.shape, a.dtype))
             operands.append(symbolic(inputs[-1]))

@@ -3,6 +3,8 @@
 NumPy computes on one core and, for what is composed of several steps, passes over memory once for each. `Large`
 compiles an elementwise function for its dtypes (not for a shape) at the second large call. Where that cannot be (arrays
 with gaps or of different shapes, dtypes without native code), it gives None and NumPy runs.
+
+On a GPU what is composed of several steps becomes one kernel, for arrays of any size.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from rushlight.ops.fused import trace
+from rushlight.ops.fused import GPU_DTYPES, trace
 
 LARGE = 32_768  # elements: where a second core begins to help
 LIMIT = 32  # programs for each function: numbers that are part of a program may take many values
@@ -21,6 +23,11 @@ LIMIT = 32  # programs for each function: numbers that are part of a program may
 
 def _never(*operands: Any) -> bool:
     return False
+
+
+def _one_number(x: Any) -> Any:
+    """An array without dimensions in place of one that is the same number everywhere, as the gradient of a sum is."""
+    return x if x.size < 2 or any(x.strides) else x[(*(0,) * x.ndim, Ellipsis)]
 
 
 class Large:
@@ -58,6 +65,42 @@ class Large:
             return 0
         size: int = operands[0].size
         return size - size % program.block
+
+    def on_gpu(self, xp: Any, operands: Any, attrs: dict[str, Any] | None = None) -> Any:
+        """The function on arrays of a GPU by one kernel, at the second call; None if it is one step anyway or cannot be."""
+        array_class = xp.ndarray
+        arrays = [_one_number(x) if x.__class__ is array_class else x for x in operands]
+        try:
+            key = ("gpu", *[(x.dtype, x.ndim > 0) if x.__class__ is array_class else (x.__class__, x) for x in arrays])
+            if attrs:
+                key += tuple(attrs.items())
+            program = self.programs.get(key, key)
+        except TypeError:  # something that cannot be part of a key
+            return None
+        if program is key:
+            if key not in self.seen or len(self.programs) >= LIMIT:
+                self.seen.add(key)
+                return None
+            program = self.programs[key] = self._build_for_gpu(array_class, arrays, attrs or {})
+        if program is None:
+            return None
+        found = program.call(*[x for x in arrays if x.__class__ is array_class])
+        return None if found is False else found
+
+    def _build_for_gpu(self, array_class: type, operands: list[Any], attrs: dict[str, Any]) -> Any:
+        from rushlight.compiler.cuda_flat import BLOCK, build_flat
+
+        examples = [
+            np.empty((BLOCK,) if x.ndim else (), x.dtype) if x.__class__ is array_class else x for x in operands
+        ]
+        if not any(x.__class__ is ndarray and x.ndim for x in examples):
+            return None
+        traced = trace(self.function, tuple(examples), attrs, dtypes=GPU_DTYPES)
+        if traced is None or traced[2]:
+            return None
+        graph = traced[0]
+        steps = [node for node in graph.nodes() if node.inputs]
+        return build_flat(graph) if len(steps) > 1 else None
 
     def _program(self, operands: Any, attrs: dict[str, Any], in_place: bool = False) -> Any:
         if self.promote_from and all(x.__class__ is not ndarray for x in operands[self.promote_from :]):

@@ -68,6 +68,17 @@ def half_among(arrays: Any) -> np.dtype | None:
     return None
 
 
+def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function on half-precision arrays, with the change of dtypes inside: what is compiled to one kernel on a GPU."""
+
+    def call(xp: Any, *arrays: Any, **attrs: Any) -> Any:
+        half = next(a.dtype for a in arrays if hasattr(a, "dtype") and a.dtype.char in HALF)
+        out = function(xp, *[widened(xp, a) for a in arrays], **attrs)
+        return of_each(out, lambda part: narrowed(xp, part, half))
+
+    return call
+
+
 def widened(xp: Any, a: Any) -> Any:
     return xp.astype(a, FLOAT32) if hasattr(a, "dtype") and a.dtype.char in HALF else a
 

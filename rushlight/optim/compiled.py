@@ -79,7 +79,8 @@ class CompiledUpdate:
         return True
 
     def _is_time(self, done: int, pending: Pending) -> bool:
-        return done >= PATIENCE or sum(param._array.size for param, _, _, _ in pending) >= LARGE
+        is_large = sum(param._array.size for param, _, _, _ in pending) >= LARGE
+        return done >= PATIENCE or is_large or pending[0][0].is_cuda  # launches are what costs on a GPU
 
     def _options(self) -> list[tuple]:
         return [options_of(group) for group in self.optimizer.param_groups]
@@ -106,7 +107,8 @@ class CompiledUpdate:
         if not all(_is_plain(param) and _is_plain(grad) for param, grad, _, _ in pending):
             return None
         program: Any = each_update(self.optimizer, pending, self.templates)
-        if program is None and not is_first:  # the first one may leave state behind
+        if program is None and not is_first and not any(param.is_cuda for param, _, _, _ in pending):
+            # not at first, which may leave state behind
             program = OneByOne(self.optimizer, pending)
         if program is None:
             return None
@@ -225,4 +227,4 @@ def _is_plain(tensor: Tensor) -> bool:
     array = tensor._array
     if type(array) is SparseArray:
         return len(array.indices) == 1 and len(array.values) > 0 and array.values.dtype.char in "fd"
-    return type(array) is ndarray and array.dtype.char in "fd" and array.flags.c_contiguous
+    return (type(array) is ndarray or tensor.is_cuda) and array.dtype.char in "fd" and array.flags.c_contiguous

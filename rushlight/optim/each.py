@@ -7,6 +7,7 @@ not elementwise (Adafactor, Muon) and sparse gradients have programs of their ow
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import operator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
+from rushlight.arrays import kinds
 from rushlight.ops import define
 from rushlight.optim import variants
 from rushlight.tensor import Tensor, wrap
@@ -81,11 +83,15 @@ def each_update(optimizer: Optimizer, pending: Pending, templates: dict[tuple, A
     """The update of all these parameters; None if it cannot be done by templates."""
     if not optimizer.is_elementwise or any(grad.is_sparse for _, grad, _, _ in pending):
         return None
-    kinds: dict[tuple, list[int]] = {}
+    if len({type(param._array) for param, _, _, _ in pending}) > 1:
+        return None
+    members_of: dict[tuple, list[int]] = {}
     for i, (param, _, state, group) in enumerate(pending):
-        kinds.setdefault(_kind(param, state, group), []).append(i)
+        if param.is_cuda:
+            _move_scalars(param, state)
+        members_of.setdefault(_kind(param, state, group), []).append(i)
     parts = []
-    for kind, members in kinds.items():
+    for kind, members in members_of.items():
         template = templates.get(kind)
         if kind not in templates or template is not None and broken_comparison(template.comparisons) is not None:
             template = templates[kind] = _make_template(optimizer, *pending[members[0]])
@@ -103,7 +109,19 @@ def _kind(param: Tensor, state: dict[str, Any], group: dict[str, Any]) -> tuple:
         (key, x._array.dtype.char, x._array.shape == shape) if isinstance(x, Tensor) else (key, type(x), None)
         for key, x in state.items()
     ])  # fmt: skip
-    return id(group), options_of(group), param._array.dtype.char, parts, not shape
+    return id(group), options_of(group), param._array.dtype.char, parts, not shape, param.device
+
+
+def _move_scalars(param: Tensor, state: dict[str, Any]) -> None:
+    """Numbers of a state, such as a count of steps, go to the parameter's GPU: a kernel updates them, too."""
+    for value in state.values():
+        if isinstance(value, Tensor) and type(value._array) is ndarray and not value._array.ndim:
+            value._array = kinds.gpu().from_host(value._array, param.device)
+
+
+def _on_device_of(param: Tensor) -> Any:
+    """A block in which the parameter's GPU is the current one."""
+    return kinds.gpu().cupy.cuda.Device(param.device.index) if param.is_cuda else contextlib.nullcontext()
 
 
 def broken_comparison(comparisons: list[Any]) -> str | None:
@@ -117,10 +135,10 @@ def broken_comparison(comparisons: list[Any]) -> str | None:
 def _make_template(
     optimizer: Optimizer, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]
 ) -> Template | None:
-    from rushlight.compiler.foreach import BLOCK, build_each
+    from rushlight.compiler import cuda_flat, foreach
     from rushlight.compiler.trace import CannotRecord, Recorder, recording
 
-    model = wrap(np.zeros(BLOCK, param._array.dtype))
+    model = wrap(np.zeros(foreach.BLOCK, param._array.dtype))
     models = _model_state(optimizer, model, param, state, group)
     if models is None:
         return None
@@ -139,7 +157,7 @@ def _make_template(
     fixed = [(e.slot, e.tensor) for e in made.externals if id(e.tensor) not in own]
     if made.survivors or made.grads or list(models) != keys or any(t._array.ndim for _, t in fixed):
         return None
-    program = build_each(made.graph)
+    program = (cuda_flat if param.is_cuda else foreach).build_each(made.graph)
     if program is None:
         return None
     slots = {id(e.tensor): e.slot for e in made.externals}
@@ -156,9 +174,11 @@ def _model_state(
     """What stands for a parameter's state: arrays of the model's shape, and scalars. None for anything else."""
     fresh, models = optimizer.init_state(model, group), {}
     for key, value in state.items():
-        if not isinstance(value, Tensor) or type(value._array) is not ndarray or not value._array.flags.c_contiguous:
+        if not isinstance(value, Tensor) or type(value._array) is not type(param._array):
             return None
         array = value._array
+        if not array.flags.c_contiguous:
+            return None
         like = fresh[key]._array if key in fresh else model._array if array.shape == param._array.shape else array
         expected = param._array.shape if like.shape == model._array.shape else ()
         if like.dtype != array.dtype or array.shape != expected:
@@ -182,21 +202,24 @@ class EachUpdate:
         self.expected = [(param._array.shape, param._array.dtype) for param, _, _, _ in pending]
         self.places: list[tuple[Any, int]] = [(None, 0)] * len(pending)  # of the address of each gradient
         self.written: list[Tensor] = []
-        self.numbers: list[tuple[ndarray, list[Any]]] = []
+        self.numbers: list[tuple[Any, list[Any]]] = []
+        self.address = parts[0][0].program.address  # what a table holds of an array
+        self.array_class = type(pending[0][0]._array)
         self.comparisons: list[Any] = []
         self.jobs: list[Any] = []
         self.kept: list[Any] = [None] * len(pending)
         for template, members in parts:
-            self._bind(template, members, pending)
+            with _on_device_of(pending[members[0]][0]):
+                self._bind(template, members, pending)
 
     def _bind(self, template: Template, members: list[int], pending: Pending) -> None:
         job = template.program.bind([pending[i][0]._array.size for i in members])
-        values = np.zeros(len(template.numbers))
-        cells = [values[i : i + 1].reshape(()) for i in range(len(values))]
+        values = template.program.numbers(len(template.numbers))
+        cells = values.cells
         self.numbers.append((values, list(zip(template.numbers, cells, strict=True))))
         self.comparisons += template.comparisons
         entry, length = memoryview(job.tables).cast("B").cast("q"), job.tables.shape[1]
-        first = job.tables.shape[1] - template.program.num_inputs
+        first = job.first_input
         for row, i in enumerate(members):
             param, _, state, _ = pending[i]
             tensors = {template.param: param, **{slot: state[key] for key, slot in template.state.items()}}
@@ -213,7 +236,8 @@ class EachUpdate:
     def overlaps(self) -> bool:
         """Whether two of the tensors share memory: then the order of updates matters."""
         arrays = [tensor._array for tensor in self.written if tensor._array.size]
-        spans = sorted([(array.ctypes.data, array.ctypes.data + array.nbytes) for array in arrays])
+        starts = [array.ctypes.data if type(array) is ndarray else array.data.ptr for array in arrays]
+        spans = sorted([(start, start + array.nbytes) for start, array in zip(starts, arrays, strict=True)])
         return any(a[1] > b[0] for a, b in itertools.pairwise(spans))
 
     def broken_guard(self, grads: list[Tensor]) -> str | None:
@@ -223,21 +247,21 @@ class EachUpdate:
                 return "a tensor has other memory"
         for grad, (shape, dtype) in zip(grads, self.expected, strict=True):
             array = grad._array
-            if type(array) is not ndarray or array.shape != shape or array.dtype != dtype:
+            if type(array) is not self.array_class or array.shape != shape or array.dtype != dtype:
                 return "a gradient is of another kind"
         return broken_comparison(self.comparisons) if self.is_stale else None
 
     def run(self, grads: list[Tensor]) -> None:
-        kept = self.kept
+        kept, address = self.kept, self.address
         for i, (grad, (entry, place)) in enumerate(zip(grads, self.places, strict=True)):
             array = grad._array
             if not array.flags.c_contiguous:
-                array = np.ascontiguousarray(array)
+                array = array.copy("C")
             kept[i] = array
-            entry[place] = id(array)
+            entry[place] = address(array)
         if self.is_stale:
             for values, numbers in self.numbers:
-                values[:] = [number.read() for number, _ in numbers]
+                values.write([number.read() for number, _ in numbers])
             self.is_stale = False
         for job in self.jobs:
             job.run()

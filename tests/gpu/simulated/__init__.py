@@ -16,7 +16,7 @@ import cupy as real
 import cupyx as real_extensions
 import numpy as np
 
-from gpu.simulated import arrays, cuda, linalg as simulated_linalg
+from gpu.simulated import arrays, cuda, cuda_modules, linalg as simulated_linalg
 
 from rushlight.arrays import kinds
 from rushlight.cuda import devices, library
@@ -54,6 +54,8 @@ class _Mirror(ModuleType):
 def _stand_ins() -> dict[str, ModuleType]:
     import scipy.special
 
+    for name in ("nvrtc", "driver", "function"):
+        setattr(cuda, name, getattr(cuda_modules, name))
     own = {name: getattr(arrays, name) for name in _OWN}
     tricks = _Mirror(
         "cupy.lib.stride_tricks", real.lib.stride_tricks, (np.lib.stride_tricks,), {"as_strided": arrays.as_strided}

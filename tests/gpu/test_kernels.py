@@ -1,0 +1,215 @@
+"""Composite operations and updates on a GPU run as kernels, and give the CPU's numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cupy
+import numpy as np
+import pytest
+
+import rushlight as torch
+import rushlight.nn.functional as F
+from rushlight.arrays import kinds
+from rushlight.compiler import nvrtc
+from rushlight.ops.fused import Fused
+
+
+@pytest.fixture
+def kernels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of kernels in the order in which they are launched."""
+    launched: list[str] = []
+    functions_of = nvrtc.functions_of
+
+    def watched(source: str, names: tuple[str, ...], device: int) -> Any:
+        launched.extend(names)
+        return functions_of(source, names, device)
+
+    for module in ("cuda_program", "cuda_flat"):
+        monkeypatch.setattr(f"rushlight.compiler.{module}.functions_of", watched)
+    kinds.gpu()
+    return launched
+
+
+@pytest.fixture
+def launches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The functions that are launched, for programs that are loaded in the test."""
+    found: list[int] = []
+    launch = cupy.cuda.driver.launchKernel
+
+    def watched(function: int, *rest: Any) -> None:
+        found.append(function)
+        launch(function, *rest)
+
+    monkeypatch.setattr(cupy.cuda.driver, "launchKernel", watched)
+    return found
+
+
+def _weights(x: Any, *shape: int) -> list[Any]:
+    generator = torch.Generator().manual_seed(3)
+    return [torch.randn(*shape, generator=generator).to(x.device) for _ in range(2)]
+
+
+def _target(x: Any) -> Any:
+    return (torch.arange(6) * 7 % 40).to(x.device)
+
+
+ROWS: dict[str, Any] = {
+    "softmax": lambda x: F.softmax(x, -1),
+    "softmax of columns": lambda x: F.softmax(x, 0),
+    "log_softmax": lambda x: F.log_softmax(x, -1),
+    "logsumexp": lambda x: torch.logsumexp(x, -1),
+    "layer_norm": lambda x: F.layer_norm(x, (40,), *_weights(x, 40)),
+    "rms_norm": lambda x: F.rms_norm(x, (40,), _weights(x, 40)[0]),
+    "gelu": F.gelu,
+    "gelu with tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "silu": F.silu,
+    "mish": F.mish,
+    "softplus": F.softplus,
+    "elu": F.elu,
+    "tanh": torch.tanh,
+    "cross_entropy": lambda x: F.cross_entropy(x, _target(x)),
+    "cross_entropy with smoothing": lambda x: F.cross_entropy(x, _target(x), label_smoothing=0.1),
+    "nll": lambda x: F.nll_loss(F.log_softmax(x, -1), _target(x)),
+    "smooth_l1": lambda x: F.smooth_l1_loss(x, _weights(x, 6, 40)[0]),
+    "huber": lambda x: F.huber_loss(x, _weights(x, 6, 40)[0]),
+    "mse": lambda x: F.mse_loss(x, _weights(x, 6, 40)[0]),
+    "kl_div": lambda x: F.kl_div(F.log_softmax(x, -1), F.softmax(_weights(x, 6, 40)[0], -1), reduction="batchmean"),
+    "bce with logits": lambda x: F.binary_cross_entropy_with_logits(x, torch.sigmoid(_weights(x, 6, 40)[0])),
+}
+IMAGES: dict[str, Any] = {
+    "group_norm": lambda x: F.group_norm(x, 4, *_weights(x, 8)),
+    "batch_norm": lambda x: F.batch_norm(x, None, None, *_weights(x, 8), training=True),
+    "instance_norm": lambda x: F.instance_norm(x),
+}
+CASES = {name: (function, (6, 40)) for name, function in ROWS.items()}
+CASES |= {name: (function, (3, 8, 5, 5)) for name, function in IMAGES.items()}
+
+
+def _value_and_derivatives(function: Any, x: Any, device: str) -> list[np.ndarray]:
+    x = x.to(device, copy=True).requires_grad_(True)
+    y = function(x)
+    (first,) = torch.autograd.grad((y * torch.cos(y)).sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad((first * torch.sin(first)).sum(), x)
+    return [value.detach().cpu().numpy() for value in (y, first, second)]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_composite_operations(name: str) -> None:
+    """Three times: step by step, compiled, and compiled already."""
+    function, shape = CASES[name]
+    x = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    expected = _value_and_derivatives(function, x, "cpu")
+    for _ in range(3):
+        found = _value_and_derivatives(function, x, "cuda")
+        for want, value in zip(expected, found, strict=True):
+            assert (value.shape, value.dtype) == (want.shape, want.dtype)
+            np.testing.assert_allclose(value, want, rtol=2e-5, atol=2e-5 * max(1, abs(want).max()))
+
+
+def test_a_softmax_is_one_kernel(launches: list[int]) -> None:
+    x = torch.randn(50, 31).cuda()
+    for _ in range(3):
+        launches.clear()
+        F.softmax(x, -1)
+    assert len(launches) == 1
+
+
+def test_signatures_are_told_apart() -> None:
+    double = Fused(lambda xp, x, *, factor: xp.exp(x) * factor - 1)
+    xp = kinds.gpu()
+    for shape in ((3, 4), (4, 3), (5,)):
+        for dtype in (np.float32, np.float64):
+            for factor in (2.0, 3.0):
+                x = cupy.asarray(np.linspace(0, 1, np.prod(shape)).reshape(shape).astype(dtype))
+                for _ in range(3):
+                    found = double(xp, x, factor=factor)
+                    np.testing.assert_allclose(found.get(), np.exp(x.get()) * factor - 1, rtol=1e-6)
+                    assert found.dtype == dtype
+
+
+def test_arrays_with_gaps() -> None:
+    x = torch.randn(40, 30)
+    for _ in range(3):
+        found = F.softmax(x.cuda().T, -1)
+        np.testing.assert_allclose(found.cpu().numpy(), F.softmax(x.T, -1).numpy(), rtol=1e-5)
+        np.testing.assert_allclose(
+            F.gelu(x.cuda()[:, ::2]).cpu().numpy(), F.gelu(x[:, ::2]).numpy(), rtol=1e-5, atol=1e-6
+        )
+
+
+HALVES = {name: ROWS[name] for name in ("softmax", "log_softmax", "gelu", "silu", "tanh")}
+HALVES |= {"add": lambda x: x + x, "add a row": lambda x: x + x[0]}
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision_is_one_kernel(dtype: Any, launches: list[int]) -> None:
+    """As the CPU computes it: in float32, rounded once."""
+    x = torch.randn(7, 43, generator=torch.Generator().manual_seed(0)).to(dtype)
+    tolerance = 1e-2 if dtype is torch.bfloat16 else 1e-3
+    for name, function in HALVES.items():
+        want = function(x).float().numpy()
+        for _ in range(3):
+            launches.clear()
+            found = function(x.cuda())
+            np.testing.assert_allclose(found.cpu().float().numpy(), want, rtol=tolerance)
+            assert found.dtype is dtype
+        assert len(launches) == 1, name
+
+
+METHODS: dict[str, dict[str, Any]] = {
+    "SGD": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}, "Adam": {}, "AdamW": {"amsgrad": True}, "Adagrad": {},
+    "Adadelta": {}, "Adamax": {}, "ASGD": {}, "NAdam": {}, "RAdam": {}, "RMSprop": {"centered": True, "momentum": 0.5},
+    "Rprop": {}, "Adafactor": {}, "Muon": {},
+}  # fmt: skip
+
+
+def _train(method: str, options: dict[str, Any], device: str) -> tuple[list[np.ndarray], Any]:
+    generator = torch.Generator().manual_seed(1)
+    shapes = [(5, 7), (3, 300)] if method == "Muon" else [(5, 7), (3, 300), (), (9000,)]
+    params = [torch.randn(shape, generator=generator).to(device).requires_grad_(True) for shape in shapes]
+    optimizer = getattr(torch.optim, method)(params, **options)
+    for step in range(7):
+        if step == 4:
+            optimizer.param_groups[0]["lr"] *= 0.5
+        optimizer.zero_grad()
+        sum(((param - 1) ** 2).sum() for param in params).backward()
+        optimizer.step()
+    return [param.detach().cpu().numpy() for param in params], optimizer
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_optimizers(method: str, kernels: list[str]) -> None:
+    expected, _ = _train(method, METHODS[method], "cpu")
+    found, optimizer = _train(method, METHODS[method], "cuda")
+    for want, value in zip(expected, found, strict=True):
+        np.testing.assert_allclose(value, want, rtol=1e-5, atol=1e-6)
+    if method not in ("Adafactor", "Muon"):  # whose updates are not elementwise
+        assert "flat" in kernels and optimizer._compiled.last is not None
+
+
+def test_state_of_a_compiled_optimizer_loads_on_the_cpu() -> None:
+    _, optimizer = _train("Adam", {}, "cuda")
+    param = torch.zeros(5, 7, requires_grad=True)
+    other = torch.optim.Adam([param])
+    state = optimizer.state_dict()
+    state["state"] = {0: state["state"][0]}
+    state["param_groups"][0]["params"] = [0]
+    other.load_state_dict(state)
+    assert float(other.state[param]["step"]) == 7
+
+
+def test_an_index_out_of_bounds_is_told() -> None:
+    double = Fused(lambda xp, x, i: xp.take(x, i, 0) * 2 + 1)
+    xp, x = kinds.gpu(), cupy.asarray(np.ones((4, 3), np.float32))
+    for _ in range(2):
+        double(xp, x, cupy.asarray(np.array([0, -1])))
+
+    def run_until_told() -> None:
+        for _ in range(2):  # a GPU may tell later
+            double(xp, x, cupy.asarray(np.array([0, 4])))
+            cupy.cuda.Device().synchronize()
+
+    with pytest.raises(IndexError, match="out of bounds"):
+        run_until_told()
+    double(xp, x, cupy.asarray(np.array([0, 1])))
