@@ -6,6 +6,7 @@ always done, unless a test says that it is not (`busy`).
 
 from __future__ import annotations
 
+import ctypes
 import threading
 import time
 from collections import defaultdict
@@ -273,7 +274,11 @@ def alloc(size: int) -> MemoryPointer:
 
 
 class PinnedMemoryPointer(bytearray):
-    """Pinned memory: a buffer, of which NumPy can make arrays."""
+    """Pinned memory: a buffer, of which NumPy can make arrays, at an address that a GPU knows."""
+
+    @property
+    def ptr(self) -> int:
+        return ctypes.addressof(ctypes.c_char.from_buffer(self))
 
 
 def alloc_pinned_memory(size: int) -> PinnedMemoryPointer:

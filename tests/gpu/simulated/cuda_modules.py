@@ -6,7 +6,6 @@ source itself, which a module compiles by g++ when it is loaded. `order` is the 
 
 from __future__ import annotations
 
-import ctypes
 from types import SimpleNamespace
 from typing import Any
 
@@ -97,11 +96,3 @@ def _launch_kernel(
 
 
 driver = SimpleNamespace(launchKernel=_launch_kernel)
-
-
-class PinnedMemory:
-    """Memory of the CPU that a GPU can read and write."""
-
-    def __init__(self, size: int):
-        self._memory = (ctypes.c_char * size)()
-        self.ptr = ctypes.addressof(self._memory)
