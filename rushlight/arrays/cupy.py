@@ -1,8 +1,9 @@
 """The waist on CuPy arrays: what runs on NVIDIA GPUs. Loaded when the first tensor goes to one.
 
 Most names are CuPy's own functions, which have NumPy's names and meaning; `arrays/numpy.py` beside it reads almost the same.
-All compute on the current device, which `rushlight.ops.define` makes that of the operands. Of the numerical routines
-(`protocol.HOST`) those without a function here run on the CPU: arrays go there and back.
+All compute on the current device, which `rushlight.ops.define` makes that of the operands. Most of the numerical routines
+(`protocol.HOST`) are those for NumPy arrays: written in NumPy's functions, which on CuPy arrays are CuPy's. A file of the same name
+in `gpu/` has those for which a GPU wants another way; what CuPy lacks (`ON_HOST`) runs on the CPU, and arrays go there and back.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import math
 import operator
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import cupy
@@ -21,7 +23,7 @@ from cupy import ndarray
 
 from rushlight import devices
 from rushlight.arrays import kinds, numpy as numpy_arrays
-from rushlight.arrays.protocol import HOST_NAMES
+from rushlight.arrays.protocol import HOST
 
 abs = cupy.absolute
 acos = cupy.arccos
@@ -321,11 +323,40 @@ _REDUCING = {"amax": "scatter_max", "amin": "scatter_min"}
 
 def index_reduce(x: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, reduce: str) -> ndarray:
     """A copy of x whose indexed elements are multiplied by `values`, or become the greater or the lesser of the two."""
+    out, index = x.copy(), numpy_arrays.index_with(spec, _here(*arrays))
     if reduce == "prod" or x.dtype.kind not in "iubf":
-        return _host("index_reduce", x, values, *arrays, spec=spec, reduce=reduce)
-    out = x.copy()
-    _scattered(_REDUCING[reduce], out, numpy_arrays.index_with(spec, _here(*arrays)), values)
+        reduce_in_order(_IN_ORDER[reduce], out, index, values)
+    else:
+        _scattered(_REDUCING[reduce], out, index, values)
     return out
+
+
+_IN_ORDER = {"prod": cupy.multiply, "amax": cupy.maximum, "amin": cupy.minimum}
+
+
+def reduce_in_order(function: Callable[..., ndarray], target: ndarray, index: Any, values: Any) -> None:
+    """`function.at(target, index, values)` without atomic operations: the same numbers at every run, and for every dtype.
+
+    Values for one element are made neighbours by sorting, and then combined with those 1, 2, 4, ... places before them
+    (Hillis & Steele, "Data Parallel Algorithms", 1986), so that the last of them has all.
+    """
+    places = cupy.arange(target.size).reshape(target.shape)[index]
+    values = cupy.broadcast_to(cupy.asarray(values, target.dtype), places.shape).reshape(-1)
+    places = places.reshape(-1)
+    if not places.size:
+        return
+    order = cupy.argsort(places)  # keeps equal ones in order
+    places, values, step = places[order], values[order], 1
+    while step < places.size:
+        combined = function(values[:-step], values[step:])
+        values[step:] = cupy.where(places[:-step] == places[step:], combined, values[step:])
+        step *= 2
+    is_last = cupy.append(places[1:] != places[:-1], cupy.ones(1, bool))
+    at = places[is_last]
+    flat = target.reshape(-1)
+    flat[at] = function(flat[at], values[is_last])
+    if not target.flags.c_contiguous:
+        target[...] = flat.reshape(target.shape)
 
 
 def assign(target: Any, value: Any) -> None:
@@ -401,23 +432,40 @@ def creation(index: int) -> _Creation:
 # ---------------------------------------------------------------- numerical routines
 
 
-def _host(name: str, *arrays: Any, **attrs: Any) -> Any:
+# What CuPy has no function for, or one that is not exact enough.
+ON_HOST = {
+    "airy_ai": "no function", "eig": "cuSOLVER has it only in its latest versions",
+    "i0e": "exp(-x) i0(x) overflows", "i1e": "exp(-x) i1(x) overflows", "ldl_factor": "no function", "ldl_solve": "no function",
+    "matrix_exp": "no function for batches", "scaled_modified_bessel_k0": "exp(x) k0(x) overflows",
+    "scaled_modified_bessel_k1": "exp(x) k1(x) overflows",
+}  # fmt: skip
+_ON_GPU = {"lapack", "sorting", "windows"}  # the files in `gpu/`
+
+
+def on_host(name: str, *arrays: Any, **attrs: Any) -> Any:
     """A function of the waist on the CPU."""
     inside = [x.get() if isinstance(x, ndarray) else x for x in arrays]
     found = getattr(numpy_arrays, name)(*inside, **attrs)
     return tuple(map(cupy.asarray, found)) if isinstance(found, tuple) else cupy.asarray(found)
 
 
-def _on_host(name: str) -> Callable[..., Any]:
-    def call(*arrays: Any, **attrs: Any) -> Any:
-        return _host(name, *arrays, **attrs)
+def _loaded_later(file: str, name: str) -> Callable[..., Any]:
+    """A numerical routine, whose file is imported at its first call."""
 
+    def call(*arrays: Any, **attrs: Any) -> Any:
+        nonlocal function
+        if function is None:
+            own = import_module(f"rushlight.arrays.gpu.{file}") if file in _ON_GPU else None
+            function = getattr(own, name, None) or getattr(import_module(f"rushlight.arrays.{file}"), name)
+        return function(*arrays, **attrs)
+
+    function: Callable[..., Any] | None = functools.partial(on_host, name) if name in ON_HOST else None
     call.__name__ = name
     return call
 
 
-for _name in HOST_NAMES:
-    if _name not in globals():
-        globals()[_name] = _on_host(_name)
+for _file, _names in HOST.items():
+    for _name in _names:
+        globals()[_name] = _loaded_later(_file, _name)
 
 kinds.add_kind(ndarray, sys.modules[__name__])

@@ -4,7 +4,8 @@ For a distribution function F(x; a) with density p, a sample that keeps its quan
 (Figurnov, Mohamed & Mnih, "Implicit Reparameterization Gradients", 2018; Jankowiak & Obermeyer, "Pathwise Derivatives
 Beyond the Reparameterization Trick", 2018). dF/da is the integral of p(t) (s(t) - E s) below x, where s = d log p / da;
 it vanishes over the whole line, so the integral above x is the same with the other sign. Taken on the side where s(t) - E s
-keeps its sign, nothing cancels. Part of the waist: names here are listed in `protocol.HOST`. float64 inside.
+keeps its sign, nothing cancels. Part of the waist: names here are listed in `protocol.HOST`. float64 inside. NumPy's functions on
+CuPy arrays are CuPy's (NEP 18), so this serves these too.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from rushlight.arrays.special import scipy_special
+
 _NUM_NODES = 128
 _NUM_AT_ONCE = 4096  # elements, so that what is made on the way stays small
+_NUM_ON_GPU = 1 << 17
 _FIRST = -3.7  # exp(-exp(3.7)) is beyond double precision
 _NEGLIGIBLE = 45.0  # and so is exp(-45)
 
@@ -29,22 +33,22 @@ def _integral(function: Callable[[ndarray], ndarray], smallest: ndarray, largest
     """
     last = np.log(largest / smallest)
     step = (last - _FIRST) / (_NUM_NODES - 1)
-    s = _FIRST + step[:, None] * np.arange(_NUM_NODES)
+    s = _FIRST + step[:, None] * np.arange(_NUM_NODES, like=smallest)
     w = smallest[:, None] * np.exp(s - np.exp(-s))
     return step * np.sum(function(w) * w * (1 + np.exp(-s)), axis=1)
 
 
 def _elementwise(derivative: Callable[..., ndarray], *arrays: Any) -> ndarray:
     """A derivative of one-dimensional float64 arrays, on arrays of any shape and of the dtype of the first."""
-    dtype = np.asarray(arrays[0]).dtype
+    like = arrays[0]
     shape = np.broadcast_shapes(*[np.shape(array) for array in arrays])
     flat = [np.broadcast_to(array, shape).astype(np.float64).reshape(-1) for array in arrays]
-    out = np.empty(flat[0].size)
+    out, num_at_once = np.empty(flat[0].size, like=like), _NUM_AT_ONCE if type(like) is ndarray else _NUM_ON_GPU
     with np.errstate(all="ignore"):
-        for start in range(0, out.size, _NUM_AT_ONCE):
-            part = slice(start, start + _NUM_AT_ONCE)
+        for start in range(0, out.size, num_at_once):
+            part = slice(start, start + num_at_once)
             out[part] = derivative(*[array[part] for array in flat])
-    return out.reshape(shape).astype(dtype)
+    return out.reshape(shape).astype(like.dtype)
 
 
 def standard_gamma_grad(concentration: ndarray, sample: ndarray) -> ndarray:
@@ -53,9 +57,7 @@ def standard_gamma_grad(concentration: ndarray, sample: ndarray) -> ndarray:
 
 
 def _gamma_derivative(a: ndarray, x: ndarray) -> ndarray:
-    from scipy.special import psi
-
-    mean_log, log_x = psi(a), np.log(x)
+    mean_log, log_x = scipy_special(x).psi(a), np.log(x)
     above = log_x > mean_log
     out = np.empty_like(x)
     for side, on_side in ((_gamma_above, above), (_gamma_below, ~above)):
@@ -97,8 +99,7 @@ def dirichlet_grad(sample: ndarray, concentration: ndarray, total: ndarray) -> n
 
 
 def _beta_derivative(x: ndarray, a: ndarray, total: ndarray) -> ndarray:
-    from scipy.special import psi
-
+    psi = scipy_special(x).psi
     b, mean_log, log_x = total - a, psi(a) - psi(total), np.log(x)
     above = log_x > mean_log
     out = np.empty_like(x)

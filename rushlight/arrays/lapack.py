@@ -3,6 +3,7 @@
 Part of the waist: names here are listed in `protocol.HOST`. NumPy's functions loop over a batch in C and are used where they
 exist; for the others `_each` calls SciPy's LAPACK matrix by matrix. Routines that can fail also return `info`, LAPACK's
 int32 code for each matrix (0: success). With `caller`, the name to report, a failure raises `LinAlgError` instead.
+For CuPy arrays, `gpu/lapack.py` has others; what it has not serves both (NEP 18).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ NOT_FACTORED = (
 )
 
 
-def _checked(info: ndarray, caller: str, text: str, error: type[RuntimeError] = LinAlgError) -> ndarray:
+def checked(info: ndarray, caller: str, text: str, error: type[RuntimeError] = LinAlgError) -> ndarray:
     """`info` as it is; raises for the first failure in it, if there is a caller to report."""
     if caller and info.any():
         first = int(np.argmax(info.ravel() != 0))
@@ -81,7 +82,7 @@ def solve(a: ndarray, b: ndarray, *, caller: str = "") -> tuple[ndarray, ndarray
         return np.linalg.solve(a, b), _success(a)
     except np.linalg.LinAlgError:
         _, _, info = lu_factor(a)
-        _checked(info, caller, NOT_SOLVABLE)
+        checked(info, caller, NOT_SOLVABLE)
         return _where_regular(info, lambda regular: np.linalg.solve(regular, b), a), info
 
 
@@ -91,7 +92,7 @@ def inv(x: ndarray, *, caller: str = "") -> tuple[ndarray, ndarray]:
         return np.linalg.inv(x), _success(x)
     except np.linalg.LinAlgError:
         _, _, info = lu_factor(x)
-        _checked(info, caller, NOT_INVERTIBLE)
+        checked(info, caller, NOT_INVERTIBLE)
         return _where_regular(info, np.linalg.inv, x), info
 
 
@@ -105,6 +106,11 @@ def solve_triangular(a: ndarray, b: ndarray, *, upper: bool, unitriangular: bool
     """x with a x = b, reading only one triangle of `a` (of which the diagonal counts as ones if `unitriangular`)."""
     trsm, results = _routine("trsm", b.dtype), [(b.shape[-2:], b.dtype)]
     return _each(lambda m, right: (trsm(1, m, right, lower=not upper, diag=unitriangular),), results, a, b)[0]
+
+
+def _diagonal(size: int, like: ndarray) -> ndarray:
+    """The identity as truth values, of another array's kind: `np.eye(like=...)` has an argument that CuPy's has not."""
+    return np.asarray(np.eye(size, dtype=bool), like=like)
 
 
 # ---------------------------------------------------------------- determinants
@@ -126,7 +132,7 @@ def adjugate(x: ndarray) -> ndarray:
     Of x = U S Vh it is det(U Vh) V S' Uh, with S' the products of all singular values but one.
     """
     u, s, vh = np.linalg.svd(x)
-    others = np.where(np.eye(s.shape[-1], dtype=bool), 1, s[..., None, :]).prod(-1).astype(s.dtype)
+    others = np.where(_diagonal(s.shape[-1], s), 1, s[..., None, :]).prod(-1).astype(s.dtype)
     phase = np.linalg.det(u @ vh)[..., None]
     return (vh.swapaxes(-1, -2).conj() * (phase * others)[..., None, :]) @ u.swapaxes(-1, -2).conj()
 
@@ -141,14 +147,14 @@ def cholesky(x: ndarray, *, upper: bool = False, caller: str = "") -> tuple[ndar
     except np.linalg.LinAlgError:
         potrf = _routine("potrf", x.dtype)
         factor, info = _each(lambda m: potrf(m, lower=not upper), [(x.shape[-2:], x.dtype), ((), np.int32)], x)
-        return factor, _checked(info, caller, NOT_POSITIVE)
+        return factor, checked(info, caller, NOT_POSITIVE)
 
 
 def cholesky_solve(b: ndarray, factor: ndarray, *, upper: bool = False, caller: str = "") -> ndarray:
     """x with L L^H x = b, for the factor L that `cholesky` gives (or L^H, if `upper`)."""
     zeros = np.diagonal(factor, 0, -2, -1) == 0
     if zeros.any():
-        _checked(np.where(zeros.any(-1), zeros.argmax(-1) + 1, 0), caller, NOT_INVERTIBLE)
+        checked(np.where(zeros.any(-1), zeros.argmax(-1) + 1, 0), caller, NOT_INVERTIBLE)
     potrs, results = _routine("potrs", b.dtype), [(b.shape[-2:], b.dtype)]
     return _each(lambda m, right: potrs(m, right, lower=not upper)[:1], results, factor, b)[0]
 
@@ -163,17 +169,17 @@ def lu_factor(x: ndarray, *, caller: str = "") -> tuple[ndarray, ndarray, ndarra
         return lu, pivots + 1, info
 
     lu, pivots, info = _each(factor, [((m, n), x.dtype), ((min(m, n),), np.int32), ((), np.int32)], x)
-    return lu, pivots, _checked(info, caller, NOT_FACTORED, RuntimeError)
+    return lu, pivots, checked(info, caller, NOT_FACTORED, RuntimeError)
 
 
 def permutation_matrix(pivots: ndarray, *, size: int) -> ndarray:
     """P of x = P L U as truth values, from LAPACK's row swaps: swap i was of the rows i and pivots[i] - 1."""
     batch = pivots.shape[:-1]
     swaps = pivots.reshape(math.prod(batch), pivots.shape[-1]) - 1
-    order, each = np.tile(np.arange(size), (len(swaps), 1)), np.arange(len(swaps))
+    order, each = np.tile(np.arange(size, like=swaps), (len(swaps), 1)), np.arange(len(swaps), like=swaps)
     for i in range(swaps.shape[-1]):  # each swap for the whole batch
         order[each, i], order[each, swaps[:, i]] = order[each, swaps[:, i]], order[each, i].copy()
-    return np.eye(size, dtype=bool)[order].swapaxes(-1, -2).reshape(*batch, size, size)
+    return _diagonal(size, swaps)[order].swapaxes(-1, -2).reshape(*batch, size, size)
 
 
 def ldl_factor(x: ndarray, *, hermitian: bool = False, caller: str = "") -> tuple[ndarray, ndarray, ndarray]:
@@ -183,7 +189,7 @@ def ldl_factor(x: ndarray, *, hermitian: bool = False, caller: str = "") -> tupl
     work = {"lwork": max(64 * n, 1)}
     results = [((n, n), x.dtype), ((n,), np.int32), ((), np.int32)]
     packed, pivots, info = _each(lambda m: factor(m, lower=1, **work), results, x)
-    return np.tril(packed), pivots, _checked(info, caller, SINGULAR_BLOCK, RuntimeError)
+    return np.tril(packed), pivots, checked(info, caller, SINGULAR_BLOCK, RuntimeError)
 
 
 def ldl_solve(ld: ndarray, pivots: ndarray, b: ndarray, *, hermitian: bool = False) -> ndarray:

@@ -1,7 +1,8 @@
 """Arrays made shorter or longer along their last axes by the taps of `rushlight.arrays.taps`: sums and maxima.
 
 Part of the waist: names here are listed in `protocol.HOST`. Axes are treated one after the other, each with one pass
-for every tap. Where taps are evenly spaced, which is nearly always, a pass reads a strided view.
+for every tap. Where taps are evenly spaced, which is nearly always, a pass reads a strided view. Taps are NumPy's;
+NumPy's functions on CuPy arrays are CuPy's (NEP 18), so this serves these too.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from rushlight.arrays.kinds import namespace_of
 from rushlight.arrays.taps import Fractional, Rule, Taps, taps_of
 
 
@@ -20,9 +22,8 @@ def resample(x: ndarray, *, rules: tuple[Rule | None, ...]) -> ndarray:
     shares = [_share_of_all(rule) for rule in rules]
     if all(shares):  # the mean of an image: one long sum, not one of short lines and then one of these
         leading = x.shape[: x.ndim - len(rules)]
-        sums = np.add.reduce(x.reshape(math.prod(leading), math.prod(x.shape[len(leading) :])), 1) * x.real.dtype.type(
-            math.prod(shares)
-        )
+        images = x.reshape(math.prod(leading), math.prod(x.shape[len(leading) :]))
+        sums = np.sum(images, 1, x.dtype) * x.real.dtype.type(math.prod(shares))
         return sums.reshape(*leading, *(1,) * len(rules))
     for axis, rule in zip(range(x.ndim - 1, -1, -1), reversed(rules), strict=False):
         if rule is not None:
@@ -46,15 +47,15 @@ def _summed(x: ndarray, axis: int, taps: Taps) -> ndarray:
     count, num_taps = taps.indices.shape
     common = used[0] if used.size and (used == used[0]).all() else None
     before, after = (slice(None),) * axis, (1,) * (x.ndim - axis - 1)
-    out = np.zeros((*x.shape[:axis], count, *x.shape[axis + 1 :]), x.dtype)
+    out = np.zeros((*x.shape[:axis], count, *x.shape[axis + 1 :]), x.dtype, like=x)
     for k in range(num_taps):
         rows = np.nonzero(taps.weights[:, k])[0]
         if not rows.size:
             continue
         value = x if x.shape[axis] == 1 else _read(x, axis, taps.indices[rows, k])
         if common is None:
-            value = value * taps.weights[rows, k].astype(x.real.dtype).reshape(-1, *after)
-        at = (*before, evenly(rows))
+            value = value * np.asarray(taps.weights[rows, k].astype(x.real.dtype).reshape(-1, *after), like=x)
+        at = (*before, _as_index(rows, x))
         if k == 0:
             out[at] = value
         else:
@@ -70,7 +71,7 @@ def _in_fixed_point(x: ndarray, axis: int, taps: Taps) -> ndarray:
     np.add.at(dense, (np.arange(len(dense))[:, None], taps.indices), taps.weights)
     places = next(n for n in range(23) if n == 22 or int(0.5 + dense.max() * 2 ** (n + 1)) >= 1 << 15)
     weights = np.trunc(dense * 2**places + np.where(dense < 0, -0.5, 0.5)).astype(np.int64)
-    sums = np.matmul(np.moveaxis(x, axis, -1).astype(np.int64), weights.T)
+    sums = np.matmul(np.moveaxis(x, axis, -1).astype(np.int64), np.asarray(weights.T, like=x))
     rounded = (sums + (1 << (places - 1))) >> places
     return np.moveaxis(rounded.clip(0, 255).astype(np.uint8), -1, axis)
 
@@ -83,6 +84,12 @@ def evenly(indices: ndarray) -> Any:
     if step > 0 and (np.diff(indices) == step).all():
         return slice(int(indices[0]), int(indices[-1]) + 1, step)
     return indices
+
+
+def _as_index(indices: ndarray, like: ndarray) -> Any:
+    """Indices of NumPy's or of the other array's kind, as what it is best indexed with."""
+    at = evenly(indices) if type(indices) is ndarray else indices
+    return at if isinstance(at, slice) else np.asarray(at, like=like)
 
 
 # ---------------------------------------------------------------- maxima
@@ -99,13 +106,14 @@ def max_windows(x: ndarray, *samples: ndarray, rules: tuple[Rule, ...]) -> tuple
     size = x.shape[x.ndim - len(rules) :]
     if any(rule.count == 0 for rule in rules):
         shape = (*x.shape[: x.ndim - len(rules)], *[rule.count for rule in rules])
-        return np.empty(shape, x.dtype), np.empty(shape, np.int64)
+        return np.empty(shape, x.dtype, like=x), np.empty(shape, np.int64, like=x)
     tables = [
         rule.windows(samples[0][..., i]) if isinstance(rule, Fractional) else taps_of(rule).indices.T
         for i, rule in enumerate(rules)
     ]
-    values, ranks = _largest(x, tables, False)
-    if x.dtype.kind not in "iub" and (values != values).any():
+    can_be_nan, is_here = x.dtype.kind not in "iub", type(x) is ndarray
+    values, ranks = _largest(x, tables, can_be_nan and not is_here)  # elsewhere, to look would be to wait
+    if can_be_nan and is_here and (values != values).any():
         values, ranks = _largest(x, tables, True)
     return values, _places(ranks, tables, size)
 
@@ -132,33 +140,38 @@ def _largest(x: ndarray, tables: list[ndarray], has_nan: bool) -> tuple[ndarray,
                 np.maximum(best, value, out=best)
             best_rank = _chosen(is_better, rank, best_rank)
         assert best is not None and best_rank is not None
-        x, ranks, per_step = best, np.broadcast_to(best_rank, best.shape), per_step * len(table)
+        ranks = np.broadcast_to(np.asarray(best_rank, like=best), best.shape)
+        x, per_step = best, per_step * len(table)
     return x, ranks
 
 
 def _chosen(condition: ndarray, x: ndarray, y: ndarray) -> ndarray:
     """`where` for unsigned integers, bit by bit: `np.where` takes ten times as long when nobody can guess the condition."""
+    if type(condition) is not ndarray:
+        return np.where(condition, x, y)
     return y ^ ((x ^ y) & np.negative(condition.astype(y.dtype)))
 
 
 def _places(ranks: ndarray, tables: list[ndarray], size: tuple[int, ...]) -> ndarray:
     """The flat index of each maximum, from its rank in its window, by one table of all windows' elements."""
     num_axes = len(size)
-    flat = np.zeros((), np.int64)
+    flat: Any = 0
     for i, table in enumerate(tables):  # (steps of every axis, ..., count of every axis)
         steps, *leading, count = table.shape
         before, after = (1,) * i, (1,) * (num_axes - 1 - i)
         flat = flat + table.reshape(*before, steps, *after, *leading, *before, count, *after) * math.prod(size[i + 1 :])
     windows = math.prod(flat.shape[num_axes:])
-    at = ranks.reshape(ranks.size // max(windows, 1), windows).astype(np.int64) * windows + np.arange(windows)
-    return flat.reshape(-1).take(at).reshape(ranks.shape)
+    at = ranks.reshape(ranks.size // max(windows, 1), windows).astype(np.int64) * windows + np.arange(
+        windows, like=ranks
+    )
+    return np.asarray(flat.reshape(-1), like=ranks).take(at).reshape(ranks.shape)
 
 
 def _read(x: ndarray, axis: int, indices: ndarray) -> ndarray:
     """What is at indices along an axis; a view where they are evenly spaced."""
     if indices.ndim == 1:
-        at = evenly(indices)
-        return x[(*(slice(None),) * axis, at)] if isinstance(at, slice) else x.take(indices, axis)
+        at = _as_index(indices, x)
+        return x[(*(slice(None),) * axis, at)] if isinstance(at, slice) else x.take(at, axis)
     return np.take_along_axis(x, _along(indices, axis, x.ndim), axis)
 
 
@@ -173,14 +186,15 @@ def put_at(values: ndarray, indices: ndarray, *, size: tuple[int, ...], accumula
     """Zeros of a size along the last axes with values at flat indices; they add up, or the last one stays."""
     leading = values.shape[: values.ndim - len(size)]
     planes, length = math.prod(leading), math.prod(size)
+    offsets = np.arange(planes, like=values)[:, None] * length
     if length == 1:
         indices = np.zeros_like(indices)  # whatever stands there: shapes are inferred with ones
-    flat = (
-        indices.reshape(planes, math.prod(values.shape[len(leading) :])) + np.arange(planes)[:, None] * length
-    ).reshape(-1)
-    out = np.zeros(planes * length, values.dtype)
-    if accumulate:
+    flat = (indices.reshape(planes, math.prod(values.shape[len(leading) :])) + offsets).reshape(-1)
+    out = np.zeros(planes * length, values.dtype, like=values)
+    if not accumulate:
+        out[flat] = values.reshape(-1)
+    elif type(out) is ndarray:
         np.add.at(out, flat, values.reshape(-1))
     else:
-        out[flat] = values.reshape(-1)
+        namespace_of(out).put(out, values.reshape(-1), flat, spec=(("array", 0),), accumulate=True)
     return out.reshape(*leading, *size)

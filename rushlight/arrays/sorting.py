@@ -2,10 +2,12 @@
 
 Part of the waist: names here are listed in `protocol.HOST`. Sorted order is PyTorch's and NumPy's: NaN is greater than
 every number. Functions that choose elements give their indices, so that values, and gradients, are gathered by them.
+NumPy's functions on CuPy arrays are CuPy's (NEP 18), so the routines of the waist serve these too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from numpy import ndarray
 
 def _grid(x: ndarray, axis: int) -> ndarray:
     """0, 1, ... along an axis, broadcast over the others."""
-    return np.arange(x.shape[axis]).reshape([-1 if i == axis % x.ndim else 1 for i in range(x.ndim)])
+    return np.arange(x.shape[axis], like=x).reshape([-1 if i == axis % x.ndim else 1 for i in range(x.ndim)])
 
 
 def _part(axis: int, start: int | None, stop: int | None) -> tuple:
@@ -25,13 +27,28 @@ def _part(axis: int, start: int | None, stop: int | None) -> tuple:
 
 
 def cumulative_prod(x: ndarray, *, axis: int) -> ndarray:
-    return np.multiply.accumulate(x, axis)
+    return np.cumprod(x, axis, x.dtype)
+
+
+def _accumulated(function: Callable[[ndarray, ndarray], ndarray], x: ndarray, axis: int) -> ndarray:
+    """Every element combined with all before it, for a function that NumPy cannot accumulate, or for an array that is not NumPy's.
+
+    In log2(n) passes (Hillis & Steele, "Data Parallel Algorithms", 1986).
+    """
+    if isinstance(function, np.ufunc) and type(x) is ndarray:
+        return function.accumulate(x, axis)
+    out, step = x.copy(), 1
+    while step < x.shape[axis]:
+        earlier, later = out[_part(axis, None, -step)], out[_part(axis, step, None)]
+        out[_part(axis, step, None)] = function(earlier, later)
+        step *= 2
+    return out
 
 
 def _cumulative_arg(extreme: np.ufunc, x: ndarray, axis: int) -> ndarray:
     """The latest place at which the running extreme was reached: at a NaN, once there is one."""
-    is_new = (x == extreme.accumulate(x, axis)) | np.isnan(x)
-    return np.maximum.accumulate(np.where(is_new, _grid(x, axis), 0), axis)
+    is_new = (x == _accumulated(extreme, x, axis)) | np.isnan(x)
+    return _accumulated(np.maximum, np.where(is_new, _grid(x, axis), 0), axis)
 
 
 def cumulative_argmax(x: ndarray, *, axis: int) -> ndarray:
@@ -45,15 +62,10 @@ def cumulative_argmin(x: ndarray, *, axis: int) -> ndarray:
 
 
 def cumulative_logsumexp(x: ndarray, *, axis: int) -> ndarray:
-    """log(cumulative_sum(exp(x))) without overflow. Of complex numbers in log2(n) passes (Hillis and Steele 1986)."""
+    """log(cumulative_sum(exp(x))) without overflow."""
     if x.dtype.kind != "c":
-        return np.logaddexp.accumulate(x, axis)
-    out, step = x.copy(), 1
-    while step < x.shape[axis]:
-        earlier, later = out[_part(axis, None, -step)], out[_part(axis, step, None)]
-        out[_part(axis, step, None)] = _complex_logaddexp(earlier, later)
-        step *= 2
-    return _on_its_branch(out, x, axis)
+        return _accumulated(np.logaddexp, x, axis)
+    return _on_its_branch(_accumulated(_complex_logaddexp, x, axis), x, axis)
 
 
 def _on_its_branch(out: ndarray, x: ndarray, axis: int) -> ndarray:
@@ -66,7 +78,7 @@ def _on_its_branch(out: ndarray, x: ndarray, axis: int) -> ndarray:
     before[_part(axis, None, 1)] = -np.inf
     is_greater = x.real >= before.real
     turn = np.remainder(out.imag - np.where(is_greater, x.imag, before.imag) + np.pi, 2 * np.pi) - np.pi
-    turned, last = np.add.accumulate(turn, axis), np.maximum.accumulate(np.where(is_greater, _grid(x, axis), 0), axis)
+    turned, last = np.cumsum(turn, axis), _accumulated(np.maximum, np.where(is_greater, _grid(x, axis), 0), axis)
     start = x.imag - turned + turn
     out.imag = np.where(np.isneginf(out.real), out.imag, np.take_along_axis(start, last, axis) + turned)
     return out
@@ -105,9 +117,9 @@ def mode_index(x: ndarray, *, axis: int) -> ndarray:
     """The index of the most frequent element along an axis, of the smallest of them; the axis stays, with size 1."""
     order = np.argsort(x, axis, kind="stable")
     ordered, grid = np.take_along_axis(x, order, axis), _grid(x, axis)
-    is_start = np.ones(x.shape, bool)
+    is_start = np.ones_like(x, bool)
     is_start[_part(axis, 1, None)] = ordered[_part(axis, 1, None)] != ordered[_part(axis, None, -1)]
-    run = grid - np.maximum.accumulate(np.where(is_start, grid, 0), axis)  # how many equal ones come before
+    run = grid - _accumulated(np.maximum, np.where(is_start, grid, 0), axis)  # how many equal ones come before
     return np.take_along_axis(order, np.argmax(run, axis, keepdims=True), axis)
 
 
@@ -127,9 +139,9 @@ def searchsorted(boundaries: ndarray, values: ndarray, *, right: bool) -> ndarra
     Boundaries of one row serve all values. Of several rows, each is bisected for its own values, all at once.
     """
     if boundaries.ndim == 1:
-        return np.asarray(np.searchsorted(boundaries, values, "right" if right else "left"))
+        return np.asarray(np.searchsorted(boundaries, values, "right" if right else "left"), like=boundaries)
     size = boundaries.shape[-1]
-    low, high = np.zeros(values.shape, np.int64), np.full(values.shape, size)
+    low, high = np.zeros(values.shape, np.int64, like=values), np.full_like(values, size, np.int64)
     for _ in range(size.bit_length()):
         middle = (low + high) // 2
         found = np.take_along_axis(boundaries, np.minimum(middle, size - 1), -1)

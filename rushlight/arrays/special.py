@@ -1,16 +1,20 @@
 """Elementwise functions on NumPy arrays that only a library of numerical routines has.
 
-Part of the waist: names here are listed in `protocol.HOST`. Most are SciPy's, which is imported when first needed.
+Part of the waist: names here are listed in `protocol.HOST`. Most are SciPy's, which is imported when first needed. Of CuPy arrays
+they are CuPy's: it has a module like `scipy.special`, and stands in for NumPy's functions itself (NEP 18).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
+
+from rushlight.arrays import kinds
 
 copysign = np.copysign
 frexp = np.frexp
@@ -26,11 +30,15 @@ def isin(elements: ndarray, test_elements: ndarray, *, invert: bool = False) -> 
     return np.isin(elements, test_elements, invert=invert)
 
 
+def scipy_special(*arrays: Any) -> Any:
+    """The module of special functions for a kind of array: half a second to import, so loaded when first needed."""
+    is_on_gpu = kinds.GPU is not None and any(type(x) is kinds.GPU.ndarray for x in arrays)
+    return import_module("cupyx.scipy.special" if is_on_gpu else "scipy.special")
+
+
 def _of_scipy(name: str) -> Callable[..., Any]:
     def call(*arrays: Any) -> Any:
-        from scipy import special  # half a second to import: loaded when first needed
-
-        return getattr(special, name)(*arrays)
+        return getattr(scipy_special(*arrays), name)(*arrays)
 
     call.__name__ = call.__qualname__ = name
     return call
@@ -50,9 +58,7 @@ zeta = _of_scipy("zeta")  # Hurwitz's, of (s, q)
 
 def lgamma(x: ndarray) -> ndarray:
     """log |Gamma(x)|; of either infinity it is infinity, as the C standard has it."""
-    from scipy.special import gammaln
-
-    return gammaln(np.where(np.isneginf(x), -x, x))
+    return scipy_special(x).gammaln(np.where(np.isneginf(x), -x, x))
 
 
 def polygamma(x: ndarray, *, n: int) -> ndarray:
@@ -61,13 +67,13 @@ def polygamma(x: ndarray, *, n: int) -> ndarray:
         return digamma(x)
     if n == 1:
         return _trigamma(x)
-    return (-1) ** (n + 1) * math.gamma(n + 1) * zeta(np.asarray(n + 1, x.dtype), x)
+    return (-1) ** (n + 1) * math.gamma(n + 1) * zeta(x.dtype.type(n + 1), x)
 
 
 def _trigamma(x: ndarray) -> ndarray:
     """zeta(2, x), left of 1/2 by reflection, DLMF 5.15.6: psi'(x) = (pi / sin(pi x))^2 - psi'(1 - x)."""
     reflected = x < 0.5
-    right = zeta(np.asarray(2, x.dtype), np.where(reflected, 1 - x, x))
+    right = zeta(x.dtype.type(2), np.where(reflected, 1 - x, x))
     return np.where(reflected, np.square(math.pi / np.sin(math.pi * x)) - right, right)
 
 
@@ -114,12 +120,13 @@ _RECURRENCES: dict[str, tuple[tuple[float, float], Callable[[int], tuple[float, 
 
 def orthogonal_polynomial(x: Any, n: Any, *, family: str) -> ndarray:
     """The polynomial of a family and of degree n (rounded towards zero; 0 where that is negative), at x."""
-    dtype = np.result_type(x, n)
-    x, degree = np.broadcast_arrays(np.asarray(x, dtype), np.where(np.isfinite(n), np.trunc(n), -1))
+    dtype, like = np.result_type(x, n), x if hasattr(x, "shape") else n
+    x, n = (np.asarray(value, like=like) for value in (x, n))
+    x, degree = np.broadcast_arrays(x.astype(dtype), np.where(np.isfinite(n), np.trunc(n), -1))
     out = np.where(degree == 0, 1, 0).astype(dtype)
     (a, b), step = _RECURRENCES[family]
     last, current = np.ones_like(x), a * x + b
-    for k in range(1, int(np.max(degree, initial=0)) + 1):
+    for k in range(1, (int(degree.max()) if degree.size else 0) + 1):
         np.copyto(out, current, where=degree == k)
         a, b, c = step(k)
         last, current = current, (a * x + b) * current - c * last

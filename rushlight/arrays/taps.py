@@ -134,11 +134,11 @@ class Fractional(Rule):
         """The indices in each window, (kernel, ..., count), for samples (...) from [0, 1)."""
         last = self.size - self.kernel
         step = samples.dtype.type(last / (self.count - 1)) if self.count > 1 else samples.dtype.type(0)
-        i = np.arange(self.count, dtype=samples.dtype)
+        i = np.arange(self.count, dtype=samples.dtype, like=samples)
         moved = (i + samples[..., None]) * step
         starts = moved.astype(np.int64) - (samples * step).astype(np.int64)[..., None]
         starts[..., -1:] = last
-        return starts.clip(0, last) + np.arange(self.kernel).reshape(-1, *(1,) * starts.ndim)
+        return starts.clip(0, last) + np.arange(self.kernel, like=samples).reshape(-1, *(1,) * starts.ndim)
 
 
 @dataclass(frozen=True)

@@ -160,9 +160,7 @@ class _Loops(NamedTuple):
     sums: Callable[..., Any]
 
 
-def _positions(
-    count: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes
-) -> Iterator[tuple[Sizes, tuple[slice, ...]]]:
+def positions(count: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Iterator[tuple[Sizes, tuple[slice, ...]]]:
     """Each position in a kernel, and where the pixels are that it meets."""
     for position in np.ndindex(*kernel):
         axes = zip(position, count, stride, dilation, strict=True)
@@ -179,7 +177,7 @@ def _window_columns(
     inside = [slice(p, p + n) for p, n in zip(padding, size, strict=True)]
     xp.assign(xp.slice(frame, (slice(None), *inside)), xp.permute_dims(images, (*range(1, len(images.shape)), 0)))
     everything, parts = slice(None), []
-    for _, met in _positions(count, kernel, stride, dilation):
+    for _, met in positions(count, kernel, stride, dilation):
         part = xp.slice(frame, (everything, *met))
         part = xp.reshape(part, (part.shape[0], 1, *part.shape[1:]))
         if spare:
@@ -194,7 +192,7 @@ def _window_sums(
     """(num, channels, *size): for each pixel the sum over the positions that meet it."""
     frame = xp.full((columns.shape[0], *padded, columns.shape[-1]), 0, columns.dtype)
     kernel, inside = columns.shape[1 : 1 + len(count)], [slice(n) for n in count]
-    for position, met in _positions(count, kernel, stride, dilation):
+    for position, met in positions(count, kernel, stride, dilation):
         pixels = xp.slice(frame, (slice(None), *met))
         xp.assign(pixels, pixels + xp.slice(columns, (slice(None), *position, *inside)))
     images = xp.slice(frame, (slice(None), *[slice(p, p + n) for p, n in zip(padding, size, strict=True)]))

@@ -15,7 +15,7 @@ import cupy as real
 import cupyx as real_extensions
 import numpy as np
 
-from gpu.simulated import arrays, cuda
+from gpu.simulated import arrays, cuda, linalg as simulated_linalg
 
 _OWN = (
     "array", "asarray", "asnumpy", "ascontiguousarray", "broadcast_to", "may_share_memory", "ndarray",
@@ -50,9 +50,12 @@ def _modules() -> dict[str, ModuleType]:
     import scipy.special
 
     own = {name: getattr(arrays, name) for name in _OWN}
-    tricks = _Mirror("cupy.lib.stride_tricks", real.lib.stride_tricks, (), {"as_strided": arrays.as_strided})
+    tricks = _Mirror(
+        "cupy.lib.stride_tricks", real.lib.stride_tricks, (np.lib.stride_tricks,), {"as_strided": arrays.as_strided}
+    )
     lib = _Mirror("cupy.lib", real.lib, (), {"stride_tricks": tricks})
-    linalg = _Mirror("cupy.linalg", real.linalg, (np.linalg,), {})
+    own_linalg = {**simulated_linalg.FUNCTIONS, "_decomposition": simulated_linalg.decomposition}
+    linalg = _Mirror("cupy.linalg", real.linalg, (np.linalg,), own_linalg)
     fft = _Mirror("cupy.fft", real.fft, (np.fft,), {})
     modules = {
         "cupy": _Mirror("cupy", real, (np,), {**own, "cuda": cuda, "lib": lib, "linalg": linalg, "fft": fft}),
@@ -65,9 +68,14 @@ def _modules() -> dict[str, ModuleType]:
         name: lambda a, slices, value, n=name: getattr(a, n)(slices, value)
         for name in ("scatter_add", "scatter_max", "scatter_min")
     }
-    scipy_like = _Mirror("cupyx.scipy", real_extensions.scipy, (), {"special": special})
-    modules["cupyx"] = _Mirror("cupyx", real_extensions, (), {**scatters, "scipy": scipy_like})
-    return modules | {"cupyx.scipy": scipy_like, "cupyx.scipy.special": special}
+    scipy_linalg = _Mirror(
+        "cupyx.scipy.linalg", simulated_linalg.real_scipy_linalg(), (), simulated_linalg.scipy_functions()
+    )
+    scipy_like = _Mirror("cupyx.scipy", real_extensions.scipy, (), {"special": special, "linalg": scipy_linalg})
+    extensions = {**scatters, "scipy": scipy_like, "errstate": real_extensions.errstate}
+    modules["cupyx"] = _Mirror("cupyx", real_extensions, (), extensions)
+    modules |= {"cupyx.scipy": scipy_like, "cupyx.scipy.special": special, "cupyx.scipy.linalg": scipy_linalg}
+    return modules | {"cupy.linalg._decomposition": simulated_linalg.decomposition}  # type: ignore[dict-item]
 
 
 def has_gpu() -> bool:

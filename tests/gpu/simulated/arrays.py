@@ -8,8 +8,10 @@ arrays, never scalars; indices beyond the end wrap around.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -171,7 +173,18 @@ class ndarray:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or not hasattr(real, ufunc.__name__):
             return NotImplemented
-        return ufunc_named(ufunc.__name__)(*inputs, **kwargs)
+        if isinstance(kwargs.get("out"), tuple):
+            (kwargs["out"],) = kwargs["out"]
+        return getattr(sys.modules["cupy"], ufunc.__name__)(*inputs, **kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """CuPy's function of the same name and module."""
+        try:
+            module = functools.reduce(getattr, function.__module__.split(".")[1:], sys.modules["cupy"])
+            found = getattr(module, function.__name__)
+        except AttributeError:
+            return NotImplemented
+        return found(*args, **kwargs)
 
 
 class _Pointer:
@@ -220,7 +233,9 @@ def _inside(value: Any) -> Any:
 def _outside(value: Any) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         return new(value)
-    return type(value)(map(_outside, value)) if type(value) in (tuple, list) else value
+    if isinstance(value, tuple):
+        return tuple(map(_outside, value))  # also NumPy's named ones: CuPy's are plain
+    return list(map(_outside, value)) if type(value) is list else value
 
 
 def _check_devices(operands: Any) -> None:
