@@ -27,7 +27,7 @@ def _part(axis: int, start: int | None, stop: int | None) -> tuple:
 
 
 def cumulative_prod(x: ndarray, *, axis: int) -> ndarray:
-    return np.cumprod(x, axis, x.dtype)
+    return np.cumprod(x, axis)
 
 
 def _accumulated(function: Callable[[ndarray, ndarray], ndarray], x: ndarray, axis: int) -> ndarray:
