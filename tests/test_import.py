@@ -96,6 +96,8 @@ NOW: dict[str, set[str]] = {
 }
 LATER: dict[str, set[str]] = {
     "devices": {"arrays"},  # what is known of a GPU
+    "arrays": {"backends"},  # cuDNN's switches
+    "backends": {"arrays"},  # cuDNN, if there is a GPU
     "__main__": {"doctor", "serving"},
     "doctor": {"compiler", "cuda"},
     # derivatives of functions, and their checks, use transforms and draw numbers; the profiler has an older name here
