@@ -29,7 +29,11 @@ CROSS_CORRELATION, NCHW = 1, 0
 DEFAULT_MATH, FMA_MATH = 0, 3  # the first may use TensorFloat-32
 DETERMINISTIC = 1
 
-OPERANDS = {"Forward": "xwy", "BackwardData": "wyx", "BackwardFilter": "xyw"}  # two operands, and the result
+OPERANDS = {
+    "Forward": ("x", "w", "y"),
+    "BackwardData": ("w", "y", "x"),
+    "BackwardFilter": ("x", "y", "w"),
+}  # two operands, and the result
 MOST_WORKSPACE = 1 << 30  # bytes
 MOST_ELEMENTS = 2**31 - 1
 _TRIED = 10  # algorithms that are asked for
