@@ -96,7 +96,7 @@ NOW: dict[str, set[str]] = {
 }
 LATER: dict[str, set[str]] = {
     "devices": {"arrays"},  # what is known of a GPU
-    "arrays": {"backends"},  # cuDNN's switches
+    "arrays": {"backends", "settings"},  # cuDNN's switches; whether sums have to be reproducible
     "backends": {"arrays"},  # cuDNN, if there is a GPU
     "__main__": {"doctor", "serving"},
     "doctor": {"compiler", "cuda"},

@@ -170,6 +170,7 @@ def _summed(windows: ndarray, size: Sizes, spacing: Spacing) -> ndarray:
     frame = [max(n + 2 * p, (c - 1) * s + d * (k - 1) + 1) for n, c, k, s, p, d in reach]
     out = cupy.zeros((*windows.shape[:2], *frame), windows.dtype)
     for position, met in positions(count, kernel, spacing.stride, spacing.dilation):
-        out[(..., *met)] += windows[(slice(None), slice(None), *position)]
+        pixels = out[(..., *met)]
+        pixels += windows[(slice(None), slice(None), *position)]
     inside = [slice(p, p + n) for p, n in zip(spacing.padding, size, strict=True)]
     return cupy.ascontiguousarray(out[(..., *inside)])
