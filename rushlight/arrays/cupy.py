@@ -451,7 +451,7 @@ ON_HOST = {
     "matrix_exp": "no function for batches", "scaled_modified_bessel_k0": "exp(x) k0(x) overflows",
     "scaled_modified_bessel_k1": "exp(x) k1(x) overflows",
 }  # fmt: skip
-_ON_GPU = {"lapack", "sorting", "windows"}  # the files in `gpu/`
+_ON_GPU = {"lapack", "pooling", "sorting", "windows"}  # the files in `gpu/`
 
 
 def on_host(name: str, *arrays: Any, **attrs: Any) -> Any:

@@ -330,3 +330,14 @@ def test_sums_by_index_are_reproducible_on_request(dtype: str, monkeypatch: pyte
                 np.testing.assert_allclose(found.get(), cpu.index_put(*arrays, **attrs), 1e-5)
     finally:
         settings.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("char", "?bBhHiIlLqQefd")
+def test_maxima_of_every_dtype(char: str) -> None:
+    x = RNG.integers(0, 100, (2, 8, 8)).astype(char)
+    found, expected = (
+        kind.max_windows(array, rules=(LAPPED, WINDOWS)) for kind, array in ((gpu, gpu.cupy.asarray(x)), (cpu, x))
+    )
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one.get(), other)

@@ -18,7 +18,7 @@ import numpy as np
 from gpu.simulated import arrays, cuda, linalg as simulated_linalg
 
 _OWN = (
-    "array", "asarray", "asnumpy", "ascontiguousarray", "broadcast_to", "may_share_memory", "ndarray",
+    "RawKernel", "array", "asarray", "asnumpy", "ascontiguousarray", "broadcast_to", "may_share_memory", "ndarray",
 )  # fmt: skip
 
 
