@@ -37,7 +37,10 @@ _DEBUG_MODES = ("default", "warn", "error")
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Asks for the same numbers from the same inputs at every run: they are the same here in any case.
+    """Asks for the same numbers from the same inputs at every run: on the CPU they are the same in any case.
+
+    On a GPU, what adds values up at indices (`index_put_(accumulate=True)`, `scatter_add_`, the gradient of an embedding) then
+    does so in order, which takes several times as long.
 
     Args:
         mode: whether.

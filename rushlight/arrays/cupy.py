@@ -231,15 +231,15 @@ def take(x: ndarray, indices: ndarray, axis: int) -> ndarray:
 
 
 def argsort(x: ndarray, axis: int, descending: bool = False, stable: bool = True) -> ndarray:
-    if not x.ndim:
-        return cupy.zeros((), np.int64)
+    if not x.ndim or not x.size:
+        return cupy.zeros(x.shape, np.int64)
     if not descending:
         return cupy.argsort(x, axis)
     return x.shape[axis] - 1 - cupy.flip(cupy.argsort(cupy.flip(x, axis), axis), axis)
 
 
 def sort(x: ndarray, axis: int, descending: bool = False, stable: bool = True) -> ndarray:
-    if not x.ndim:
+    if not x.ndim or not x.size:
         return x.copy()
     ordered = cupy.sort(x, axis)  # equal values cannot be told apart
     return cupy.flip(ordered, axis) if descending else ordered
@@ -286,10 +286,19 @@ def put(target: ndarray, values: Any, *arrays: ndarray, spec: tuple, accumulate:
     """Writes or adds values at advanced indices, in place."""
     index = numpy_arrays.index_with(spec, _here(*arrays))
     (values,) = _here(values)
-    if accumulate:
+    if accumulate and target.dtype.kind in "fc" and _has_to_be_reproducible():
+        reduce_in_order(cupy.add, target, index, values)
+    elif accumulate:
         _scattered("scatter_add", target, index, values)
     else:
         target[index] = values
+
+
+def _has_to_be_reproducible() -> bool:
+    """Sums by atomic operations are in any order, and so their last digits are not the same at every run."""
+    from rushlight import settings
+
+    return settings.are_deterministic_algorithms_enabled()
 
 
 # What CuPy's atomic operations compute on; integers wrap around in all of them, so the signed ones can be seen as unsigned.
@@ -337,26 +346,29 @@ _IN_ORDER = {"prod": cupy.multiply, "amax": cupy.maximum, "amin": cupy.minimum}
 def reduce_in_order(function: Callable[..., ndarray], target: ndarray, index: Any, values: Any) -> None:
     """`function.at(target, index, values)` without atomic operations: the same numbers at every run, and for every dtype.
 
-    Values for one element are made neighbours by sorting, and then combined with those 1, 2, 4, ... places before them
-    (Hillis & Steele, "Data Parallel Algorithms", 1986), so that the last of them has all.
+    Values for one place are made neighbours by sorting, and then combined with those 1, 2, 4, ... before them
+    (Hillis & Steele, "Data Parallel Algorithms", 1986), so that the last of them has all. Places are rows where only the first
+    axes are indexed, else elements.
     """
-    places = cupy.arange(target.size).reshape(target.shape)[index]
-    values = cupy.broadcast_to(cupy.asarray(values, target.dtype), places.shape).reshape(-1)
-    places = places.reshape(-1)
-    if not places.size:
+    index = index if isinstance(index, tuple) else (index,)
+    are_rows = builtins.all(isinstance(item, ndarray) and item.dtype.kind in "iu" for item in index)
+    leading = target.shape[: len(index) if are_rows else target.ndim]
+    places = cupy.arange(math.prod(leading)).reshape(leading)[index]
+    values = cupy.broadcast_to(cupy.asarray(values, target.dtype), (*places.shape, *target.shape[len(leading) :]))
+    if not values.size:
         return
-    order = cupy.argsort(places)  # keeps equal ones in order
-    places, values, step = places[order], values[order], 1
+    places, values = places.reshape(-1), values.reshape(places.size, -1)
+    order, step = cupy.argsort(places), 1  # which keeps equal ones in order
+    places, values = places[order], values[order]
     while step < places.size:
-        combined = function(values[:-step], values[step:])
-        values[step:] = cupy.where(places[:-step] == places[step:], combined, values[step:])
+        is_same = (places[:-step] == places[step:])[:, None]
+        values[step:] = cupy.where(is_same, function(values[:-step], values[step:]), values[step:])
         step *= 2
-    is_last = cupy.append(places[1:] != places[:-1], cupy.ones(1, bool))
-    at = places[is_last]
-    flat = target.reshape(-1)
-    flat[at] = function(flat[at], values[is_last])
+    is_last = cupy.append(places[1:] != places[:-1], cupy.asarray([True]))
+    at, rows = places[is_last], target.reshape(math.prod(leading), -1)
+    rows[at] = function(rows[at], values[is_last])
     if not target.flags.c_contiguous:
-        target[...] = flat.reshape(target.shape)
+        target[...] = rows.reshape(target.shape)
 
 
 def assign(target: Any, value: Any) -> None:
@@ -454,7 +466,7 @@ ON_HOST = {
     "matrix_exp": "no function for batches", "scaled_modified_bessel_k0": "exp(x) k0(x) overflows",
     "scaled_modified_bessel_k1": "exp(x) k1(x) overflows",
 }  # fmt: skip
-_ON_GPU = {"lapack", "sorting", "windows"}  # the files in `gpu/`
+_ON_GPU = {"lapack", "pooling", "sorting", "windows"}  # the files in `gpu/`
 
 
 def on_host(name: str, *arrays: Any, **attrs: Any) -> Any:

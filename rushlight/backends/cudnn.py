@@ -1,4 +1,4 @@
-"""cuDNN's switches: kept as they are set, and without effect."""
+"""cuDNN's switches, read at each convolution on a GPU (`arrays/gpu/cudnn.py`), whose algorithms are deterministic in any case."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,12 +11,22 @@ benchmark_limit = 10
 
 
 def is_available() -> bool:
-    """Whether cuDNN can be used: there is no CUDA device yet."""
-    return False
+    """Whether cuDNN's library and a GPU are there."""
+    return version() is not None
 
 
-def version() -> None:
-    """cuDNN's version: there is none."""
+def version() -> int | None:
+    """cuDNN's version, as its major, minor and patch numbers in one: 92801; None where it is not."""
+    from rushlight.arrays import kinds
+
+    try:
+        kinds.gpu()
+    except RuntimeError:
+        return None
+    from rushlight.arrays.gpu import cudnn
+
+    library = cudnn.library()
+    return None if library is None else int(library.cudnnGetVersion())
 
 
 @contextlib.contextmanager

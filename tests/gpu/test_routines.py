@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rushlight import settings
 from rushlight.arrays import kinds, lapack, numpy as cpu, protocol, taps
 from rushlight.arrays.windows import Spacing
 
@@ -310,3 +311,33 @@ def test_values_are_reduced_by_index(reduce: str, dtype: str) -> None:
             found = gpu.index_reduce(*map(gpu.cupy.asarray, arrays), **attrs)
             assert found.dtype == expected.dtype
             np.testing.assert_allclose(found.get(), expected)
+
+
+@pytest.mark.parametrize("dtype", ["f", "d", "D"])
+def test_sums_by_index_are_reproducible_on_request(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "_scattered", _refused)
+    settings.use_deterministic_algorithms(True)
+    try:
+        rows, columns, one = ("array", 0), ("array", 1), slice(1, 3)
+        for spec, indices, shape in (
+            ((rows,), (RNG.integers(-5, 5, (2, 6)),), (2, 6, 4)), ((rows, columns), RNG.integers(0, 4, (2, 9)), (9,)),
+            ((one, rows), (RNG.integers(0, 4, 7),), (2, 7)), ((rows,), (np.zeros(0, np.int64),), (0, 4)), ((rows,), (np.arange(5),), ()),
+            ((rows,), (RNG.integers(0, 2, (5, 4)).astype(bool),), ()),
+        ):  # fmt: skip
+            for target in (normal(5, 4).astype(dtype), turned(normal(5, 4)).astype(dtype, order="K")):
+                arrays, attrs = (target, normal(*shape).astype(dtype), *indices), {"spec": spec, "accumulate": True}
+                found = gpu.index_put(*map(gpu.cupy.asarray, arrays), **attrs)
+                np.testing.assert_allclose(found.get(), cpu.index_put(*arrays, **attrs), 1e-5)
+    finally:
+        settings.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("char", "?bBhHiIlLqQefd")
+def test_maxima_of_every_dtype(char: str) -> None:
+    x = RNG.integers(0, 100, (2, 8, 8)).astype(char)
+    found, expected = (
+        kind.max_windows(array, rules=(LAPPED, WINDOWS)) for kind, array in ((gpu, gpu.cupy.asarray(x)), (cpu, x))
+    )
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one.get(), other)

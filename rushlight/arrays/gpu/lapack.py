@@ -54,8 +54,12 @@ def _one_batch(a: ndarray, b: ndarray) -> tuple[ndarray, ndarray]:
 def solve(a: ndarray, b: ndarray, *, caller: str = "") -> tuple[ndarray, ndarray]:
     """(x with a x = b for matrices b, info)."""
 
+    info = _success(a)
+
     def compute(a: ndarray, b: ndarray) -> tuple[ndarray, ndarray]:
-        return cupy.ascontiguousarray(cupy.linalg.solve(*_one_batch(a, b))), _success(a)
+        a, b = _one_batch(a, b)
+        found = cupy.linalg.solve(a, b) if b.size else cupy.zeros(b.shape, b.dtype)  # cuSOLVER wants a column
+        return cupy.ascontiguousarray(found), info
 
     return _or_on_host("solve", compute, a, b, caller=caller)
 

@@ -1,7 +1,7 @@
 """What slides over an array, on CuPy arrays: convolution with its two derivatives, and the windows themselves.
 
 The windows of an image are a view of it, with strides of the image's own; one kernel copies them into a matrix, and cuBLAS
-multiplies all images of a group at once. The matrix of windows is made for as many images as `MOST` bytes hold.
+multiplies all images of a group at once; convolutions are cuDNN's where it is there (`cudnn.py`). The matrix of windows is made for as many images as `MOST` bytes hold.
 What each function computes, `arrays/windows.py` says.
 """
 
@@ -16,6 +16,7 @@ from cupy import ndarray
 from cupy.lib.stride_tricks import as_strided
 
 from rushlight.arrays import cupy as cupy_arrays
+from rushlight.arrays.gpu import cudnn
 from rushlight.arrays.windows import Sizes, Spacing, positions
 
 MOST = 1 << 28  # bytes of the matrix of windows at a time
@@ -65,7 +66,8 @@ def convolve(x: ndarray, weight: ndarray, *, spacing: Spacing) -> ndarray:
     shape = (x.shape[0], weight.shape[0], *count)
     if math.prod(shape) == 0 or weight.size == 0:
         return cupy.zeros(shape, x.dtype)
-    return _multiplied(_padded(x, count, kernel, spacing), weight, count, spacing)
+    out = cudnn.convolution("Forward", x, weight, shape, spacing)
+    return _multiplied(_padded(x, count, kernel, spacing), weight, count, spacing) if out is None else out
 
 
 def _multiplied(frames: ndarray, weight: ndarray, count: Sizes, spacing: Spacing) -> ndarray:
@@ -88,6 +90,9 @@ def convolve_transposed(y: ndarray, weight: ndarray, *, size: Sizes, spacing: Sp
     shape = (y.shape[0], weight.shape[1] * groups, *size)
     if y.size == 0 or weight.size == 0 or math.prod(shape) == 0:
         return cupy.zeros(shape, y.dtype)
+    out = cudnn.convolution("BackwardData", weight, y, shape, spacing)
+    if out is not None:
+        return out
     if all(s == 1 for s in spacing.stride):  # a convolution with the kernel turned round
         axes = list(zip(size, kernel, spacing.padding, spacing.dilation, strict=True))
         before = tuple([d * (k - 1) - p for _, k, p, d in axes])
@@ -113,12 +118,16 @@ def convolve_weight(y: ndarray, x: ndarray, *, kernel: Sizes, spacing: Spacing) 
     """The derivative of `convolve` by a weight of a kernel."""
     count, groups = y.shape[2:], spacing.groups
     inputs, outputs = x.shape[1] // groups, y.shape[1] // groups
-    out = cupy.zeros((groups, outputs, inputs * math.prod(kernel)), y.dtype)
-    if out.size and y.size:
+    shape = (groups * outputs, inputs, *kernel)
+    if math.prod(shape) == 0 or y.size == 0:
+        return cupy.zeros(shape, y.dtype)
+    out = cudnn.convolution("BackwardFilter", x, y, shape, spacing)
+    if out is None:
+        out = cupy.zeros((groups, outputs, inputs * math.prod(kernel)), y.dtype)
         frames = _padded(x, count, kernel, spacing)
         for part in _chunks(len(y), _num_elements(x.shape[1], kernel, count), y.dtype):
             out += _products(y[part], _windows(frames[part], count, kernel, spacing), groups)
-    return out.reshape(groups * outputs, inputs, *kernel)
+    return out.reshape(shape)
 
 
 def _products(y: ndarray, windows: ndarray, groups: int) -> ndarray:
@@ -161,6 +170,7 @@ def _summed(windows: ndarray, size: Sizes, spacing: Spacing) -> ndarray:
     frame = [max(n + 2 * p, (c - 1) * s + d * (k - 1) + 1) for n, c, k, s, p, d in reach]
     out = cupy.zeros((*windows.shape[:2], *frame), windows.dtype)
     for position, met in positions(count, kernel, spacing.stride, spacing.dilation):
-        out[(..., *met)] += windows[(slice(None), slice(None), *position)]
+        pixels = out[(..., *met)]
+        pixels += windows[(slice(None), slice(None), *position)]
     inside = [slice(p, p + n) for p, n in zip(spacing.padding, size, strict=True)]
     return cupy.ascontiguousarray(out[(..., *inside)])

@@ -22,7 +22,7 @@ from rushlight.arrays import kinds
 from rushlight.cuda import devices, library
 
 _OWN = (
-    "array", "asarray", "asnumpy", "ascontiguousarray", "broadcast_to", "may_share_memory", "ndarray",
+    "RawKernel", "array", "asarray", "asnumpy", "ascontiguousarray", "broadcast_to", "may_share_memory", "ndarray",
 )  # fmt: skip
 
 

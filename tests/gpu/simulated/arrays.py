@@ -19,6 +19,8 @@ import cupy as real
 import numpy as np
 from gpu.simulated.cuda import Device, alloc, current_device
 
+_nvrtc = real.cuda.nvrtc
+_nvrtc.getVersion()  # loads the library, which takes the real CuPy
 DTYPES = "?bBhHiIlLqQefdFD"
 
 
@@ -382,6 +384,27 @@ def as_strided(x: ndarray, shape: Any = None, strides: Any = None) -> ndarray:
 
 def may_share_memory(a: ndarray, b: ndarray, max_work: Any = None) -> bool:
     return np.may_share_memory(a._host, b._host)
+
+
+class RawKernel:
+    """A kernel in CUDA C++: NVRTC compiles it for two kinds of GPU, g++ for the CPU, which runs it (`gpu.emulator`)."""
+
+    def __init__(self, code: str, name: str, options: tuple[str, ...] = ()):
+        self.code, self.name = code, name
+        for architecture in ("sm_80", "sm_90"):
+            program = _nvrtc.createProgram(code, "kernel.cu", [], [])
+            try:
+                _nvrtc.compileProgram(program, [f"--gpu-architecture={architecture}", *options])
+            finally:
+                _nvrtc.destroyProgram(program)
+
+    def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], args: tuple, *, shared_mem: int = 0) -> None:
+        from gpu import emulator
+
+        _check_devices(args)
+        if not all(isinstance(x, ndarray) and x._host.flags.c_contiguous or isinstance(x, np.generic) for x in args):
+            raise TypeError("a kernel takes arrays in order and numbers of NumPy, whose sizes it knows")
+        emulator.load(self.code).launch(self.name, grid, block, shared_mem, [_inside(x) for x in args])
 
 
 def size_of(shape: Any) -> int:
