@@ -11,7 +11,7 @@ from rushlight.dtypes import (
     get_default_dtype, half, iinfo, int, int8, int16, int32, int64, long, promote_types, set_default_dtype, short,
     uint8, uint16, uint32, uint64,
 )  # fmt: skip
-from rushlight.devices import device
+from rushlight.devices import device, get_default_device, get_device_module, set_default_device
 from rushlight.layouts import (
     channels_last, channels_last_3d, contiguous_format, layout, memory_format, preserve_format, sparse_coo, strided,
 )  # fmt: skip

@@ -26,7 +26,6 @@ INSTEAD = {
     "fx": "torch.compile",
     "quantization": "torch.bfloat16, which halves memory",
     "DataParallel": "the model itself: all cores are used without it",
-    "set_default_device": "device= where tensors are made",
 }
 # Where else a name may be, that a program looks for in the wrong place.
 PLACES = ("", "nn", "nn.functional", "nn.utils", "optim", "linalg", "special", "fft", "utils.data", "autograd", "func")

@@ -475,6 +475,8 @@ class Tensor:
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         array = self._array if self.is_sparse else self._host_values("pickle")
+        if self.is_cuda:
+            return _rebuild_on, (type(self), array, self._needs_grad, self.device)
         return _rebuild, (type(self), array, self._needs_grad)
 
 
@@ -494,6 +496,10 @@ def _rebuild(cls: type, array: np.ndarray, needs_grad: bool) -> Any:
     tensor = wrap(array, cls)
     tensor._needs_grad = needs_grad
     return tensor
+
+
+def _rebuild_on(cls: type, array: np.ndarray, needs_grad: bool, device: devices.device) -> Any:
+    return _rebuild(cls, define.numpy_arrays.to_device(array, devices.require(device)), needs_grad)
 
 
 def _checked_dim(dim: int, ndim: int) -> int:

@@ -46,13 +46,13 @@ NOW: dict[str, set[str]] = {
     "serving": set(),
     "doctor": set(),
     "__main__": set(),
-    "amp": {"autograd", "compiler", "dtypes", "ops", "tensor"},
+    "amp": {"autograd", "compiler", "devices", "dtypes", "ops", "tensor"},
     "cpu": {"amp", "dtypes"},
     "cuda": {"amp", "dtypes"},
     "compiler": {"arrays", "autograd", "ops", "random", "tensor"},
-    "optim": {"arrays", "autograd", "compiler", "dtypes", "nn", "ops", "tensor"},
+    "optim": {"arrays", "autograd", "compiler", "devices", "dtypes", "nn", "ops", "tensor"},
     "nn": CORE | {"api"},
-    "serialization": BASE | {"nn", "tensor"},
+    "serialization": BASE | {"api", "arrays", "nn", "ops", "tensor"},
     "utils": CORE | {"amp", "api", "interop"},
     "settings": set(),
     "later": set(),
@@ -95,7 +95,7 @@ NOW: dict[str, set[str]] = {
     },
 }
 LATER: dict[str, set[str]] = {
-    "devices": {"arrays"},  # what is known of a GPU
+    "devices": {"arrays", "autograd"},  # what is known of a GPU; where new tensors come to be
     "__main__": {"doctor", "serving"},
     "doctor": {"compiler", "cuda"},
     # derivatives of functions, and their checks, use transforms and draw numbers; the profiler has an older name here
@@ -105,7 +105,6 @@ LATER: dict[str, set[str]] = {
     "api": {"nn"},  # stft pads
     "nn": {"compiler"},  # Module.compile
     "ops": {"compiler"},  # an operation of many steps runs as one program on large arrays
-    "serialization": {"ops"},
     "utils": {"compiler"},  # a worker process keeps to one thread
     "tensor": {"printing"},
     "profiler": {"compiler", "optim"},  # to know their code

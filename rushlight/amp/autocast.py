@@ -1,8 +1,7 @@
 """The block in which autocast is on, and its state in each thread.
 
 What is cast is in `ops/autocast.py`. Weights are cast anew at each use: a cache of them, which PyTorch has, would go stale
-when a weight is written to in the block. There is no CUDA here, so autocast for it says so and is off, as PyTorch's is on
-a machine without.
+when a weight is written to in the block. Without a GPU, autocast for it says so and is off, as PyTorch's is.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight import dtypes
+from rushlight import devices, dtypes
 from rushlight.autograd.modes import modes
 from rushlight.ops import autocast as lists, define
 from rushlight.tensor import Tensor
@@ -39,9 +38,9 @@ _state = _State()
 def _set(device: str, enabled: bool, dtype: dtypes.dtype) -> None:
     """Sets a device's state, and what the operations go by: `modes.autocast`, and the long path for all of them."""
     _state.enabled[device], _state.dtype[device] = enabled, dtype
-    if device == "cpu":
-        was_on, modes.autocast = modes.autocast is not None, dtype.numpy if enabled else None
-        define.add_recording(int(enabled) - int(was_on))
+    on = tuple([_state.dtype[name].numpy if _state.enabled[name] else None for name in DEVICES])
+    was_on, modes.autocast = modes.autocast is not None, None if on == (None, None) else on
+    define.add_recording(int(modes.autocast is not None) - int(was_on))
 
 
 def _known(device_type: Any) -> str:
@@ -58,8 +57,8 @@ class autocast:
     A context manager, or a decorator.
 
     Args:
-        device_type: "cpu"; "cuda" is accepted, with a warning.
-        dtype: bfloat16 (the default) or float16.
+        device_type: "cpu" or "cuda": operations on tensors there are cast.
+        dtype: bfloat16 (the CPU's default) or float16 (a GPU's).
         enabled: False to turn it off inside another block.
         cache_enabled: accepted; nothing is cached.
 
@@ -81,13 +80,13 @@ class autocast:
         self.device = _known(device_type)
         self.fast_dtype = _state.dtype[self.device] if dtype is None else dtype
         self._cache_enabled = _state.cache if cache_enabled is None else cache_enabled
-        if enabled and self.device == "cuda":
+        if enabled and self.device == "cuda" and not devices.has_gpu():
             warnings.warn("CUDA is not available or torch_xla is imported. Disabling autocast.", stacklevel=2)
             enabled = False
         elif enabled and self.fast_dtype not in SUPPORTED:
             warnings.warn(
-                "In CPU autocast, but the target dtype is not supported. Disabling autocast.\n"
-                "CPU Autocast only supports dtypes of torch.bfloat16, torch.float16 currently.",
+                f"In {self.device.upper()} autocast, but the target dtype is not supported. Disabling autocast.\n"
+                f"{self.device.upper()} Autocast only supports dtypes of torch.bfloat16, torch.float16 currently.",
                 stacklevel=2,
             )
             enabled = False

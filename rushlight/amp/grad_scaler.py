@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight import dtypes
+from rushlight import devices, dtypes
 from rushlight.autograd.modes import no_grad
 from rushlight.compiler.trace import paused
 from rushlight.ops.create import full
@@ -28,7 +28,7 @@ class GradScaler:
         scaler.update()
 
     Args:
-        device: "cpu"; for "cuda" it says that there is none, and does nothing.
+        device: "cuda" or "cpu". For a GPU that is not there it says so, and does nothing.
         init_scale: the first factor.
         growth_factor, backoff_factor: what the factor is multiplied by after `growth_interval` finite steps, and after one
             that is not.
@@ -43,7 +43,7 @@ class GradScaler:
         growth_interval: int = 2000, enabled: bool = True,
     ):  # fmt: skip
         self._device, self._enabled = device, enabled
-        if enabled and device == "cuda":
+        if enabled and device == "cuda" and not devices.has_gpu():
             warnings.warn("torch.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling.", stacklevel=2)
             self._enabled = False
         if self._enabled:
@@ -68,7 +68,7 @@ class GradScaler:
             return outputs
         if self._scale is None:
             with paused():  # it outlives a step that is being recorded
-                self._scale = full((), self._init_scale, dtype=dtypes.float32)
+                self._scale = full((), self._init_scale, dtype=dtypes.float32, device="cpu")
         if isinstance(outputs, Tensor):
             return outputs * self._scale
         if isinstance(outputs, Iterable):
@@ -228,7 +228,8 @@ class GradScaler:
 @no_grad()
 def _unscale(optimizer: Any, factor: float) -> bool:
     """Multiplies all gradients by a factor, in place; whether they were finite."""
-    is_finite, factor = True, float(np.float32(factor))
+    factor, flags = float(np.float32(factor)), {}  # of each GPU, which is asked once: whether all was finite
+    is_finite = True
     for group in optimizer.param_groups:
         for param in group["params"]:
             grad = param.grad
@@ -237,6 +238,10 @@ def _unscale(optimizer: Any, factor: float) -> bool:
             if grad.dtype is dtypes.float16:
                 raise ValueError("Attempting to unscale FP16 gradients.")
             values = grad._values() if grad.is_sparse else grad
-            is_finite = is_finite and bool(values.isfinite().all())
+            flag = values.isfinite().all()
+            if flag.is_cuda:
+                flags[flag.device] = flags[flag.device] & flag if flag.device in flags else flag
+            else:
+                is_finite = is_finite and bool(flag)
             values.mul_(factor)
-    return is_finite
+    return is_finite and all(map(bool, flags.values()))

@@ -12,6 +12,7 @@ from rushlight.api.scattering import masked_fill_
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.modes import modes
 from rushlight.ops import define, index as ops, views
+from rushlight.ops.autocast import with_autocast
 from rushlight.ops.create import number_in, tensor
 from rushlight.ops.define import lift, namespace_of
 from rushlight.ops.inplace import check_writable, note_write, rewrite, view_scatter_node, write
@@ -270,3 +271,6 @@ def index_put_(self: Tensor, indices: tuple, values: Tensor, accumulate: bool = 
     spec, arrays = _advanced(self, tuple(indices))
     _require_same_dtype(self, values)
     return write_at(self, spec, arrays, values, accumulate, "index_put_")
+
+
+with_autocast(globals())

@@ -14,7 +14,7 @@ from rushlight.api.linalg_check import refuse_kernel, require_same_dtype
 from rushlight.autograd.modes import modes
 from rushlight.dtypes import legacy_name
 from rushlight.ops import matmul as ops
-from rushlight.ops.autocast import CASTS, lowered, with_autocast
+from rushlight.ops.autocast import CASTS, is_on_for, lowered, with_autocast
 from rushlight.ops.inplace import check_writable
 from rushlight.tensor import Tensor
 
@@ -56,7 +56,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
             return np.matmul(input, other)  # back here with two tensors of one dtype (`interop.ufuncs`)
         return NotImplemented
     if a.dtype is not b.dtype:
-        if modes.autocast is not None and a.dtype.char in CASTS and b.dtype.char in CASTS:
+        if is_on_for(input) and a.dtype.char in CASTS and b.dtype.char in CASTS:
             return matmul(*lowered((input, other)))
         _check_dtypes("matmul", input, other)
     m, n = a.ndim, b.ndim
@@ -278,7 +278,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     a, w = input._array, weight._array
     if a.dtype is not w.dtype and a.dtype != w.dtype:
-        if modes.autocast is not None and a.dtype.char in CASTS and w.dtype.char in CASTS:
+        if is_on_for(input) and a.dtype.char in CASTS and w.dtype.char in CASTS:
             return linear(*lowered((input, weight, bias)))
         raise RuntimeError(
             f"mat1 and mat2 must have the same dtype, but got {legacy_name(input)} and {legacy_name(weight)}"

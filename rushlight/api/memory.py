@@ -11,7 +11,8 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import devices, dtypes, layouts
-from rushlight.arrays.kinds import Abstract
+from rushlight.arrays import kinds
+from rushlight.arrays.kinds import Abstract, device_of
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.history import cell_of, note_write
 from rushlight.ops import create, views as ops
@@ -110,8 +111,11 @@ def _owner(array: Any) -> Any:
         array = base
 
 
-def _bytes_of(array: ndarray) -> ndarray:
+def _bytes_of(array: Any) -> Any:
     """The bytes from the first element of an array to its last."""
+    if array.__class__ is not ndarray:
+        with_bytes: Any = kinds.GPU.memory(array)
+        return with_bytes
     if not array.size:
         return np.empty(0, np.uint8)
     corner = array[tuple([slice(0, 1) if step >= 0 else slice(-1, None) for step in array.strides])]
@@ -120,15 +124,26 @@ def _bytes_of(array: ndarray) -> ndarray:
     return np.lib.stride_tricks.as_strided(as_bytes, (high - low,), (1,), writeable=array.flags.writeable)
 
 
+def _as_tensor(array: Any) -> Tensor:
+    """For writes to memory of any kind."""
+    tensor: Tensor = wrap(array)
+    return tensor
+
+
+def _with_memory(x: Tensor, what: str) -> Any:
+    """The array of a tensor that has memory, on the CPU or a GPU."""
+    return x._array if x.is_cuda and not isinstance(x._array, Abstract) else x._data(what)
+
+
 class UntypedStorage:
     """The memory that a tensor and its views share, as bytes."""
 
     def __init__(self, array: Any = None, owner: Any = None):
-        self._bytes: ndarray = np.empty(0, np.uint8) if array is None else array
+        self._bytes: Any = np.empty(0, np.uint8) if array is None else array
         self._owner = owner
 
     def data_ptr(self) -> int:
-        return self._bytes.__array_interface__["data"][0] if self._bytes.size else 0
+        return _as_tensor(self._bytes).data_ptr() if self._bytes.size else 0
 
     _cdata = property(data_ptr)
 
@@ -142,7 +157,28 @@ class UntypedStorage:
 
     @property
     def device(self) -> devices.device:
-        return devices.cpu
+        return device_of(self._bytes)
+
+    @property
+    def is_cuda(self) -> bool:
+        return self.device.type == "cuda"
+
+    def to(self, *, device: Any, non_blocking: bool = False) -> UntypedStorage:
+        """A copy on another device; itself if it is there."""
+        place = devices.require(device)
+        return self if place == self.device else UntypedStorage(_as_tensor(self._bytes).to(place)._array)
+
+    def cuda(self, device: Any = None, non_blocking: bool = False) -> UntypedStorage:
+        """On a GPU."""
+        return self.to(device="cuda" if device is None else device)
+
+    def cpu(self) -> UntypedStorage:
+        """On the CPU."""
+        return self.to(device="cpu")
+
+    def get_device(self) -> int:
+        """The number of the GPU; -1 on the CPU."""
+        return -1 if self.device.index is None else self.device.index
 
     def tolist(self) -> list[int]:
         return self._bytes.tolist()
@@ -155,14 +191,14 @@ class UntypedStorage:
         return UntypedStorage(found, self._owner) if isinstance(index, slice) else int(found)
 
     def __setitem__(self, index: Any, value: int) -> None:
-        self._bytes[index] = value
+        _as_tensor(self._bytes)[index] = value
 
     def fill_(self, value: int) -> UntypedStorage:
-        self._bytes[...] = value
+        _as_tensor(self._bytes).fill_(value)
         return self
 
     def copy_(self, source: UntypedStorage, non_blocking: bool | None = None) -> UntypedStorage:
-        self._bytes[...] = source._bytes
+        _as_tensor(self._bytes).copy_(_as_tensor(source._bytes))
         return self
 
     def clone(self) -> UntypedStorage:
@@ -173,7 +209,7 @@ class UntypedStorage:
 
     def __repr__(self) -> str:
         lines = "".join(f" {value}\n" for value in self.tolist())
-        return f"{lines}[torch.storage.UntypedStorage(device=cpu) of size {self.nbytes()}]"
+        return f"{lines}[torch.storage.UntypedStorage(device={self.device}) of size {self.nbytes()}]"
 
 
 class TypedStorage:
@@ -202,7 +238,19 @@ class TypedStorage:
 
     @property
     def device(self) -> devices.device:
-        return devices.cpu
+        return self._untyped_storage.device
+
+    @property
+    def is_cuda(self) -> bool:
+        return self._untyped_storage.is_cuda
+
+    def cuda(self, device: Any = None, non_blocking: bool = False) -> TypedStorage:
+        """On a GPU."""
+        return TypedStorage(self._untyped_storage.cuda(device), self.dtype)
+
+    def cpu(self) -> TypedStorage:
+        """On the CPU."""
+        return TypedStorage(self._untyped_storage.cpu(), self.dtype)
 
     def tolist(self) -> list[Any]:
         return self._array.tolist()
@@ -216,20 +264,20 @@ class TypedStorage:
         return self._array[index].item()
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        self._array[index] = value
+        _as_tensor(self._array)[index] = value
 
     def fill_(self, value: Any) -> TypedStorage:
-        self._array[...] = value
+        _as_tensor(self._array).fill_(value)
         return self
 
     def __repr__(self) -> str:
         lines = "".join(f" {value}\n" for value in self.tolist())
-        return f"{lines}[torch.storage.TypedStorage(dtype={self.dtype}, device=cpu) of size {self.size()}]"
+        return f"{lines}[torch.storage.TypedStorage(dtype={self.dtype}, device={self.device}) of size {self.size()}]"
 
 
 def untyped_storage(self: Tensor) -> UntypedStorage:
     """The bytes of the memory that this tensor shares with its views."""
-    owner = _owner(self._data("untyped_storage()"))
+    owner = _owner(_with_memory(self, "untyped_storage()"))
     return UntypedStorage(_bytes_of(owner), owner)
 
 
@@ -252,7 +300,7 @@ def storage_offset(self: Tensor) -> int:
 
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
     """Whether both show the same memory in the same way."""
-    mine, others = self._data("is_set_to()"), tensor._data("is_set_to()")
+    mine, others = _with_memory(self, "is_set_to()"), _with_memory(tensor, "is_set_to()")
     is_same = mine.shape == others.shape and mine.strides == others.strides
     return is_same and self.data_ptr() == tensor.data_ptr()
 
@@ -263,11 +311,13 @@ def _is_shared(array: ndarray) -> bool:
 
 def is_shared(self: Tensor) -> bool:
     """Whether forked processes see the same memory."""
-    return _is_shared(self._data("is_shared()"))
+    return self.is_cuda or _is_shared(self._data("is_shared()"))
 
 
 def share_memory_(self: Tensor) -> Tensor:
-    """Moves the elements to memory that forked processes share. Views made before stay where they were."""
+    """Moves the elements to memory that forked processes share. Views made before stay where they were; so does a GPU's."""
+    if self.is_cuda:
+        return self
     array = self._data("share_memory_()")
     if not _is_shared(array):
         memory = np.frombuffer(mmap.mmap(-1, max(array.nbytes, 1)), array.dtype, array.size).reshape(array.shape)
@@ -291,14 +341,14 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
         RuntimeError: this tensor requires gradients.
     """
     _require_no_grad(self, "cannot resize variables that require grad")
-    shape, array = create.shape_of(sizes), self._data("resize_()")
+    shape, array = create.shape_of(sizes), _with_memory(self, "resize_()")
     count, offset = math.prod(shape), storage_offset(self) * array.dtype.itemsize
     room = _bytes_of(_owner(array))[offset:]
     flat = room[: room.size // array.dtype.itemsize * array.dtype.itemsize].view(array.dtype)
     if count > flat.size:
-        larger = np.empty(count, array.dtype)
-        larger[: flat.size] = flat
-        flat, self._view = larger, None
+        larger = create.empty(count, dtype=self.dtype, device=self.device)
+        larger[: flat.size] = _as_tensor(flat)
+        flat, self._view = larger._array, None
     self._array = flat[:count].reshape(shape)
     note_write(self, "resize_")
     return self
@@ -316,7 +366,7 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
         RuntimeError: a tensor of another dtype.
     """
     if source is None:
-        source = wrap(np.empty(0, self._array.dtype))
+        source = create.empty(0, dtype=self.dtype, device=self.device)
     if not isinstance(source, Tensor):
         source = _of_storage(source, self._array.dtype, storage_offset, size, stride)
     elif size is not None:
@@ -343,6 +393,9 @@ def _of_storage(storage: Any, dtype: np.dtype, offset: int, size: Any, stride: A
             f"{dtype.itemsize} requiring a storage size of {(offset + last + 1) * dtype.itemsize} are out of bounds for "
             f"storage of size {flat.size}"
         )
+    if type(elements) is not ndarray:
+        along = [(step,) for step in steps]
+        return wrap(kinds.GPU.affine_view(elements, shape, (0,), along))
     return wrap(np.lib.stride_tricks.as_strided(elements, shape, [step * dtype.itemsize for step in steps]))
 
 

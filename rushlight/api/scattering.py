@@ -16,6 +16,7 @@ from rushlight.api.gathering import check_range, outside, require_flat_range, re
 from rushlight.api.views import common_shape
 from rushlight.arrays.kinds import Abstract
 from rushlight.ops import create, define, elementwise, index as ops, scatter as reducing
+from rushlight.ops.autocast import with_autocast
 from rushlight.ops.create import number_in, ones_like, zeros_like
 from rushlight.tensor import Tensor, _checked_dim, wrap
 
@@ -354,3 +355,6 @@ index_add_, index_copy_, index_fill_, index_reduce_ = map(
     in_place_form, (index_add, index_copy, index_fill, index_reduce)
 )
 put_ = in_place_form(put)
+
+
+with_autocast(globals())

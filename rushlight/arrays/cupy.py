@@ -376,6 +376,17 @@ def from_host(x: np.ndarray, device: devices.device) -> ndarray:
     return _on_device(x, device.index or 0)
 
 
+def memory(x: ndarray) -> ndarray:
+    """The bytes from an array's first element to its last: a view."""
+    length = (
+        0
+        if not x.size
+        else builtins.sum((n - 1) * step for n, step in zip(x.shape, x.strides, strict=True)) + x.itemsize
+    )
+    corner = x[(builtins.slice(0, 1),) * x.ndim].reshape(-1).view(np.uint8)
+    return cupy.lib.stride_tricks.as_strided(corner, (length,), (1,))
+
+
 class _Creation:
     """This namespace on one device: for functions that make arrays of nothing."""
 

@@ -18,9 +18,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from numpy import ndarray
-
-from rushlight.arrays.symbolic import SymbolicArray
+from rushlight.arrays.kinds import Abstract
 from rushlight.autograd import hooked
 from rushlight.autograd.engine import _with_history
 from rushlight.autograd.history import cell_of, edge_of, note_view, note_write, rewrite
@@ -32,7 +30,6 @@ from rushlight.ops.inplace import view_scatter_node
 from rushlight.ops.views import alias
 from rushlight.tensor import Tensor, wrap
 
-_PLAIN = (ndarray, SymbolicArray)
 _VIEW = (
     "This view was created inside a custom Function (or because an input was returned as-is) and the autograd logic to "
     "handle view+inplace would override the custom backward associated with the custom Function, leading to incorrect "
@@ -372,7 +369,7 @@ class Function:
             bound.apply_defaults()
             args, kwargs = bound.args, bound.kwargs
         given = (*args, *kwargs.values())
-        if any(isinstance(arg, Tensor) and type(arg._array) not in _PLAIN for arg in given):
+        if any(isinstance(arg, Tensor) and isinstance(arg._array, Abstract) for arg in given):
             return importlib.import_module("rushlight.autograd.transforms").apply_function(cls, args, kwargs)
         ctx = cls._backward_cls()
         ctx.needs_input_grad = needed = tuple([isinstance(arg, Tensor) and arg._needs_grad for arg in given])

@@ -181,7 +181,7 @@ def _random_weight(output: Tensor, with_gaps: bool) -> Tensor:
 
     dtype = output.dtype if is_inexact(output) else "float64"
     shape = (*output.shape[:-1], 2 * output.shape[-1]) if with_gaps and output.dim() else tuple(output.shape)
-    weight = rand(shape, dtype=dtype) * 2 - 1
+    weight = rand(shape, dtype=dtype, device=output.device) * 2 - 1
     if tuple(weight.shape) != tuple(output.shape):
         weight = weight[..., ::2]
     return weight.requires_grad_()

@@ -13,8 +13,8 @@ import numpy as np
 from rushlight.autograd.differences import as_tuple
 from rushlight.autograd.gradcheck_text import NOT_REENTRANT, GradcheckError
 from rushlight.autograd.gradients import grad
-from rushlight.ops.create import zeros_like
-from rushlight.tensor import Tensor, wrap
+from rushlight.ops.create import beside, zeros_like
+from rushlight.tensor import Tensor
 
 
 class Rows(NamedTuple):
@@ -37,7 +37,9 @@ def rows_for(output: Tensor, sources: list[Tensor], weights: Iterable[Tensor]) -
             shapes_fit &= g is None or g.shape == x.shape
             dtypes_fit &= g is None or g.dtype == x.dtype
             usable = g is not None and g.numel() == x.numel()
-            column.append(g._array.reshape(-1).copy() if usable else np.zeros(x.numel(), x._array.dtype))
+            column.append(
+                g._host_values("gradcheck()").reshape(-1).copy() if usable else np.zeros(x.numel(), x._array.dtype)
+            )
     matrices = [
         np.stack(column, 1) if column else np.zeros((x.numel(), 0), x._array.dtype)
         for x, column in zip(sources, columns, strict=True)
@@ -50,7 +52,7 @@ def unit_weights(output: Tensor) -> Iterable[Tensor]:
     for index in np.ndindex(output.shape):
         weight = np.zeros(output.shape, output._array.dtype)
         weight[index] = 1
-        yield wrap(weight)
+        yield beside(output, weight)
 
 
 def checked_rows(
@@ -98,7 +100,7 @@ def tangents(
         if check_dtypes and any(t is not None and t.is_complex() != p.is_complex() for p, t in parts):
             raise GradcheckError("Forward AD gradient has dtype mismatch.")
         found = [zeros_like(p) if t is None else t for p, t in parts]
-        return [t.detach()._array.reshape(-1).copy() for t in found]
+        return [t._host_values("gradcheck()").reshape(-1).copy() for t in found]
 
 
 def duals_of(inputs: tuple[Any, ...], known: dict[int, Tensor]) -> list[Any]:

@@ -11,10 +11,10 @@ from rushlight.autograd.differences import as_tuple, is_inexact
 from rushlight.autograd.gradcheck_analytical import duals_of, requires_grad
 from rushlight.autograd.gradcheck_text import BATCHED, BATCHED_FORWARD, GradcheckError, batched_mismatch
 from rushlight.autograd.gradients import grad
-from rushlight.ops.create import zeros_like
+from rushlight.ops.create import beside, zeros_like
 from rushlight.ops.views import stack
 from rushlight.random import Generator
-from rushlight.tensor import Tensor, wrap
+from rushlight.tensor import Tensor
 
 HANDLE_UNDEFINED = "Expected backward function to handle undefined output grads"
 
@@ -27,7 +27,7 @@ def check_zero_weights(outputs: list[Tensor], sources: list[Tensor], masked: boo
             continue
         if found.is_sparse and not x.is_sparse:
             raise GradcheckError(f"grad is incorrect layout ({found.layout} is not {x.layout})")
-        values = (found.to_dense() if found.is_sparse else found)._array
+        values = _values(found.to_dense() if found.is_sparse else found)
         if not (np.allclose(values, 0) if masked else (values == 0).all()):
             raise GradcheckError("backward not multiplied by grad_output")
         for attribute, word in (("dtype", "type"), ("device", "device"), ("shape", "size")):
@@ -47,7 +47,7 @@ def check_undefined_gradients(func: Callable[..., Any], inputs: tuple[Any, ...])
             found = grad(outputs, sources, [zeros_like(output) for output in outputs], allow_unused=True)
         except (RuntimeError, TypeError, AttributeError, ValueError) as error:  # what arithmetic on None raises
             raise GradcheckError(f"{HANDLE_UNDEFINED}, but without that of output {left_out} got: {error}") from error
-        if any(g is not None and (g._array != 0).any() for g in found):
+        if any(g is not None and bool((g != 0).any()) for g in found):
             raise GradcheckError(
                 "Expected all input grads to be undefined or zero when all output grads are undefined or zero"
             )
@@ -136,7 +136,7 @@ def _require_close(i: int, j: int, got: Any, parts: Any, advice: str) -> None:
 
 
 def _values(tensor: Tensor) -> np.ndarray:
-    return tensor.detach()._array
+    return tensor._host_values("gradcheck()")
 
 
 def random_like(tensor: Tensor, draws: Generator) -> Tensor:
@@ -144,4 +144,4 @@ def random_like(tensor: Tensor, draws: Generator) -> Tensor:
     values = draws.uniform(tuple(tensor.shape), -1.0, 1.0, np.float64)
     if tensor.is_complex():
         values = values + 1j * draws.uniform(tuple(tensor.shape), -1.0, 1.0, np.float64)
-    return wrap(values.astype(tensor._array.dtype))
+    return beside(tensor, values.astype(tensor._array.dtype))

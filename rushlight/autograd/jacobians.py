@@ -23,9 +23,9 @@ from rushlight.autograd.points import (
     single,
     tensors_in,
 )  # fmt: skip
-from rushlight.ops.create import zeros_like
+from rushlight.ops.create import beside, zeros_like
 from rushlight.ops.views import stack
-from rushlight.tensor import Tensor, wrap
+from rushlight.tensor import Tensor
 
 Rows = tuple[tuple[Tensor, ...], ...]  # for each result, and in it for each input, a Jacobian
 
@@ -220,6 +220,6 @@ def _basis_of(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """The standard basis of all elements of all tensors: for each tensor its columns."""
     sizes, start, columns = [x.numel() for x in tensors], 0, []
     for x, size in zip(tensors, sizes, strict=True):
-        columns.append(wrap(np.eye(sum(sizes), size, -start)).to(x.dtype))
+        columns.append(beside(x, np.eye(sum(sizes), size, -start)).to(x.dtype))
         start += size
     return tuple(columns)

@@ -22,8 +22,8 @@ class _Modes(threading.local):
         saved_hooks_refused: why there may be none, or None.
         mutation: what is to be told before a write (`graph/mutation.py`), or None.
         walk: the backward pass that runs, or None (`engine.py`).
-        device: where new tensors come to be, if that is not the CPU.
-        autocast: NumPy's dtype of what autocast lowers (`amp/autocast.py`), None outside of it.
+        device: where new tensors come to be, if that is not the CPU; and what it was before blocks `with device:`.
+        autocast: NumPy's dtypes of what autocast lowers on the CPU and on GPUs (`amp/autocast.py`), None outside of it.
     """
 
     grad = True
@@ -35,6 +35,7 @@ class _Modes(threading.local):
     mutation: Any = None
     walk: Any = None
     device: Any = None
+    devices_before: tuple[Any, ...] = ()
     autocast: Any = None
 
 

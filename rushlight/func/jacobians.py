@@ -28,7 +28,7 @@ def _basis(like: list[Tensor], start: int, stop: int) -> list[Tensor]:
     parts, first = [], 0
     for x in like:
         n = x.numel()
-        part = zeros(stop - start, n, dtype=x.dtype)
+        part = zeros(stop - start, n, dtype=x.dtype, device=x.device)
         if start < first + n and first < stop:
             part.diagonal(start - first).fill_(1)
         parts.append(part.view(stop - start, *x.shape))

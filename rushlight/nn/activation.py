@@ -84,15 +84,8 @@ def _slopes(input: Tensor, lower: float, upper: float) -> Tensor:
     """A drawn slope where the input is not positive, 1 elsewhere."""
     with no_grad():
         slopes, is_drawn = create.ones_like(input), input <= 0
-        drawn = draws.draw(
-            create._like(input, None, None)[0],
-            None,
-            "uniform",
-            (int(is_drawn.sum()),),
-            lower,
-            upper,
-            np.dtype(np.float64),
-        )
+        count, double = int(is_drawn.sum()), np.dtype(np.float64)
+        drawn = draws.draw(create._namespace(input.device), None, "uniform", (count,), lower, upper, double)
         slopes[is_drawn] = wrap(drawn).to(input.dtype)
     return slopes
 

@@ -179,9 +179,8 @@ def _fractional(
 
     is_batch = len(shape) == num_axes + 2
     if samples is None:
-        samples = rand(
-            shape[0] if is_batch else 1, shape[-num_axes - 1], num_axes, dtype=input.dtype, device=input.device
-        )
+        size = (shape[0] if is_batch else 1, shape[-num_axes - 1], num_axes)
+        samples = rand(*size, dtype=input.dtype, device=input.device)
     if not is_batch:
         samples = samples[0]
     if num_axes == 2:

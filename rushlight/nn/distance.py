@@ -9,7 +9,9 @@ from rushlight.api.linalg_norm import vector_norm
 from rushlight.api.views import broadcast_tensors
 from rushlight.autograd.modes import no_grad
 from rushlight.ops.arithmetic import add, div, mul, sub
-from rushlight.tensor import Tensor, wrap
+from rushlight.ops.autocast import with_autocast
+from rushlight.ops.create import beside
+from rushlight.tensor import Tensor
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
@@ -49,5 +51,8 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
     first, second = np.triu_indices(input.shape[0], 1)
-    difference = sub(input[wrap(first)], input[wrap(second)])
+    difference = sub(input[beside(input, first)], input[beside(input, second)])
     return vector_norm(difference, p, 1) if p else difference.sign().abs().sum(1)  # whose gradient is 0, not None
+
+
+with_autocast(globals())

@@ -173,13 +173,12 @@ def bags(
     _check_bags(weight, indices, offsets, padding_idx)
     count, num_bags = indices.numel(), offsets.numel() - include_last_offset
     padding_idx = -1 if padding_idx is None else padding_idx % weight.shape[0]
-    starts = create.zeros(count + 1, dtype=dtypes.int64, device=offsets.device)
-    offsets = offsets.to(dtypes.int64)
-    starts = starts.index_add(0, offsets, create.ones_like(offsets))
+    starts = offsets.new_zeros(count + 1, dtype=dtypes.int64)
+    starts = starts.index_add(0, offsets.to(dtypes.int64), create.ones_like(offsets, dtype=dtypes.int64))
     bag_of = starts.cumsum(0)[:-1] - 1
     rows = lookup(weight, indices, padding_idx, scale_grad_by_freq, sparse)
     counts = ops.ne(indices, padding_idx)
-    sizes = create.zeros(num_bags, dtype=dtypes.int64, device=rows.device).index_add(0, bag_of, counts.to(dtypes.int64))
+    sizes = offsets.new_zeros(num_bags, dtype=dtypes.int64).index_add(0, bag_of, counts.to(dtypes.int64))
     if _MODES[mode] == "max":
         out, picked = _maxima(rows, indices, bag_of, counts, num_bags)
         return out, bag_of, sizes, picked
@@ -187,7 +186,7 @@ def bags(
     if per_sample_weights is not None:
         rows = rows * per_sample_weights.unsqueeze(1)
     rows = ops.where(counts.unsqueeze(1), rows, 0)
-    out = create.zeros((num_bags, weight.shape[1]), dtype=rows.dtype, device=rows.device).index_add(0, bag_of, rows)
+    out = rows.new_zeros((num_bags, weight.shape[1])).index_add(0, bag_of, rows)
     if _MODES[mode] == "mean":
         out = out / sizes.clamp(min=1).to(out.dtype).unsqueeze(1)
     return out.to(weight.dtype), bag_of, sizes, sizes
@@ -204,7 +203,7 @@ def _maxima(rows: Tensor, indices: Tensor, bag_of: Tensor, counts: Tensor, num_b
         greatest = lowest.index_reduce(0, bag_of, candidates, "amax")
         place = arange(count, device=rows.device).unsqueeze(1)
         is_greatest = (candidates == greatest[bag_of]) & counts.unsqueeze(1)
-        none = create.full((num_bags, width), count, device=rows.device)
+        none = bag_of.new_full((num_bags, width), count)
         first = none.index_reduce(0, bag_of, ops.where(is_greatest, place, count), "amin")
         is_empty = first == count
         first = ops.where(is_empty, 0, first)

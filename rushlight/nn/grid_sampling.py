@@ -13,9 +13,10 @@ from rushlight.api.linalg import matmul
 from rushlight.ops import elementwise as ops, pool
 from rushlight.ops.activation import stepwise
 from rushlight.ops.autocast import with_autocast
+from rushlight.ops.create import beside
 from rushlight.ops.define import cast, tensor_arrays
 from rushlight.ops.views import expand
-from rushlight.tensor import Tensor, wrap
+from rushlight.tensor import Tensor
 
 
 def grid_sample(
@@ -240,7 +241,7 @@ def affine_grid_generator(theta: Tensor, size: Sequence[int], align_corners: boo
     axes = [_from_minus_to_plus_one(n, align_corners) for n in lengths]
     grid = np.meshgrid(*axes, indexing="ij")
     base = np.stack([*reversed(grid), np.ones_like(grid[0])], -1).reshape(1, -1, len(lengths) + 1)
-    positions = matmul(wrap(base.astype(theta._array.dtype)), theta.transpose(1, 2))
+    positions = matmul(beside(theta, base.astype(theta._array.dtype)), theta.transpose(1, 2))
     return positions.reshape(batch, *lengths, len(lengths))
 
 

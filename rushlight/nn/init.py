@@ -10,9 +10,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
+from rushlight import dtypes
+from rushlight.api.linalg_factor import qr
 from rushlight.autograd.modes import no_grad
+from rushlight.ops.create import empty_like, ones_like
 from rushlight.tensor import Tensor
 
 
@@ -87,32 +88,23 @@ def _normal_distribution(x: float) -> float:
 
 def _redraw_outside(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any) -> Tensor:
     tensor.normal_(mean, std, generator=generator)
-    values = tensor._data("trunc_normal_()")
-    low, high = values.dtype.type(a), values.dtype.type(b)
-    while (outside := (values < low) | (values > high)).any():
-        fresh = _like(tensor).normal_(mean, std, generator=generator)
-        np.copyto(values, fresh._array, where=outside)
+    while (outside := (tensor < a) | (tensor > b)).any():
+        fresh = empty_like(tensor).normal_(mean, std, generator=generator)
+        tensor.copy_(fresh.where(outside, tensor))
     return tensor
 
 
 def _accept_by_density(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any) -> Tensor:
     peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
-    values = tensor._data("trunc_normal_()")
-    pending = np.ones(values.shape, bool)
-    while pending.any() or not values.size:
-        candidates = _like(tensor).uniform_(a, b, generator=generator)
-        np.copyto(values, candidates._array, where=pending)
+    pending = ones_like(tensor, dtype=dtypes.bool)
+    while pending.any() or not tensor.numel():
+        candidates = empty_like(tensor).uniform_(a, b, generator=generator)
+        tensor.copy_(candidates.where(pending, tensor))
         log_density = candidates.sub_(mean).div_(std).pow_(2).mul_(-0.5).sub_(peak)
-        pending &= (_like(tensor).uniform_(generator=generator).log_() > log_density)._array
-        if not values.size:
+        pending &= empty_like(tensor).uniform_(generator=generator).log_() > log_density
+        if not tensor.numel():
             break
     return tensor
-
-
-def _like(tensor: Tensor) -> Tensor:
-    from rushlight.ops.create import empty_like
-
-    return empty_like(tensor)
 
 
 # ---------------------------------------------------------------- constants
@@ -264,11 +256,11 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
         return tensor
     rows = tensor.shape[0]
     with no_grad():
-        normals = _like(tensor).normal_(0, 1, generator=generator)._array.reshape(rows, -1)
+        normals = empty_like(tensor).normal_(0, 1, generator=generator).reshape(rows, -1)
         wide = rows < normals.shape[1]
-        q, r = np.linalg.qr(normals.T if wide else normals)
-        q = q * np.sign(np.diag(r))  # makes the distribution uniform (Mezzadri, 2006)
-        return tensor.copy_((q.T if wide else q).reshape(tensor.shape) * tensor._array.dtype.type(gain))
+        q, r = qr(normals.T if wide else normals)
+        q = q * r.diagonal().sign()  # makes the distribution uniform (Mezzadri, 2006)
+        return tensor.copy_((q.T if wide else q).reshape(tensor.shape) * gain)
 
 
 # ---------------------------------------------------------------- old names

@@ -11,6 +11,7 @@ from rushlight.autograd.modes import no_grad
 from rushlight.nn.padding import pad
 from rushlight.ops import normalization as ops
 from rushlight.ops.arithmetic import add, div, floor_divide, mul, rsqrt
+from rushlight.ops.autocast import with_autocast
 from rushlight.ops.create import empty
 from rushlight.tensor import Size, Tensor
 
@@ -292,3 +293,6 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, o
     """The input over its p-norm along `dim`, which counts as `eps` where it is less."""
     result = div(input, input.norm(p, dim, keepdim=True).clamp(min=eps))
     return result if out is None else out.copy_(result)
+
+
+with_autocast(globals())

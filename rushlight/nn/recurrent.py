@@ -13,6 +13,7 @@ from rushlight.api.joining import cat, stack
 from rushlight.api.linalg import linear
 from rushlight.nn.dropout import scaled
 from rushlight.ops import create, recurrent
+from rushlight.ops.autocast import with_autocast
 from rushlight.tensor import Tensor
 
 States = tuple[Tensor, ...]  # h, and c of an LSTM
@@ -168,3 +169,6 @@ def _cell(mode: str) -> Any:
 
 
 gru_cell, rnn_tanh_cell, rnn_relu_cell = (_cell(mode) for mode in ("GRU", "RNN_TANH", "RNN_RELU"))
+
+
+with_autocast(globals())

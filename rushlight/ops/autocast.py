@@ -1,6 +1,7 @@
 """Which functions autocast computes in lower precision, which in float32, and how.
 
-PyTorch's documented lists for the CPU. Outside `rushlight.amp.autocast` a listed function asks one question more than it
+PyTorch's documented lists for the CPU and for GPUs. `modes.autocast` is a pair: the dtype for the CPU and that for GPUs, None where
+autocast is off. Outside `rushlight.amp.autocast` a listed function asks one question more than it
 would; matrix products, which are on every hot path, not even that: inside the block all operations take the long path
 (`define.Op.general`), and those that are `lowered` cast there. float64 is left alone, as in PyTorch.
 """
@@ -8,14 +9,17 @@ would; matrix products, which are on every hot path, not even that: inside the b
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from rushlight.autograd.modes import modes
+from rushlight.ops import activation, elementwise, reduce, scan, special
 from rushlight.ops.define import cast
+from rushlight.ops.linalg_norm import vector_norm
 from rushlight.ops.matmul import linear, linear_without_bias, matmul
+from rushlight.ops.normalization import layer_norm
 from rushlight.tensor import Tensor
 
 FLOAT32 = np.dtype(np.float32)
@@ -68,22 +72,64 @@ IN_FLOAT32: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+# On GPUs PyTorch's lists are others. What is one operation here is listed by the operation (`_OF_OPERATIONS`).
+_GPU_LOWER: dict[str, tuple[str, ...]] = {
+    **LOWER,
+    "rushlight.api.linalg": (*LOWER["rushlight.api.linalg"], "addmv", "addr", "mv"),
+    "rushlight.api.linalg_products": ("chain_matmul", "multi_dot"),
+    "rushlight.nn.recurrent": ("run_cell", "run_layers"),
+}  # fmt: skip
+_GPU_FLOAT32: dict[str, tuple[str, ...]] = {
+    "rushlight.nn.losses": tuple(name for name in IN_FLOAT32["rushlight.nn.losses"] if name != "binary_cross_entropy"),
+    **{f"rushlight.nn.{name}": IN_FLOAT32[f"rushlight.nn.{name}"] for name in ("class_losses", "margin_losses")},
+    "rushlight.api.linalg_norm": ("cdist", "dist"),
+    "rushlight.api.reduce": ("prod",),
+    "rushlight.api.statistics": ("renorm",),
+    "rushlight.nn.distance": ("cosine_similarity", "pdist"),
+    "rushlight.nn.normalization": ("group_norm",),
+}
+_GPU_WIDEST: dict[str, tuple[str, ...]] = {
+    "rushlight.api.indexing": ("index_put",),
+    "rushlight.api.linalg": ("bilinear", "dot", "vdot"),
+    "rushlight.api.linalg_classic": ("cross",),
+    "rushlight.api.linalg_products": ("tensordot",),
+    "rushlight.api.scattering": ("scatter_add",),
+    "rushlight.nn.grid_sampling": IN_FLOAT32["rushlight.nn.grid_sampling"],
+}
+_GPU_REFUSED = {"rushlight.nn.losses": ("binary_cross_entropy",)}
+_LOWEST, _WIDEST, _REFUSED = "lowest", "widest", "refused"
+
+
 def with_autocast(namespace: dict[str, Any]) -> None:
     """Wraps a module's listed functions. To be called at the end of the module, with its `globals()`."""
-    name = namespace["__name__"]
-    for table, target in ((LOWER, None), (IN_FLOAT32, FLOAT32)):
-        for listed in table.get(name, ()):
-            namespace[listed] = _casting(namespace[listed], target)
+    module = namespace["__name__"]
+    for name, rules in _rules_of(module).items():
+        namespace[name] = _casting(namespace[name], rules)
 
 
-def _casting(function: Callable[..., Any], target: np.dtype | None) -> Callable[..., Any]:
-    """The function with its tensors cast while autocast is on: to a dtype, or (None) to autocast's own."""
+def _rules_of(module: str) -> dict[str, list[Any]]:
+    """For each listed function of a module, what it is computed in on the CPU and on a GPU; None: in what it is given."""
+    rules: dict[str, list[Any]] = {}
+    cpu, gpu = ((LOWER, _LOWEST), (IN_FLOAT32, FLOAT32)), (
+        (_GPU_LOWER, _LOWEST), (_GPU_FLOAT32, FLOAT32), (_GPU_WIDEST, _WIDEST), (_GPU_REFUSED, _REFUSED)
+    )  # fmt: skip
+    for place, tables in enumerate((cpu, gpu)):
+        for table, rule in tables:
+            for name in table.get(module, ()):
+                rules.setdefault(name, [None, None])[place] = rule
+    return rules
+
+
+def _casting(function: Callable[..., Any], rules: list[Any]) -> Callable[..., Any]:
+    """The function with its tensors cast while autocast is on for the device that they are on."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if modes.autocast is None:
             return function(*args, **kwargs)
-        dtype = modes.autocast if target is None else target
+        dtype = _wanted(rules, (*args, *kwargs.values()))
+        if dtype is None:
+            return function(*args, **kwargs)
         before, modes.autocast = modes.autocast, None  # as in PyTorch, what the function calls is not cast again
         try:
             args = tuple([cast_in(x, dtype) for x in args])
@@ -94,23 +140,79 @@ def _casting(function: Callable[..., Any], target: np.dtype | None) -> Callable[
     return call
 
 
+def _wanted(rules: list[Any], values: Any) -> np.dtype | None:
+    """The dtype for these operands, where autocast is on for their device and has a rule for it."""
+    tensors = list(_tensors_in(values))
+    is_on_gpu = any(x.is_cuda for x in tensors)
+    dtype, rule = modes.autocast[is_on_gpu], rules[is_on_gpu]
+    if dtype is None or rule is None:
+        return None
+    if rule is _REFUSED:
+        raise RuntimeError(
+            "torch.nn.functional.binary_cross_entropy and torch.nn.BCELoss are unsafe to autocast.\n"
+            "Many models use a sigmoid layer right before the binary cross entropy layer.\n"
+            "In this case, combine the two layers using torch.nn.functional.binary_cross_entropy_with_logits\n"
+            "or torch.nn.BCEWithLogitsLoss.  binary_cross_entropy_with_logits and BCEWithLogits are\n"
+            "safe to autocast."
+        )
+    if rule is _WIDEST:
+        wide = any(x._array.dtype == FLOAT32 for x in tensors)
+        return FLOAT32 if wide else dtype
+    found: np.dtype = dtype if rule is _LOWEST else rule
+    return found
+
+
+def _tensors_in(values: Any) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors_in(value)
+
+
 def cast_in(value: Any, dtype: np.dtype) -> Any:
     """A tensor in another dtype, or those in a list."""
-    if isinstance(value, (list, tuple)) and any(isinstance(x, Tensor) for x in value):
+    if isinstance(value, (list, tuple)) and next(_tensors_in(value), None) is not None:
         return type(value)([cast_in(x, dtype) for x in value])
     is_cast = isinstance(value, Tensor) and value._array.dtype.char in CASTS and value._array.dtype != dtype
     return cast(value, dtype=dtype) if is_cast else value
 
 
-def lowered(inputs: tuple) -> tuple:
-    """The operands of a matrix product in autocast's dtype."""
-    dtype = modes.autocast
-    modes.autocast = None
-    try:
-        return tuple([cast_in(x, dtype) for x in inputs])
-    finally:
-        modes.autocast = dtype
+def is_on_for(x: Tensor) -> bool:
+    """Whether autocast is on for the device of a tensor."""
+    return modes.autocast is not None and modes.autocast[x.is_cuda] is not None
 
 
+def _caster(rules: list[Any]) -> Callable[[tuple], tuple]:
+    def cast_all(inputs: tuple) -> tuple:
+        dtype = _wanted(rules, inputs)
+        if dtype is None:
+            return inputs
+        before, modes.autocast = modes.autocast, None
+        try:
+            return tuple([cast_in(x, dtype) for x in inputs])
+        finally:
+            modes.autocast = before
+
+    return cast_all
+
+
+lowered = _caster([_LOWEST, _LOWEST])  # the operands of a matrix product in autocast's dtype
+_OF_OPERATIONS: tuple[tuple[list[Any], tuple[Any, ...]], ...] = (
+    ([None, _LOWEST], (activation.prelu,)),
+    (
+        [None, FLOAT32],
+        (
+            elementwise.acos, elementwise.asin, elementwise.cosh, elementwise.exp, elementwise.expm1, elementwise.log,
+            elementwise.log10, elementwise.log1p, elementwise.log2, elementwise.pow, elementwise.reciprocal,
+            elementwise.rsqrt, elementwise.sinh, elementwise.tan, special.erfinv, activation.softplus,
+            reduce.log_softmax, reduce.logsumexp, reduce.softmax, reduce.sum, layer_norm, vector_norm, scan.cumprod,
+            scan.cumsum,
+        ),
+    ),
+)  # fmt: skip
 for _function in LOWERED:
     _function.op.lowered = lowered
+for _rules, _functions in _OF_OPERATIONS:
+    for _function in _functions:
+        _function.op.lowered = _caster(_rules)

@@ -29,7 +29,9 @@ def _finish(array: Any, requires_grad: bool) -> Tensor:
 
 def _namespace(device: Any) -> Any:
     if device is None or define.recording and define._recorder() is not None and devices.device(device).type == "cpu":
-        return creation_namespace()
+        if modes.device is None or define.recording and define._recorder() is not None:
+            return creation_namespace()
+        device = modes.device
     found = devices.require(device)
     return _MetaArrays if found.type == "meta" else define.creation_on(found)
 
@@ -217,6 +219,8 @@ def tensor(
         result = result if device is None else define.to_device(result, devices.require(device))
         result._needs_grad = False
         return result.requires_grad_(requires_grad)
+    if not isinstance(data, _PLAIN_DATA) and hasattr(data, "__cuda_array_interface__"):
+        return tensor(of_gpu(data).clone(), dtype=dtype, device=device, requires_grad=requires_grad)
     if dtype is None:
         array = _infer(data)
     else:
@@ -233,9 +237,19 @@ def tensor(
     return _finish(placed(array, device), requires_grad)
 
 
+_PLAIN_DATA = (list, tuple, bool, int, float, complex, np.ndarray, np.generic)
+
+
+def of_gpu(data: Any) -> Tensor:
+    """A tensor on the memory of another library's array on a GPU (`__cuda_array_interface__`)."""
+    result: Tensor = wrap(define.kinds.gpu().cupy.asarray(data))
+    return result
+
+
 def placed(array: np.ndarray, device: Any) -> Any:
     """An array's values on a device; on the meta device its shape."""
-    place = modes.device if device is None else devices.require(device)
+    given = modes.device if device is None else device
+    place = None if given is None else devices.require(given)
     if place is not None and place.type == "meta":
         return symbolic_arrays.meta(array.shape, array.dtype)
     return array if place is None else define.numpy_arrays.to_device(array, place)
@@ -250,6 +264,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """A tensor of the data, on the same memory if it is a tensor or a NumPy array of that dtype already."""
     if isinstance(data, Tensor):
         return data.to(device=device, dtype=dtype)
+    if not isinstance(data, _PLAIN_DATA) and hasattr(data, "__cuda_array_interface__"):
+        return of_gpu(data).to(device=device, dtype=dtype)
     is_here = device is None and modes.device is None or device is not None and devices.require(device).type == "cpu"
     if is_here and isinstance(data, np.ndarray) and (dtype is None or dtypes.as_numpy(dtype) == data.dtype):
         return from_numpy(data)

@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from rushlight import dtypes
+from rushlight import devices, dtypes
 from rushlight.arrays import kinds, numpy as numpy_arrays, symbolic as symbolic_arrays
 from rushlight.arrays.kinds import DIRECT, Abstract, namespace_of
 from rushlight.arrays.sparse import SparseArray, SparseNamespace
@@ -111,7 +111,9 @@ def creation_namespace() -> Any:
 
 def creation_on(device: Any) -> Any:
     """Where new arrays come from on the CPU or a GPU."""
-    return numpy_arrays if device.type == "cpu" else kinds.gpu().creation(device.index)
+    if device.type == "cpu":
+        return numpy_arrays
+    return kinds.gpu().creation(device.index if device.index is not None else devices.on_gpu(device).index)
 
 
 # ---------------------------------------------------------------- recording a program
@@ -120,8 +122,10 @@ def creation_on(device: Any) -> Any:
 def lift(tensor: Tensor) -> None:
     """While a program is recorded, makes a tensor that came from outside an input of it."""
     recorder = _recorder()
-    if recorder is not None and type(tensor._array) is ndarray:
-        recorder.lift(tensor)
+    if recorder is not None:
+        array = tensor._array
+        if type(array) is ndarray or kinds.GPU is not None and type(array) is kinds.GPU.ndarray:
+            recorder.lift(tensor)
 
 
 def note_tensor(tensor: Tensor) -> None:
@@ -437,10 +441,10 @@ class Op:
         tensors = _as_tensors(inputs)
         if tensors is None:
             return NotImplemented
+        if self.lowered is not None and modes.autocast is not None:
+            tensors = self.lowered(tensors)
         if self.elementwise:
             tensors = self.promoted(tensors)
-        elif self.lowered is not None and modes.autocast is not None:
-            tensors = self.lowered(tensors)
         if recording:
             for x in tensors:
                 if isinstance(x, Tensor):
@@ -954,7 +958,7 @@ def _as_tensors(inputs: tuple) -> tuple | None:
     for x in inputs:
         if isinstance(x, Tensor) or x.__class__ in NUMBERS or isinstance(x, HostNumber):
             converted.append(x)
-        elif isinstance(x, (ndarray, Abstract)):
+        elif isinstance(x, (ndarray, Abstract)) or kinds.GPU is not None and x.__class__ is kinds.GPU.ndarray:
             converted.append(wrap(x))
         elif isinstance(x, (np.number, np.bool_)):
             converted.append(x.item())

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from rushlight import devices
 from rushlight.arrays import batched as batched_arrays, batching, kinds, numpy as numpy_arrays
 from rushlight.arrays.batched import Batch, BatchedArray, NoRule
 from rushlight.arrays.dual import DualArray, DualArrays, Forward
@@ -266,7 +267,22 @@ def _make_dual(level: Forward, tensor: Tensor) -> None:
 
 def run(op: Op, arrays: tuple, attrs: dict[str, Any] | None) -> Any:
     """The result's array, or a tuple of several, on operands of one level."""
-    level = next(a.level for a in arrays if isinstance(a, Abstract))
+    first = next(a for a in arrays if isinstance(a, Abstract))
+    place = devices.cpu if kinds.GPU is None else kinds.device_of(first)
+    if place.type != "cuda":
+        return _run_at(first.level, op, arrays, attrs)
+    runtime = kinds.GPU.cupy.cuda.runtime
+    before = modes.device, runtime.getDevice()
+    modes.device = place  # of what rules make of nothing
+    runtime.setDevice(place.index)
+    try:
+        return _run_at(first.level, op, arrays, attrs)
+    finally:
+        modes.device = before[0]
+        runtime.setDevice(before[1])
+
+
+def _run_at(level: Any, op: Op, arrays: tuple, attrs: dict[str, Any] | None) -> Any:
     if type(level) is Forward:
         return _run_dual(op, level, arrays, attrs or {})
     try:

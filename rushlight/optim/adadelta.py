@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rushlight.ops.create import tensor, zeros_like
+from rushlight.ops.create import zeros_like
 from rushlight.optim.checks import check_learning_rate, check_not_negative
 from rushlight.optim.optimizer import Optimizer
+from rushlight.optim.variants import counter
 from rushlight.tensor import Tensor
 
 
@@ -47,7 +48,7 @@ class Adadelta(Optimizer):
         )  # fmt: skip
 
     def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        return {"step": tensor(0.0), "square_avg": zeros_like(param), "acc_delta": zeros_like(param)}
+        return {"step": counter(param, group), "square_avg": zeros_like(param), "acc_delta": zeros_like(param)}
 
     def update(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         rho, eps, square, steps = group["rho"], group["eps"], state["square_avg"], state["acc_delta"]

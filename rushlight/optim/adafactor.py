@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.ops.create import tensor, zeros, zeros_like
+from rushlight.ops.create import zeros_like
 from rushlight.ops.elementwise import maximum, minimum
 from rushlight.ops.matmul import matmul
 from rushlight.optim.checks import check_learning_rate, check_not_negative
 from rushlight.optim.optimizer import Optimizer
+from rushlight.optim.variants import counter
 from rushlight.tensor import Tensor
 
 
@@ -64,10 +65,10 @@ class Adafactor(Optimizer):
     def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         shape = tuple(param.shape)
         if len(shape) < 2:
-            return {"step": tensor(0.0), "variance": zeros_like(param)}
+            return {"step": counter(param, group), "variance": zeros_like(param)}
         rows, columns = (*shape[:-1], 1), (*shape[:-2], 1, shape[-1])
         return {
-            "step": tensor(0.0), "row_var": zeros(rows, dtype=param.dtype), "col_var": zeros(columns, dtype=param.dtype)
+            "step": counter(param, group), "row_var": param.new_zeros(rows), "col_var": param.new_zeros(columns)
         }  # fmt: skip
 
     def update(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:

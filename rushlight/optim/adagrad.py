@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rushlight.ops.create import full_like, tensor
+from rushlight.ops.create import full_like
 from rushlight.optim.checks import check_implementation, check_learning_rate, check_not_negative
 from rushlight.optim.optimizer import Optimizer
-from rushlight.optim.variants import wide
+from rushlight.optim.variants import counter, wide
 from rushlight.tensor import Tensor
 
 
@@ -56,7 +56,10 @@ class Adagrad(Optimizer):
 
     def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         start = group["initial_accumulator_value"]
-        return {"step": tensor(0.0), "sum": full_like(param, complex(start, start) if param.is_complex() else start)}
+        return {
+            "step": counter(param, group),
+            "sum": full_like(param, complex(start, start) if param.is_complex() else start),
+        }
 
     def update(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         state["step"] += 1

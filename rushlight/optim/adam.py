@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rushlight.ops.create import tensor, zeros_like
+from rushlight.ops.create import zeros_like
 from rushlight.ops.elementwise import maximum
 from rushlight.optim.checks import (
     check_betas,
@@ -14,6 +14,7 @@ from rushlight.optim.checks import (
     check_tensor_betas,
 )  # fmt: skip
 from rushlight.optim.optimizer import Optimizer
+from rushlight.optim.variants import counter
 from rushlight.tensor import Tensor
 
 
@@ -63,7 +64,7 @@ class Adam(Optimizer):
     sparse_refusal = "Adam does not support sparse gradients, please consider SparseAdam instead"
 
     def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        state = {"step": tensor(0.0), "exp_avg": zeros_like(param), "exp_avg_sq": zeros_like(param)}
+        state = {"step": counter(param, group), "exp_avg": zeros_like(param), "exp_avg_sq": zeros_like(param)}
         if group["amsgrad"]:
             state["max_exp_avg_sq"] = zeros_like(param)
         return state

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from rushlight.ops.create import tensor, zeros_like
+from rushlight.ops.create import zeros_like
 from rushlight.ops.elementwise import maximum
 from rushlight.optim.checks import check_betas, check_learning_rate, check_not_negative
 from rushlight.optim.optimizer import Optimizer
+from rushlight.optim.variants import counter
 from rushlight.tensor import Tensor
 
 
@@ -46,7 +47,7 @@ class Adamax(Optimizer):
         )  # fmt: skip
 
     def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        return {"step": tensor(0.0), "exp_avg": zeros_like(param), "exp_inf": zeros_like(param)}
+        return {"step": counter(param, group), "exp_avg": zeros_like(param), "exp_inf": zeros_like(param)}
 
     def update(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         (beta1, beta2), mean, largest = group["betas"], state["exp_avg"], state["exp_inf"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rushlight.ops.create import as_tensor, ones, tensor, zeros_like
+from rushlight.ops.create import as_tensor, ones_like, tensor, zeros_like
 from rushlight.ops.elementwise import maximum, where
 from rushlight.optim.checks import check_learning_rate, check_not_negative
 from rushlight.optim.optimizer import Optimizer
@@ -48,9 +48,9 @@ class ASGD(Optimizer):
         )  # fmt: skip
 
     def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        step = tensor(0.0)
-        rate = as_tensor(group["lr"], dtype=step.dtype).detach().clone().reshape(())
-        return {"step": step, "eta": rate, "mu": ones(()), "ax": zeros_like(param)}
+        step = tensor(0.0, device=param.device)
+        rate = as_tensor(group["lr"], dtype=step.dtype, device=param.device).detach().clone().reshape(())
+        return {"step": step, "eta": rate, "mu": ones_like(step), "ax": zeros_like(param)}
 
     def update(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         lr, lambd = group["lr"], group["lambd"]

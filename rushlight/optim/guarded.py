@@ -17,7 +17,7 @@ from rushlight.compiler.trace import paused
 from rushlight.ops.create import ones, tensor
 from rushlight.ops.elementwise import isfinite, logical_and, logical_not, where
 from rushlight.optim.each import Pending
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
     from rushlight.optim.optimizer import Optimizer
@@ -32,7 +32,7 @@ class Counter:
     def tensor(self) -> Tensor:
         if self.count is None:
             with paused():
-                self.count = tensor(0)
+                self.count = tensor(0, device="cpu")
         return self.count
 
     def value(self) -> int:
@@ -65,26 +65,23 @@ class _Saved:
     def __init__(self, optimizer: Optimizer, param: Tensor, grad: Tensor):
         self.optimizer, self.param = optimizer, param
         self.state = dict(optimizer.state.get(param, {}))
-        self.at: Any = tuple(grad._array.indices) if grad.is_sparse else ...
+        self.at: Any = tuple([wrap(index) for index in grad._array.indices]) if grad.is_sparse else ...
         tensors = [param, *[value for value in self.state.values() if isinstance(value, Tensor)]]
-        self.copies = [(x, self._part(x).copy()) for x in tensors if type(x._array) is ndarray]
+        self.copies = [(x, self._part(x).clone()) for x in tensors]
 
-    def _part(self, x: Tensor) -> ndarray:
-        array: ndarray = x._array
-        return array[self.at] if array.shape == self.param._array.shape else array
+    def _part(self, x: Tensor) -> Tensor:
+        return x[self.at] if x.shape == self.param.shape else x
 
     def is_finite(self) -> bool:
         tensors = [self.param, *[x for x in self.optimizer.state.get(self.param, {}).values() if isinstance(x, Tensor)]]
-        return all(_all_finite(self._part(x)) for x in tensors if type(x._array) is ndarray)
+        return all(_all_finite(self._part(x)) for x in tensors)
 
     def restore(self) -> None:
         for x, copy in self.copies:
-            if x._array.shape == self.param._array.shape:
-                x._array[self.at] = copy
+            if x.shape == self.param.shape:
+                x[self.at] = copy
             else:
-                x._array[...] = copy
-            if x._cell is not None:
-                x._cell[0] += 1
+                x.copy_(copy)
         own = self.optimizer.state[self.param]
         own.clear()
         own.update(self.state)
@@ -92,10 +89,13 @@ class _Saved:
             del self.optimizer.state[self.param]
 
 
-def _all_finite(array: ndarray) -> bool:
-    """One pass without another array: a sum that is finite is one of finite numbers."""
+def _all_finite(x: Tensor) -> bool:
+    """On the CPU one pass without another array: a sum that is finite is one of finite numbers."""
+    array = x._array
     if array.dtype.kind in "biu":
         return True
+    if type(array) is not ndarray:
+        return bool(isfinite(x).all())
     with np.errstate(all="ignore"):
         return bool(np.isfinite(np.add.reduce(array, axis=None)) or np.isfinite(array).all())
 

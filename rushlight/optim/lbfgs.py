@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rushlight.autograd.modes import enable_grad, no_grad
-from rushlight.ops.create import zeros
+from rushlight.ops.create import zeros_like
 from rushlight.ops.views import concat
 from rushlight.optim.checks import check_learning_rate
 from rushlight.optim.line_search import strong_wolfe
@@ -69,7 +69,7 @@ class LBFGS(Optimizer):
         for param in self._params:
             grad: Any = param._grad
             if grad is None:
-                grad = zeros(tuple(param.shape), dtype=param.dtype)
+                grad = zeros_like(param)
             elif grad.is_sparse:
                 grad = grad.to_dense()
             parts.append((view_as_real(grad) if grad.is_complex() else grad).reshape(-1))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rushlight.ops.create import tensor, zeros_like
+from rushlight.ops.create import zeros_like
 from rushlight.optim.checks import check_betas, check_learning_rate, check_not_negative
 from rushlight.optim.optimizer import Optimizer
+from rushlight.optim.variants import counter
 from rushlight.tensor import Tensor
 
 
@@ -51,7 +52,7 @@ class NAdam(Optimizer):
 
     def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         return {
-            "step": tensor(0.0), "mu_product": tensor(1.0), "exp_avg": zeros_like(param),
+            "step": counter(param, group), "mu_product": counter(param, group, 1.0), "exp_avg": zeros_like(param),
             "exp_avg_sq": zeros_like(param),
         }  # fmt: skip
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rushlight.ops.create import tensor, zeros_like
+from rushlight.ops.create import zeros_like
 from rushlight.optim.checks import check_learning_rate, check_not_negative
 from rushlight.optim.optimizer import Optimizer
+from rushlight.optim.variants import counter
 from rushlight.tensor import Tensor
 
 
@@ -50,7 +51,7 @@ class RMSprop(Optimizer):
         )  # fmt: skip
 
     def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        state = {"step": tensor(0.0), "square_avg": zeros_like(param)}
+        state = {"step": counter(param, group), "square_avg": zeros_like(param)}
         if group["momentum"] > 0:
             state["momentum_buffer"] = zeros_like(param)
         if group["centered"]:

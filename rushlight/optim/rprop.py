@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from rushlight.ops.create import full_like, ones_like, tensor, zeros_like
+from rushlight.ops.create import full_like, ones_like, zeros_like
 from rushlight.ops.elementwise import maximum, minimum, where
 from rushlight.optim.checks import check_learning_rate
 from rushlight.optim.optimizer import Optimizer
+from rushlight.optim.variants import counter
 from rushlight.tensor import Tensor
 
 
@@ -50,7 +51,7 @@ class Rprop(Optimizer):
     def init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         lr = float(group["lr"])
         start = full_like(param, complex(lr, lr) if param.is_complex() else lr)
-        return {"step": tensor(0.0), "prev": zeros_like(param), "step_size": start}
+        return {"step": counter(param, group), "prev": zeros_like(param), "step_size": start}
 
     def update(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         (shrink, grow), (smallest, largest) = group["etas"], group["step_sizes"]

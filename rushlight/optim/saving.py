@@ -7,9 +7,10 @@ from copy import deepcopy
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from rushlight import dtypes
 from rushlight.optim import variants
 from rushlight.optim.compiled import CompiledUpdate
-from rushlight.tensor import Tensor, wrap
+from rushlight.tensor import Tensor
 
 if TYPE_CHECKING:
     from rushlight.optim.optimizer import Optimizer
@@ -93,19 +94,18 @@ def _loaded_state(
                     f"loaded state dict does not fit: {key!r} of parameter {number} has shape {list(value.shape)}, "
                     f"expected {list(expected.shape)} for a parameter of shape {list(param.shape)}"
                 )
-        state[key] = _fitting(param, key, value)
+        state[key] = _fitting(param, group, key, value)
     return state
 
 
-def _fitting(param: Tensor, key: Any, value: Any) -> Any:
+def _fitting(param: Tensor, group: dict[str, Any], key: Any, value: Any) -> Any:
     """A loaded value: a copy, of the precision that the state of this parameter has; counters keep their own."""
     if isinstance(value, Tensor):
-        array = value._array.copy()
-        if key != "step" and param.is_floating_point():
-            array = array.astype(variants.wide_dtype(param), copy=False)
-        return wrap(array)
+        is_counter = key == "step" and not (group.get("capturable") or group.get("fused"))
+        dtype = variants.wide_dtype(param) if key != "step" and param.is_floating_point() else value._array.dtype
+        return value.detach().to(value.device if is_counter else param.device, dtypes.from_numpy(dtype), copy=True)
     if isinstance(value, dict):
-        return {k: _fitting(param, k, v) for k, v in value.items()}
+        return {k: _fitting(param, group, k, v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)([_fitting(param, None, item) for item in value])
+        return type(value)([_fitting(param, group, None, item) for item in value])
     return deepcopy(value)

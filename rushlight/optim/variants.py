@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
+from rushlight import devices
 from rushlight.arrays.symbolic import DataDependentError
 from rushlight.ops import define
 from rushlight.ops.complex import view_as_real
+from rushlight.ops.create import tensor
 from rushlight.ops.define import cast, namespace_of
 from rushlight.ops.precision import HALF
 from rushlight.tensor import Tensor, wrap
@@ -60,6 +62,12 @@ def check_gradient(optimizer: Optimizer, grad: Tensor) -> None:
         if define.recording and define._recorder() is not None:
             raise DataDependentError(f"{name} needs sparse gradients, and a recorded program's are dense")
         raise RuntimeError(f"{name} does not support dense gradients, please consider Adam instead")
+
+
+def counter(param: Tensor, group: dict[str, Any], start: float = 0.0) -> Tensor:
+    """A counter in a parameter's state: on the CPU, unless it is asked for beside the parameter."""
+    is_beside = group.get("capturable") or group.get("fused")
+    return tensor(start, device=param.device if is_beside else devices.cpu)
 
 
 # ---------------------------------------------------------------- rows

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import devices, dtypes
+from rushlight.arrays import kinds
 from rushlight.nn.parameter import Parameter
 from rushlight.serialization import numpy_pickles
 from rushlight.serialization.names import STORAGE_OF
@@ -283,14 +284,14 @@ class Pickler:
                 tensor.dtype, tuple(tensor.shape), _row_strides(tensor.shape), requires_grad,
             )  # fmt: skip
             return
-        array = tensor._data("save()")
+        array = tensor._array if tensor.is_cuda else tensor._data("save()")
         owner = memory_of(array)
         if owner is None:
-            array = owner = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+            array = owner = array.astype(array.dtype.newbyteorder("="), order="C", copy=True)
         typed = tensor.dtype.name in STORAGE_OF
         self._global("torch._utils._rebuild_tensor_v2" if typed else "torch._utils._rebuild_tensor_v3")
         self._out.write(pickle.MARK)
-        self._save_storage(owner, tensor.dtype)
+        self._save_storage(owner, tensor.dtype, str(tensor.device))
         self._save_int((_address(array) - _address(owner)) // array.itemsize if array.size else 0)
         self._save(tuple(array.shape))
         strides = tuple(stride // array.itemsize for stride in array.strides)
@@ -301,17 +302,18 @@ class Pickler:
             self._save_dtype(tensor.dtype)
         self._out.write(pickle.TUPLE + pickle.REDUCE)
 
-    def _save_storage(self, owner: np.ndarray, dtype: dtypes.dtype) -> None:
+    def _save_storage(self, owner: Any, dtype: dtypes.dtype, device: str) -> None:
         """A reference to memory that is written beside the pickle."""
         key = self._keys.get((id(owner), dtype.name))
         if key is None:
             key = self._keys[id(owner), dtype.name] = str(len(self.storages))
-            self.storages[key] = owner
+            self.storages[key] = owner if device == "cpu" else kinds.GPU.memory(owner).get()
+            self._alive.append(owner)
         name = STORAGE_OF.get(dtype.name)
         self._out.write(pickle.MARK)
         self._save("storage")
         self._global(f"torch.{name}" if name else "torch.storage.UntypedStorage")
-        for part in (key, "cpu", owner.nbytes // dtype.itemsize if name else owner.nbytes):
+        for part in (key, device, owner.nbytes // dtype.itemsize if name else owner.nbytes):
             self._save(part)
         self._out.write(pickle.TUPLE + pickle.BINPERSID)
 
@@ -326,10 +328,11 @@ _WRITERS: dict[type, Any] = {
 }  # fmt: skip
 
 
-def memory_of(array: np.ndarray) -> np.ndarray | None:
+def memory_of(array: Any) -> Any:
     """The array that owns the memory of another, if a storage can stand for it: in whole elements, none backwards."""
     owner, itemsize = array, array.itemsize
-    while isinstance(owner.base, np.ndarray):
+    kind = np.ndarray if isinstance(array, np.ndarray) else type(array)
+    while isinstance(owner.base, kind):
         owner = owner.base
     in_elements = all(stride >= 0 and stride % itemsize == 0 for stride in array.strides)
     if not array.dtype.isnative or not in_elements or not _is_dense(owner):
@@ -337,7 +340,7 @@ def memory_of(array: np.ndarray) -> np.ndarray | None:
     return owner if (_address(array) - _address(owner)) % itemsize == 0 else None
 
 
-def _is_dense(array: np.ndarray) -> bool:
+def _is_dense(array: Any) -> bool:
     """Whether the elements fill the memory from the first to the last, in whatever order of axes."""
     expected = array.itemsize
     for stride, size in sorted((s, n) for s, n in zip(array.strides, array.shape, strict=True) if n != 1):
@@ -347,8 +350,8 @@ def _is_dense(array: np.ndarray) -> bool:
     return True
 
 
-def _address(array: np.ndarray) -> int:
-    return array.__array_interface__["data"][0]
+def _address(array: Any) -> int:
+    return array.__array_interface__["data"][0] if isinstance(array, np.ndarray) else array.data.ptr
 
 
 def _row_strides(shape: Any) -> tuple[int, ...]:

@@ -16,6 +16,8 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from rushlight import devices, dtypes
+from rushlight.api.memory import UntypedStorage
+from rushlight.arrays import kinds, numpy as numpy_arrays
 from rushlight.serialization.unpickling import Storage, Unpickler
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ class _Reader:
         self.mapping: mmap.mmap | None = None  # of the whole file
         self.length = file.seek(0, os.SEEK_END)
         self.storages: dict[tuple[str, str | None], Storage] = {}
-        self.memory: dict[str, np.ndarray] = {}
+        self.memory: dict[tuple[str, str], Any] = {}  # by key and place
         names = archive.namelist()
         if not names:
             raise RuntimeError("PytorchStreamReader failed: the archive is empty")
@@ -188,16 +190,24 @@ class _Reader:
         place = _placed(device, self.map_location)
         if place == "meta":
             return Storage(np.empty(0, np.uint8), dtype, "meta")
-        if key not in self.memory:
+        if (key, "cpu") not in self.memory:
             entry = self._entry(f"data/{key}")
             can_map = self.is_mapped and entry.compress_type == 0 and entry.file_size
             data = self._mapped(entry) if can_map else self._fill(entry)
-            self.memory[key] = self._native(data, dtype)
-        data = self.memory[key]
+            self.memory[key, "cpu"] = self._native(data, dtype)
+        data = self.memory[key, "cpu"]
         wanted = count * (1 if dtype is None else dtype.itemsize)
         if data.nbytes < wanted:
             raise RuntimeError(f"storage {key} has {data.nbytes} bytes where the pickle says {wanted}")
-        return Storage(data, dtype, place)
+        place = self._placed_by_function(data, device) if place == "function" else place
+        if (key, place) not in self.memory:
+            self.memory[key, place] = numpy_arrays.to_device(data, devices.device(place))
+        return Storage(self.memory[key, place], dtype, place)
+
+    def _placed_by_function(self, data: np.ndarray, device: str) -> str:
+        """Where a function wants a storage: where the one is that it gives back, or where it was if it gives none."""
+        moved = self.map_location(UntypedStorage(data), device)
+        return _placed(device, None) if moved is None else str(moved.device)
 
     def _native(self, data: np.ndarray, dtype: dtypes.dtype | None) -> np.ndarray:
         """The bytes in this machine's order."""
@@ -222,7 +232,7 @@ class _Reader:
 
 
 def _placed(device: str, map_location: Any) -> str:
-    """Where a storage of a device goes.
+    """Where a storage of a device goes, by its name; "function" where a function says so.
 
     Raises:
         RuntimeError: to a device that is not here.
@@ -230,12 +240,22 @@ def _placed(device: str, map_location: Any) -> str:
     if isinstance(map_location, dict):
         map_location = map_location.get(device)
     elif callable(map_location) and not isinstance(map_location, devices.device):
-        map_location = "cpu"  # PyTorch hands it the storage, which is in the CPU's memory
-    place = devices.device(map_location if map_location is not None else device).type
-    if place == "cuda":
+        return "function"
+    place = devices.device(map_location if map_location is not None else device)
+    return str(_checked_gpu(place)) if place.type == "cuda" else place.type
+
+
+def _checked_gpu(place: devices.device) -> devices.device:
+    if not devices.has_gpu():
         raise RuntimeError(
             "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False. If you are "
             "running on a CPU-only machine, please use torch.load with map_location=torch.device('cpu') to map your "
             "storages to the CPU."
         )
-    return place
+    count = kinds.gpu().cupy.cuda.runtime.getDeviceCount()
+    if place.index is not None and place.index >= count:
+        raise RuntimeError(
+            f"Attempting to deserialize object on CUDA device {place.index} but torch.cuda.device_count() is {count}. "
+            "Please use torch.load with map_location to map your storages to an existing device."
+        )
+    return devices.on_gpu(place)

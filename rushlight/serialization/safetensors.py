@@ -140,7 +140,7 @@ def _described(tensors: dict[str, Tensor], metadata: dict[str, str] | None) -> t
         tensor = tensors[name]
         if tensor.dtype.name not in NAME_OF:
             raise TypeError(f"save: safetensors files hold no {tensor.dtype}, which {name!r} is")
-        array = np.ascontiguousarray(tensor._data("save()")).reshape(-1).view(np.uint8)
+        array = np.ascontiguousarray(tensor._host_values("save()")).reshape(-1).view(np.uint8)
         place = [start, start + array.size]
         header[name] = {"dtype": NAME_OF[tensor.dtype.name], "shape": list(tensor.shape), "data_offsets": place}
         arrays.append(array)
@@ -155,7 +155,7 @@ def _check_sharing(tensors: dict[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
             raise ValueError(f"Key `{name}` is invalid, expected torch.Tensor but received {type(tensor)}")
-        array = tensor._data("save()")
+        array = tensor._array if tensor.is_cuda else tensor._data("save()")
         if array.size:
             owner = memory_of(array)
             owners.setdefault(id(array if owner is None else owner), []).append(name)

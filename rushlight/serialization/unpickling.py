@@ -7,6 +7,7 @@ makes tensors or plain containers; any other name is refused before anything is 
 from __future__ import annotations
 
 import _codecs
+import math
 import pickle
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -15,8 +16,10 @@ from typing import IO, Any, ClassVar
 import numpy as np
 
 from rushlight import devices, dtypes
+from rushlight.arrays import kinds
 from rushlight.nn.parameter import Parameter
 from rushlight.nn.registry import _empty_registry
+from rushlight.ops.define import creation_on
 from rushlight.serialization import numpy_pickles, safe
 from rushlight.serialization.names import DTYPE_OF
 from rushlight.tensor import Size, Tensor, wrap
@@ -25,9 +28,9 @@ _DEEPEST = 1000  # tuples within tuples
 
 
 class Storage:
-    """Memory that tensors of a file share: bytes, and the dtype if the file says which."""
+    """Memory that tensors of a file share: bytes, on the CPU or a GPU, and the dtype if the file says which."""
 
-    def __init__(self, data: np.ndarray, dtype: dtypes.dtype | None, device: str):
+    def __init__(self, data: Any, dtype: dtypes.dtype | None, device: str):
         self.data, self.dtype, self.device = data, dtype, device
 
 
@@ -207,17 +210,27 @@ def _view(storage: Storage, dtype: dtypes.dtype, offset: int, size: Any, stride:
             f"{storage.data.nbytes // itemsize} elements"
         )
     if 0 in size:
-        array = np.empty(size, dtype.numpy)
+        array = creation_on(devices.device(storage.device)).full(size, 0, dtype.numpy)
+    elif storage.device != "cpu":
+        array = _on_gpu(_typed(storage, dtype), offset, size, stride)
     else:
         memory = _typed(storage, dtype)
         array = np.ndarray(size, dtype.numpy, memory, offset * itemsize, tuple(step * itemsize for step in stride))
     return _finished(wrap(array), requires_grad)
 
 
-def _typed(storage: Storage, dtype: dtypes.dtype) -> np.ndarray:
+def _typed(storage: Storage, dtype: dtypes.dtype) -> Any:
     """The storage's memory as an array of a dtype, the same one each time: tensors on it share its owner."""
     count = storage.data.nbytes // dtype.itemsize
     return storage.data[: count * dtype.itemsize].view(dtype.numpy)
+
+
+def _on_gpu(memory: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> Any:
+    """A view of memory of a GPU: where it can be, one that knows whose memory it is."""
+    steps = [math.prod(size[i + 1 :]) for i in range(len(size))]
+    if all(n == 1 or step == other for n, step, other in zip(size, stride, steps, strict=True)):
+        return memory[offset : offset + math.prod(size)].reshape(size)
+    return kinds.GPU.affine_view(memory, size, (offset,), tuple([(step,) for step in stride]))
 
 
 def _finished(tensor: Tensor, requires_grad: Any) -> Tensor:

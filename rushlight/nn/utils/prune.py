@@ -242,7 +242,7 @@ class RandomStructured(_Amount):
         count = self._count(size)
         if count == 0:
             return default_mask
-        draws = rand(size)
+        draws = rand(size, device=t.device)
         return _channel_mask(t, self.dim, draws > draws.kthvalue(k=count).values, default_mask)
 
 

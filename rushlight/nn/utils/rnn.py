@@ -14,6 +14,7 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.api.joining import stack
 from rushlight.ops import create
+from rushlight.ops.create import beside
 from rushlight.tensor import Tensor, wrap
 
 Packed = TypeVar("Packed", bound="PackedSequence")
@@ -125,17 +126,22 @@ def pack_padded_sequence(
         >>> torch.nn.utils.rnn.pack_padded_sequence(padded, [2, 1, 3], batch_first=True, enforce_sorted=False).data
         tensor([4, 1, 3, 5, 2, 6])
     """
-    given: Any = create.as_tensor(lengths, dtype=dtypes.int64)
+    given: Any = create.as_tensor(lengths, dtype=dtypes.int64, device=None if isinstance(lengths, Tensor) else "cpu")
+    if given.is_cuda:
+        raise RuntimeError(
+            f"'lengths' argument should be a 1D CPU int64 tensor, but got {given.ndim}D {given.device} Long tensor"
+        )
     sorted_indices = None
     if not enforce_sorted:
-        given, sorted_indices = given.sort(descending=True, stable=True)
+        given, order = given.sort(descending=True, stable=True)
+        sorted_indices = order.to(input.device)
         input = input.index_select(0 if batch_first else 1, sorted_indices)
     counts = given.numpy()
     times_first = input.transpose(0, 1) if batch_first else input
     _check_lengths(counts, times_first.shape[0], times_first.shape[1])
     is_there = np.arange(int(counts[0]))[:, None] < counts
     time, sample = is_there.nonzero()
-    data = times_first[wrap(time), wrap(sample)]
+    data = times_first[beside(input, time), beside(input, sample)]
     return PackedSequence(data, wrap(is_there.sum(axis=1)), sorted_indices, None)
 
 
@@ -180,14 +186,15 @@ def pad_packed_sequence(
             f"total_length={total_length} and max sequence length being {time}"
         )
     is_there = np.arange(int(sizes[0])) < np.pad(sizes, (0, (total_length or time) - time))[:, None]
-    padded = create.full((*is_there.shape, *sequence.data.shape[1:]), padding_value, dtype=sequence.data.dtype)
-    output = padded.index_put([wrap(part) for part in is_there.nonzero()], sequence.data)
+    data, shape = sequence.data, (*is_there.shape, *sequence.data.shape[1:])
+    padded = create.full(shape, padding_value, dtype=data.dtype, device=data.device)
+    output = padded.index_put([beside(data, part) for part in is_there.nonzero()], data)
     output = output.transpose(0, 1) if batch_first else output
     lengths = wrap(is_there.sum(axis=0))
     if sequence.unsorted_indices is None:
         return output, lengths
     order = sequence.unsorted_indices
-    return output.index_select(0 if batch_first else 1, order), lengths[order]
+    return output.index_select(0 if batch_first else 1, order), lengths[order.cpu()]
 
 
 def pack_sequence(sequences: list[Tensor], enforce_sorted: bool = True) -> PackedSequence:
@@ -199,7 +206,7 @@ def pack_sequence(sequences: list[Tensor], enforce_sorted: bool = True) -> Packe
         >>> torch.nn.utils.rnn.pack_sequence(samples).data
         tensor([1, 4, 6, 2, 5, 3])
     """
-    lengths = create.as_tensor([sequence.shape[0] for sequence in sequences])
+    lengths = create.as_tensor([sequence.shape[0] for sequence in sequences], device="cpu")
     return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from gpu.simulated import arrays, cuda
 
 _OWN = (
-    "array", "asarray", "asnumpy", "ascontiguousarray", "broadcast_to", "may_share_memory", "ndarray",
+    "array", "asarray", "asnumpy", "ascontiguousarray", "broadcast_to", "from_dlpack", "may_share_memory", "ndarray",
 )  # fmt: skip
 
 

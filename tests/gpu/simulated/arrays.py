@@ -70,6 +70,14 @@ class ndarray:
     def __cuda_array_interface__(self) -> dict[str, Any]:
         return {**self._host.__array_interface__, "version": 3}
 
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+    ) -> Any:
+        return self._host.__dlpack__(max_version=max_version, copy=copy)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 2, self._device
+
     @property
     def flags(self) -> Any:
         return _Flags(self._host.flags)
@@ -335,6 +343,10 @@ def asarray(
     a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, blocking: bool = False, **_: Any
 ) -> ndarray:
     """To the current device."""
+    if hasattr(a, "__cuda_array_interface__") and not isinstance(a, ndarray):
+        interface = dict(a.__cuda_array_interface__)
+        host = np.asarray(type("_Memory", (), {"__array_interface__": {**interface, "version": 3}, "owner": a})())
+        return _view(host, new(()))
     if isinstance(a, ndarray):
         if a._device == current_device() and copy is not True and (dtype is None or a._host.dtype == np.dtype(dtype)):
             return a
@@ -364,12 +376,46 @@ def as_strided(x: ndarray, shape: Any = None, strides: Any = None) -> ndarray:
     return _view(np.lib.stride_tricks.as_strided(x._host, shape, strides, writeable=x._host.flags.writeable), x)
 
 
+def from_dlpack(array: Any, *, device: Any = None, copy: bool | None = None) -> ndarray:
+    """Of another library's array on a GPU: here one whose capsule says that it is on the CPU."""
+    out = new(())
+    out._fill(np.asarray(_Writable(np.from_dlpack(_Exporter(array.__dlpack__())))))
+    out._device = array.__dlpack_device__()[1]
+    return out
+
+
+class _Exporter:
+    """What NumPy asks for a capsule."""
+
+    def __init__(self, capsule: Any):
+        self.capsule = capsule
+
+    def __dlpack__(self, **_: Any) -> Any:
+        return self.capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
+
+
+class _Writable:
+    """Memory that NumPy takes for read-only, since older capsules do not say that it is not."""
+
+    def __init__(self, host: np.ndarray):
+        self.owner, interface = host, host.__array_interface__
+        self.__array_interface__ = interface | {"data": (interface["data"][0], False)}
+
+
 def may_share_memory(a: ndarray, b: ndarray, max_work: Any = None) -> bool:
     return np.may_share_memory(a._host, b._host)
 
 
 def size_of(shape: Any) -> int:
     return math.prod(shape)
+
+
+def _or_by_other(name: str, x: ndarray, y: Any) -> Any:
+    """An operator's result; of an operand that knows no ufuncs, its own, as CuPy has it."""
+    return NotImplemented if getattr(y, "__array_ufunc__", y) is None else ufunc_named(name)(x, y)
 
 
 def _delegate() -> None:
@@ -395,7 +441,7 @@ def _delegate() -> None:
         "ge": "greater_equal", "eq": "equal", "ne": "not_equal",
     }  # fmt: skip
     for name, of in operators.items():
-        setattr(ndarray, f"__{name}__", lambda self, other, f=of: ufunc_named(f)(self, other))
+        setattr(ndarray, f"__{name}__", lambda self, other, f=of: _or_by_other(f, self, other))
         setattr(ndarray, f"__r{name}__", lambda self, other, f=of: ufunc_named(f)(other, self))
         setattr(ndarray, f"__i{name}__", lambda self, other, f=of: ufunc_named(f)(self, other, out=self))
     for name, of in {"neg": "negative", "invert": "invert", "abs": "absolute"}.items():
