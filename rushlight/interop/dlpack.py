@@ -145,7 +145,10 @@ _GPU = (DLDeviceType.kDLCUDA, DLDeviceType.kDLCUDAManaged)
 
 def _of_gpu(producer: Any, copy: bool | None) -> Tensor:
     """A tensor on the memory of a GPU. bfloat16, which CuPy takes from nobody, comes as integers."""
-    cupy, place = kinds.gpu().cupy, tuple(producer.__dlpack_device__())
+    place = tuple(producer.__dlpack_device__())
+    if not devices.has_gpu():
+        raise BufferError(f"cannot use memory on DLPack device {place}: there is no GPU here that could be used")
+    cupy = kinds.gpu().cupy
     with cupy.cuda.Device(place[1]):
         capsule = producer.__dlpack__()
         code = _type_code(capsule)

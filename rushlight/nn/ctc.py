@@ -50,7 +50,7 @@ def ctc_loss(
         raise RuntimeError("blank must be in label range")
     _check_at_most(inputs, steps, f"Expected input_lengths to have value at most {steps}, but got value {{}} {_WHILE}")
     inputs, labels = inputs.to(log_probs.device), labels.to(log_probs.device)
-    rows = _rows(targets, labels, batch).to(log_probs.device)
+    rows = _rows(targets, labels.to(targets.device), batch).to(log_probs.device)
     is_padding = arange(rows.shape[1], device=rows.device) >= labels.unsqueeze(1)
     rows = where(is_padding, blank, cast(rows, dtype=_INT64))  # what stands there may be no class
     losses = ctc(log_probs, rows, inputs, labels, blank=blank, zero_infinity=zero_infinity)

@@ -375,9 +375,9 @@ def _like(x: Tensor, dtype: Any, device: Any) -> tuple[Any, tuple[int, ...], np.
         raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
     array = x._array
     is_meta = device is None and type(array) is SymbolicArray and array.node.op == "meta"
-    if device is None and array.__class__ not in _WITHOUT_DEVICE:
+    if device is None and (array.__class__ not in _WITHOUT_DEVICE or modes.device is not None):
         device = x.device
-    xp = _MetaArrays if is_meta else _namespace(None if device == devices.cpu else device)
+    xp = _MetaArrays if is_meta else _namespace(None if device == devices.cpu and modes.device is None else device)
     return xp, array.shape, array.dtype if dtype is None else dtypes.as_numpy(dtype)
 
 
