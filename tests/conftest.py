@@ -16,6 +16,12 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture
+def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what happens on a machine without one; elsewhere in this process there may be one, or its stand-in."""
+    monkeypatch.setattr("rushlight.devices.has_gpu", lambda: False)
+
+
+@pytest.fixture
 def harness(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Runs one of the programs in tests/conformance: `harness("ops.py", *options)` gives its checks by operator."""
 

@@ -29,7 +29,7 @@ def to(
     for argument in args:
         if isinstance(argument, (dtypes.dtype, builtins.type)):
             dtype = argument
-        elif isinstance(argument, (str, devices.device)):
+        elif isinstance(argument, (str, devices.device)) or argument.__class__ is int:
             device = argument
         elif isinstance(argument, Tensor):
             dtype, device = argument.dtype, argument.device

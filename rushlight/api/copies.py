@@ -78,7 +78,7 @@ def _scattered(input: Tensor, src: Tensor, view_of: Callable[[Tensor], Tensor], 
     write(view, src, name)
     if not is_inside:
         return out
-    place = zeros(tuple(input.shape), dtype=dtypes.bool)
+    place = zeros(tuple(input.shape), dtype=dtypes.bool, device=input.device)
     view_of(place).fill_(True)
     return where(place, out, input)
 

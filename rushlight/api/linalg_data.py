@@ -31,7 +31,9 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Any = None, aweights: A
     weights = _observation_weights(x.shape[1], fweights, aweights)
     if not (x.dtype.is_floating_point or x.is_complex()):
         x = x.to(dtypes.get_default_dtype())
-    count = create.tensor(float(x.shape[1]), dtype=dtypes.float64) if weights is None else weights.sum()
+    count = (
+        create.tensor(float(x.shape[1]), dtype=dtypes.float64, device=x.device) if weights is None else weights.sum()
+    )
     mean = (x if weights is None else x * weights).sum(1) / count
     lost = correction * (weights * aweights).sum() / count if aweights is not None and correction else correction
     freedom = (count - lost).clamp(min=0)

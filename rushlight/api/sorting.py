@@ -75,7 +75,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
 
 
 def _as_tensor_like(value: Any, like: Tensor) -> Tensor:
-    return value if isinstance(value, Tensor) else tensor(value, dtype=like.dtype)
+    return value if isinstance(value, Tensor) else tensor(value, dtype=like.dtype, device=like.device)
 
 
 def searchsorted(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.ops.define import fixed
+from rushlight.ops.create import beside
 from rushlight.tensor import Tensor
 
 Run = Callable[[], list[np.ndarray]]
@@ -71,7 +71,7 @@ def _writer(moved: Tensor, place: Any) -> Callable[[Any], None]:
     """Writes to a tensor's memory, unseen by autograd."""
     array = moved._array
     if moved.is_cuda:
-        return lambda values: moved.data.__setitem__(place, fixed(np.asarray(values, array.dtype), moved))
+        return lambda values: moved.data.__setitem__(place, beside(moved, np.asarray(values, array.dtype)))
     return lambda values: array.__setitem__(place, values)
 
 

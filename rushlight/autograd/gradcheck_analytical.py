@@ -13,8 +13,7 @@ import numpy as np
 from rushlight.autograd.differences import as_tuple
 from rushlight.autograd.gradcheck_text import NOT_REENTRANT, GradcheckError
 from rushlight.autograd.gradients import grad
-from rushlight.ops.create import zeros_like
-from rushlight.ops.define import fixed
+from rushlight.ops.create import beside, zeros_like
 from rushlight.tensor import Tensor
 
 
@@ -53,7 +52,7 @@ def unit_weights(output: Tensor) -> Iterable[Tensor]:
     for index in np.ndindex(output.shape):
         weight = np.zeros(output.shape, output._array.dtype)
         weight[index] = 1
-        yield fixed(weight, output)
+        yield beside(output, weight)
 
 
 def checked_rows(

@@ -23,7 +23,7 @@ from rushlight.autograd.gradcheck_analytical import (
     unit_weights,
 )
 from rushlight.autograd.gradcheck_text import GradcheckError
-from rushlight.ops.define import fixed
+from rushlight.ops.create import beside
 from rushlight.random import Generator
 from rushlight.tensor import Tensor
 
@@ -168,7 +168,7 @@ def _compare_products(subject: Subject, options: Options) -> None:
     for j, (x, u) in enumerate(zip(subject.sources, directions, strict=True)):
         numerical = subject.of_outputs(numerical_derivatives(subject.func, subject.inputs, x, u, options.eps))
         if subject.forward:
-            tangent = fixed(u.reshape(x.shape).astype(x._array.dtype), x)
+            tangent = beside(x, u.reshape(x.shape).astype(x._array.dtype))
             analytical = tangents(subject.func, subject.inputs, x, tangent, subject.chosen, options.check_dtypes)
         for i, (v, row) in enumerate(zip(weights, rows, strict=True)):
             if v is None or row is None:
@@ -184,7 +184,7 @@ def _compare_products(subject: Subject, options: Options) -> None:
 
 
 def _weighted_rows(subject: Subject, output: Tensor, v: np.ndarray, options: Options) -> list[np.ndarray]:
-    weight = fixed(v.reshape(output.shape).astype(output._array.dtype), output)
+    weight = beside(output, v.reshape(output.shape).astype(output._array.dtype))
     return checked_rows(output, subject.sources, lambda: [weight], options.check_dtypes, options.nondet_tol)
 
 

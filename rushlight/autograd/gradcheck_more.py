@@ -11,8 +11,7 @@ from rushlight.autograd.differences import as_tuple, is_inexact
 from rushlight.autograd.gradcheck_analytical import duals_of, requires_grad
 from rushlight.autograd.gradcheck_text import BATCHED, BATCHED_FORWARD, GradcheckError, batched_mismatch
 from rushlight.autograd.gradients import grad
-from rushlight.ops.create import zeros_like
-from rushlight.ops.define import fixed
+from rushlight.ops.create import beside, zeros_like
 from rushlight.ops.views import stack
 from rushlight.random import Generator
 from rushlight.tensor import Tensor
@@ -145,4 +144,4 @@ def random_like(tensor: Tensor, draws: Generator) -> Tensor:
     values = draws.uniform(tuple(tensor.shape), -1.0, 1.0, np.float64)
     if tensor.is_complex():
         values = values + 1j * draws.uniform(tuple(tensor.shape), -1.0, 1.0, np.float64)
-    return fixed(values.astype(tensor._array.dtype), tensor)
+    return beside(tensor, values.astype(tensor._array.dtype))

@@ -23,8 +23,7 @@ from rushlight.autograd.points import (
     single,
     tensors_in,
 )  # fmt: skip
-from rushlight.ops.create import zeros_like
-from rushlight.ops.define import fixed
+from rushlight.ops.create import beside, zeros_like
 from rushlight.ops.views import stack
 from rushlight.tensor import Tensor
 
@@ -221,6 +220,6 @@ def _basis_of(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """The standard basis of all elements of all tensors: for each tensor its columns."""
     sizes, start, columns = [x.numel() for x in tensors], 0, []
     for x, size in zip(tensors, sizes, strict=True):
-        columns.append(fixed(np.eye(sum(sizes), size, -start), x).to(x.dtype))
+        columns.append(beside(x, np.eye(sum(sizes), size, -start)).to(x.dtype))
         start += size
     return tuple(columns)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from rushlight.arrays import kinds
 from rushlight.arrays.symbolic import DataDependentError, Node, SymbolicArray, symbolic
 from rushlight.compiler.graph import Graph
 from rushlight.ops import define
@@ -158,6 +159,10 @@ class Recorder:
 
     def lift(self, tensor: Tensor) -> None:
         array = tensor._array
+        if kinds.GPU is not None and tensor.is_cuda:
+            raise CannotRecord(
+                f"a tensor is on {tensor.device}, and recorded programs compute on the CPU{_user_line()}"
+            )
         known = self.arrays.get(id(array))
         if known is None:
             slot = len(self.inputs)

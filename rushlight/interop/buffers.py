@@ -100,6 +100,8 @@ def _aliased(obj: Any, dtype: Any) -> Tensor | None:
         return from_numpy(obj)
     if isinstance(obj, np.generic):
         return None
+    if hasattr(obj, "__cuda_array_interface__"):
+        return create.of_gpu(obj)
     if hasattr(obj, "__dlpack__") or type(obj).__name__ == "PyCapsule":
         return dlpack.from_dlpack(obj)
     if isinstance(obj, (bytes, bytearray, memoryview)):

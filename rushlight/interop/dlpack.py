@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import devices, dtypes
+from rushlight.arrays import kinds
 from rushlight.ops.create import from_numpy
 from rushlight.tensor import Tensor, wrap
 
@@ -44,6 +45,8 @@ def export(
         raise BufferError("Cannot pack tensors on meta")
     if stream is not None and type(stream) is not int:
         raise TypeError("stream must be ``int`` or ``none``")
+    if self.is_cuda:
+        return _export_from_gpu(self, stream, max_version, dl_device, copy)
     if stream not in (None, -1):
         raise AssertionError("stream should be None on cpu.")
     if dl_device is not None and dl_device[0] != DLDeviceType.kDLCPU:
@@ -51,20 +54,33 @@ def export(
     array = self._data("__dlpack__()")
     if not array.dtype.isnative:
         raise BufferError("DLPack only supports native byte order.")
-    is_bfloat16 = self.dtype is dtypes.bfloat16
-    if is_bfloat16:
-        array = array.view(np.uint16)
-    capsule = array.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
+    return _capsule(array, max_version=max_version, dl_device=dl_device, copy=copy)
+
+
+def _capsule(array: Any, **options: Any) -> Any:
+    is_bfloat16 = array.dtype == dtypes.bfloat16.numpy
+    capsule = (array.view(np.uint16) if is_bfloat16 else array).__dlpack__(**options)
     if is_bfloat16:
         _type_code(capsule).value = _BFLOAT
     return capsule
+
+
+def _export_from_gpu(x: Tensor, stream: int | None, max_version: Any, dl_device: Any, copy: bool | None) -> Any:
+    """By CuPy, which also makes the other library's stream wait for ours."""
+    current = kinds.gpu().cupy.cuda.runtime.getDevice()
+    if x.device.index != current:
+        raise BufferError(
+            "Can't export tensors on a different CUDA device index. "
+            f"Expected: {x.device.index}. Current device: {current}."
+        )
+    return _capsule(x._array, stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
 
 
 def device_of(self: Tensor) -> tuple[DLDeviceType, int]:
     """(device type, index) in DLPack's numbers."""
     if self.device.type == "meta":
         raise ValueError("Unknown device type meta for Dlpack")
-    return DLDeviceType.kDLCPU, 0
+    return (DLDeviceType.kDLCUDA, self.get_device()) if self.is_cuda else (DLDeviceType.kDLCPU, 0)
 
 
 def to_dlpack(tensor: Tensor) -> Any:
@@ -79,7 +95,7 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     """A tensor on the memory of another library's array (anything with `__dlpack__`), or of a DLPack capsule.
 
     Args:
-        device: where the tensor is to be: "cpu".
+        device: where the tensor is to be; it is copied there, if the memory is elsewhere.
         copy: True for a copy, False to raise rather than copy, None to copy if necessary.
 
     Raises:
@@ -93,11 +109,16 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
         tensor([0, 1, 2])
     """
     if device is not None:
-        devices.require(device)
+        here = from_dlpack(ext_tensor, copy=copy)
+        return here.to(devices.require(device))
     if hasattr(ext_tensor, "__dlpack__"):
+        if ext_tensor.__dlpack_device__()[0] in _GPU:
+            return _of_gpu(ext_tensor, copy)
         source = _Producer(*_capsule_of(ext_tensor, copy), device=tuple(ext_tensor.__dlpack_device__()))
     elif type(ext_tensor).__name__ == "PyCapsule":
-        source = _Producer(ext_tensor, copies=False, device=(DLDeviceType.kDLCPU, 0))
+        source = _Producer(ext_tensor, copies=False, device=_device_in(ext_tensor))
+        if source.device[0] in _GPU:
+            return _of_gpu(source, copy)
     else:
         raise RuntimeError(
             "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you "
@@ -119,6 +140,27 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     return from_numpy(array) if array.flags.writeable else wrap(array)
 
 
+_GPU = (DLDeviceType.kDLCUDA, DLDeviceType.kDLCUDAManaged)
+
+
+def _of_gpu(producer: Any, copy: bool | None) -> Tensor:
+    """A tensor on the memory of a GPU. bfloat16, which CuPy takes from nobody, comes as integers."""
+    place = tuple(producer.__dlpack_device__())
+    if not devices.has_gpu():
+        raise BufferError(f"cannot use memory on DLPack device {place}: there is no GPU here that could be used")
+    cupy = kinds.gpu().cupy
+    with cupy.cuda.Device(place[1]):
+        capsule = producer.__dlpack__()
+        code = _type_code(capsule)
+        is_bfloat16 = code.value == _BFLOAT
+        if is_bfloat16:
+            code.value = _UNSIGNED
+        array = cupy.from_dlpack(_Producer(capsule, copies=False, device=place))
+        array = array.view(dtypes.bfloat16.numpy) if is_bfloat16 else array
+        tensor: Tensor = wrap(array.copy() if copy else array)
+        return tensor
+
+
 def _capsule_of(producer: Any, copy: bool | None) -> tuple[Any, bool]:
     """(the producer's capsule, whether it has seen to `copy`): producers of before DLPack 1.0 know no arguments."""
     arguments = {"max_version": (1, 0)} | ({} if copy is None else {"copy": copy})
@@ -138,7 +180,7 @@ class _Producer:
         return self.capsule
 
     def __dlpack_device__(self) -> tuple[Any, int]:
-        return DLDeviceType.kDLCPU, 0
+        return self.device if self.device[0] in _GPU else (DLDeviceType.kDLCPU, 0)
 
 
 class _Writable:
@@ -159,6 +201,13 @@ _CODE_AT = {b"dltensor": 20, b"dltensor_versioned": 32 + 20}
 _get_name, _get_pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
 _get_name.restype, _get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
 _get_pointer.restype, _get_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+
+
+def _device_in(capsule: Any) -> tuple[Any, int]:
+    """(device type, index) in a capsule's structure."""
+    at = ctypes.addressof(_type_code(capsule))
+    kind, index = ctypes.c_int32.from_address(at - 12).value, ctypes.c_int32.from_address(at - 8).value
+    return DLDeviceType(kind), index
 
 
 def _type_code(capsule: Any) -> ctypes.c_uint8:

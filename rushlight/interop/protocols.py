@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rushlight import devices
+from rushlight import devices, dtypes
 from rushlight.interop import dlpack
 from rushlight.tensor import Tensor
 
@@ -49,10 +49,36 @@ def buffer(self: Tensor, flags: int) -> memoryview:
 
 def to_device(self: Tensor, device: Any, /, *, stream: Any = None) -> Tensor:
     """`to(device)`, as the array API standard spells it."""
-    if stream is not None:
+    if stream is not None and not self.is_cuda:
         raise ValueError("stream must be None: CPU tensors have no streams")
     devices.require(device)
     return self.to(device)
+
+
+def cuda_array_interface(self: Tensor) -> dict[str, Any]:
+    """The tensor's memory on a GPU, for Numba, CuPy and others.
+
+    Raises:
+        AttributeError: on the CPU, or not strided. RuntimeError: the tensor requires gradients.
+    """
+    if not self.is_cuda:
+        raise AttributeError(
+            f"Can't get __cuda_array_interface__ on non-CUDA tensor type: {self.type()!r} "
+            "If CUDA data is required use tensor.cuda() to copy tensor to device memory."
+        )
+    if self.requires_grad:
+        raise RuntimeError(
+            "Can't get __cuda_array_interface__ on Variable that requires grad. "
+            "If gradients aren't required, use var.detach() to get Variable that doesn't require grad."
+        )
+    array, is_bfloat16 = self._array, self.dtype is dtypes.bfloat16
+    return {
+        "typestr": "<V2" if is_bfloat16 else array.dtype.str,
+        "shape": tuple(self.shape),
+        "strides": None if self.is_contiguous() else tuple(array.strides),
+        "data": (self.data_ptr() if self.numel() else 0, False),
+        "version": 2,
+    }
 
 
 class _Count(int):
@@ -82,6 +108,7 @@ METHODS: dict[str, Any] = {
     "__array_function__": array_function,
     "__array_namespace__": array_namespace,
     "__buffer__": buffer,
+    "__cuda_array_interface__": property(cuda_array_interface),
     "__dlpack__": dlpack.export,
     "__dlpack_device__": dlpack.device_of,
     "to_device": to_device,

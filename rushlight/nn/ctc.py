@@ -45,14 +45,12 @@ def ctc_loss(
     is_batched = log_probs.ndim == 3
     log_probs = log_probs if is_batched else log_probs.unsqueeze(1)
     steps, batch, num_classes = log_probs.shape
-    inputs, labels = (
-        _lengths(name, lengths, batch, log_probs)
-        for name, lengths in (("input_lengths", input_lengths), ("target_lengths", target_lengths))
-    )
+    inputs, labels = _lengths("input_lengths", input_lengths, batch), _lengths("target_lengths", target_lengths, batch)
     if not 0 <= blank < num_classes:
         raise RuntimeError("blank must be in label range")
     _check_at_most(inputs, steps, f"Expected input_lengths to have value at most {steps}, but got value {{}} {_WHILE}")
-    rows = _rows(targets, labels, batch)
+    inputs, labels = inputs.to(log_probs.device), labels.to(log_probs.device)
+    rows = _rows(targets, labels.to(targets.device), batch).to(log_probs.device)
     is_padding = arange(rows.shape[1], device=rows.device) >= labels.unsqueeze(1)
     rows = where(is_padding, blank, cast(rows, dtype=_INT64))  # what stands there may be no class
     losses = ctc(log_probs, rows, inputs, labels, blank=blank, zero_infinity=zero_infinity)
@@ -62,15 +60,15 @@ def ctc_loss(
     return reduced(losses, reduction)
 
 
-def _lengths(name: str, lengths: Tensor | Sequence[int], batch: int, log_probs: Tensor) -> Tensor:
+def _lengths(name: str, lengths: Tensor | Sequence[int], batch: int) -> Tensor:
     if not isinstance(lengths, Tensor):
-        lengths = create.tensor(list(lengths), dtype=dtypes.int64, device=log_probs.device)
+        lengths = create.tensor(list(lengths), dtype=dtypes.int64)
     elif lengths._array.dtype.kind not in "iu":
         raise RuntimeError(f"{name} must be integral")
     flat: Tensor = lengths.reshape(-1)
     if flat.numel() != batch:
         raise RuntimeError(f"{name} must be of size batch_size")
-    return cast(flat.to(log_probs.device), dtype=_INT64)
+    return cast(flat, dtype=_INT64)
 
 
 def _check_at_most(lengths: Tensor, most: int, complaint: str) -> None:
@@ -103,7 +101,7 @@ def _rows(targets: Tensor, lengths: Tensor, batch: int) -> Tensor:
     if not targets.numel():
         return targets.new_zeros((batch, 0))
     starts = lengths.cumsum(0) - lengths
-    places = (starts.unsqueeze(1) + arange(longest, device=starts.device)).clamp(max=targets.numel() - 1)
+    places = (starts.unsqueeze(1) + arange(longest)).clamp(max=targets.numel() - 1)
     return take(targets.reshape(-1), places, axis=0)
 
 

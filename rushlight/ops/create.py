@@ -219,6 +219,8 @@ def tensor(
         result = result if device is None else define.to_device(result, devices.require(device))
         result._needs_grad = False
         return result.requires_grad_(requires_grad)
+    if not isinstance(data, _PLAIN_DATA) and hasattr(data, "__cuda_array_interface__"):
+        return tensor(of_gpu(data).clone(), dtype=dtype, device=device, requires_grad=requires_grad)
     if dtype is None:
         array = _infer(data)
     else:
@@ -233,6 +235,15 @@ def tensor(
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     return _finish(placed(array, device), requires_grad)
+
+
+_PLAIN_DATA = (list, tuple, bool, int, float, complex, np.ndarray, np.generic)
+
+
+def of_gpu(data: Any) -> Tensor:
+    """A tensor on the memory of another library's array on a GPU (`__cuda_array_interface__`)."""
+    result: Tensor = wrap(define.kinds.gpu().cupy.asarray(data))
+    return result
 
 
 def placed(array: np.ndarray, device: Any) -> Any:
@@ -253,6 +264,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """A tensor of the data, on the same memory if it is a tensor or a NumPy array of that dtype already."""
     if isinstance(data, Tensor):
         return data.to(device=device, dtype=dtype)
+    if not isinstance(data, _PLAIN_DATA) and hasattr(data, "__cuda_array_interface__"):
+        return of_gpu(data).to(device=device, dtype=dtype)
     is_here = device is None and modes.device is None or device is not None and devices.require(device).type == "cpu"
     if is_here and isinstance(data, np.ndarray) and (dtype is None or dtypes.as_numpy(dtype) == data.dtype):
         return from_numpy(data)
@@ -362,9 +375,9 @@ def _like(x: Tensor, dtype: Any, device: Any) -> tuple[Any, tuple[int, ...], np.
         raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
     array = x._array
     is_meta = device is None and type(array) is SymbolicArray and array.node.op == "meta"
-    if device is None and array.__class__ not in _WITHOUT_DEVICE:
+    if device is None and (array.__class__ not in _WITHOUT_DEVICE or modes.device is not None):
         device = x.device
-    xp = _MetaArrays if is_meta else _namespace(None if device == devices.cpu else device)
+    xp = _MetaArrays if is_meta else _namespace(None if device == devices.cpu and modes.device is None else device)
     return xp, array.shape, array.dtype if dtype is None else dtypes.as_numpy(dtype)
 
 

@@ -132,8 +132,10 @@ def creation_on(device: Any) -> Any:
 def lift(tensor: Tensor) -> None:
     """While a program is recorded, makes a tensor that came from outside an input of it."""
     recorder = _recorder()
-    if recorder is not None and type(tensor._array) is ndarray:
-        recorder.lift(tensor)
+    if recorder is not None:
+        array = tensor._array
+        if type(array) is ndarray or kinds.GPU is not None and type(array) is kinds.GPU.ndarray:
+            recorder.lift(tensor)
 
 
 def note_tensor(tensor: Tensor) -> None:

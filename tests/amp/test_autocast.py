@@ -137,7 +137,7 @@ def test_compiled_functions_know_it():
         (lambda t: t.cpu.amp.GradScaler(), FutureWarning),
     ],
 )
-def test_errors_and_warnings_as_pytorchs(call, kind):
+def test_errors_and_warnings_as_pytorchs(call, kind, without_gpu):
     messages = []
     for library in (rushlight, torch):
         catch = pytest.warns if issubclass(kind, Warning) else pytest.raises

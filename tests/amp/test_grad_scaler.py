@@ -53,7 +53,7 @@ def test_lists_of_losses_and_sparse_gradients():
     assert w[1].tolist() == [-1, -1] and w[0].tolist() == [1, 1]
 
 
-def test_a_disabled_scaler_does_nothing():
+def test_a_disabled_scaler_does_nothing(without_gpu):
     scaler = rushlight.amp.GradScaler("cpu", enabled=False)
     loss = rushlight.tensor(2.0)
     assert scaler.scale(loss) is loss and scaler.get_scale() == 1.0 and scaler.state_dict() == {}

@@ -77,7 +77,7 @@ def test_a_producer_of_before_dlpack_1() -> None:
     assert torch.from_dlpack(Old(), copy=True).tolist() == [0, 1, 2]
 
 
-def test_what_cannot_be_exported() -> None:
+def test_what_cannot_be_exported(without_gpu: None) -> None:
     x = torch.ones(2)
     with pytest.raises(BufferError, match=r"Can't export tensors that require gradient, use tensor.detach()"):
         x.clone().requires_grad_().__dlpack__()

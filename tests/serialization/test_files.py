@@ -208,7 +208,7 @@ def test_no_folder(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["cpu", rushlight.device("cpu"), {"cuda:0": "cpu"}, lambda storage, place: storage])
-def test_map_location(place):
+def test_map_location(place, without_gpu):
     file = saved(torch.ones(2), torch)
     data = file.getvalue().replace(b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0")
     repacked = io.BytesIO()

@@ -10,27 +10,28 @@ from rushlight.interop.numpy_functions.table import implements
 from rushlight.tensor import Tensor
 
 
-def _shaped_like(a: Any, dtype: Any, shape: Any) -> tuple[Any, Any]:
+def _shaped_like(a: Any, dtype: Any, shape: Any) -> tuple[Any, dict[str, Any]]:
+    """The shape, and the options of PyTorch's functions: the dtype, and the device of the array."""
     x = tensor_of(a)
-    return x.shape if shape is None else shape, x.dtype if dtype is None else dtype
+    return x.shape if shape is None else shape, {"dtype": x.dtype if dtype is None else dtype, "device": x.device}
 
 
 @implements("zeros_like")
 def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:  # fmt: skip
-    shape, dtype = _shaped_like(a, dtype, shape)
-    return torch.zeros(shape, dtype=dtype)
+    shape, options = _shaped_like(a, dtype, shape)
+    return torch.zeros(shape, **options)
 
 
 @implements("ones_like")
 def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:  # fmt: skip
-    shape, dtype = _shaped_like(a, dtype, shape)
-    return torch.ones(shape, dtype=dtype)
+    shape, options = _shaped_like(a, dtype, shape)
+    return torch.ones(shape, **options)
 
 
 @implements("empty_like")
 def empty_like(prototype: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:  # fmt: skip
-    shape, dtype = _shaped_like(prototype, dtype, shape)
-    return torch.empty(shape, dtype=dtype)
+    shape, options = _shaped_like(prototype, dtype, shape)
+    return torch.empty(shape, **options)
 
 
 @implements("full_like")
@@ -38,10 +39,10 @@ def full_like(
     a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
     device: Any = None,
 ) -> Any:  # fmt: skip
-    shape, dtype = _shaped_like(a, dtype, shape)
+    shape, options = _shaped_like(a, dtype, shape)
     if isinstance(fill_value, Tensor):
-        return torch.broadcast_to(fill_value.to(dtype), shape).clone()
-    return torch.full(shape, fill_value, dtype=dtype)
+        return torch.broadcast_to(fill_value.to(options["device"], options["dtype"]), shape).clone()
+    return torch.full(shape, fill_value, **options)
 
 
 # ---------------------------------------------------------------- like=

@@ -145,7 +145,7 @@ def allclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool
 
 @implements("array_equal")
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
-    x, y = (tensor_of(a)._data("__array__()") for a in (a1, a2))
+    x, y = (tensor_of(a)._host_values("array_equal()") for a in (a1, a2))
     return np.array_equal(x, y, equal_nan)
 
 

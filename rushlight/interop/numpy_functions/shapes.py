@@ -208,7 +208,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> A
         return NotImplemented
     x = tensor_of(array)
     widths = np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
-    fill = torch.tensor(options.get("constant_values", 0)).to(x.dtype)
+    fill = torch.tensor(options.get("constant_values", 0)).to(x.device, x.dtype)
     for axis, pair in enumerate(widths):
         edges = [torch.broadcast_to(fill, [n if i == axis else m for i, m in enumerate(x.shape)]) for n in pair]
         x = torch.cat([edges[0], x, edges[1]], axis)

@@ -22,7 +22,8 @@ from rushlight.arrays import kinds
 from rushlight.cuda import devices, library
 
 _OWN = (
-    "RawKernel", "array", "asarray", "asnumpy", "ascontiguousarray", "broadcast_to", "may_share_memory", "ndarray",
+    "RawKernel", "array", "asarray", "asnumpy", "ascontiguousarray", "broadcast_to", "from_dlpack", "may_share_memory",
+    "ndarray",
 )  # fmt: skip
 
 

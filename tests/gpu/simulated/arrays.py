@@ -75,6 +75,14 @@ class ndarray:
     def __cuda_array_interface__(self) -> dict[str, Any]:
         return {**self._host.__array_interface__, "version": 3}
 
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+    ) -> Any:
+        return self._host.__dlpack__(max_version=max_version, copy=copy)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 2, self._device
+
     @property
     def flags(self) -> Any:
         return _Flags(self._host.flags)
@@ -353,6 +361,10 @@ def asarray(
     a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, blocking: bool = False, **_: Any
 ) -> ndarray:
     """To the current device."""
+    if hasattr(a, "__cuda_array_interface__") and not isinstance(a, ndarray):
+        interface = dict(a.__cuda_array_interface__)
+        host = np.asarray(type("_Memory", (), {"__array_interface__": {**interface, "version": 3}, "owner": a})())
+        return _view(host, new(()))
     if isinstance(a, ndarray):
         if a._device == current_device() and copy is not True and (dtype is None or a._host.dtype == np.dtype(dtype)):
             return a
@@ -380,6 +392,35 @@ def broadcast_to(array: ndarray, shape: Any) -> ndarray:
 def as_strided(x: ndarray, shape: Any = None, strides: Any = None) -> ndarray:
     """CuPy's counts strides in bytes, as NumPy's does; its views can be written to."""
     return _view(np.lib.stride_tricks.as_strided(x._host, shape, strides, writeable=x._host.flags.writeable), x)
+
+
+def from_dlpack(array: Any, *, device: Any = None, copy: bool | None = None) -> ndarray:
+    """Of another library's array on a GPU: here one whose capsule says that it is on the CPU."""
+    out = new(())
+    out._fill(np.asarray(_Writable(np.from_dlpack(_Exporter(array.__dlpack__())))))
+    out._device = array.__dlpack_device__()[1]
+    return out
+
+
+class _Exporter:
+    """What NumPy asks for a capsule."""
+
+    def __init__(self, capsule: Any):
+        self.capsule = capsule
+
+    def __dlpack__(self, **_: Any) -> Any:
+        return self.capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
+
+
+class _Writable:
+    """Memory that NumPy takes for read-only, since older capsules do not say that it is not."""
+
+    def __init__(self, host: np.ndarray):
+        self.owner, interface = host, host.__array_interface__
+        self.__array_interface__ = interface | {"data": (interface["data"][0], False)}
 
 
 def may_share_memory(a: ndarray, b: ndarray, max_work: Any = None) -> bool:
