@@ -88,7 +88,7 @@ def _packed(x: Any) -> Any:
 
 def _translated(source: str, names: list[str]) -> str:
     """The source for g++, with a function that launches a kernel by its name."""
-    source = DYNAMIC.sub(r"\1* \2 = (\1*)emulated::dynamic_shared_memory.data();", source)
+    source = DYNAMIC.sub(r"\1* \2 = (\1*)emulated::dynamic_shared_memory;", source)
     entries = [f"static void emulated_{name}(void** given) {{ emulated::call(&{name}, given); }}" for name in names]
     cases = [f'  if (!strcmp(name, "{name}")) entry = emulated_{name};' for name in names]
     return "\n".join([

@@ -1,15 +1,11 @@
 // CUDA's words for g++: a kernel's threads are fibers of one thread of the operating system, which switch only where
 // threads wait for one another. What a missing barrier lets happen depends on the order in which fibers run: see `order`.
 #define EMULATED 1
+#define _GLIBCXX_INCLUDE_NEXT_C_HEADERS  // C's headers as they are: those of C++ take longer to read than a kernel to compile
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
-
-#include <algorithm>
-#include <random>
-#include <tuple>
-#include <utility>
-#include <vector>
 
 #define __device__
 #define __global__
@@ -36,8 +32,12 @@ struct Thread {
   dim3 index;
 };
 
-static std::vector<Thread> threads;
-static std::vector<char> stacks, dynamic_shared_memory;
+const size_t most_threads = 1024;
+
+static Thread threads[most_threads];
+static size_t num_threads;
+static char* stacks;
+static char dynamic_shared_memory[256 << 10];
 static ucontext_t scheduler;
 static size_t current;
 static const char* fault;
@@ -58,19 +58,20 @@ static void wait(State state, int line, unsigned mask) {
 
 static void release_block() {  // once every thread that has not ended waits at the barrier
   int line = 0;
-  for (Thread& t : threads) {
+  for (size_t i = 0; i < num_threads; ++i) {
+    Thread& t = threads[i];
     if (t.state == ready || t.state == at_warp_barrier) return;
     if (t.state == at_block_barrier) {
       if (line && line != t.line) fault = "threads of a block wait at different barriers";
       line = t.line;
     }
   }
-  for (Thread& t : threads) if (t.state == at_block_barrier) t.state = ready;
+  for (size_t i = 0; i < num_threads; ++i) if (threads[i].state == at_block_barrier) threads[i].state = ready;
 }
 
 static void release_warps() {
-  for (size_t first = 0; first < threads.size(); first += warp_size) {
-    size_t end = std::min(first + warp_size, threads.size());
+  for (size_t first = 0; first < num_threads; first += warp_size) {
+    size_t end = first + warp_size < num_threads ? first + warp_size : num_threads;
     for (size_t i = first; i < end; ++i) {
       if (threads[i].state != at_warp_barrier) continue;
       unsigned mask = threads[i].mask;
@@ -87,10 +88,19 @@ static void release_warps() {
   }
 }
 
-static void run_block(std::mt19937* random) {
-  std::vector<size_t> order(threads.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  for (size_t i = 0; i < threads.size(); ++i) {
+// Numbers in a random order, by a generator of its own (Marsaglia's xorshift).
+static void shuffle(size_t* numbers, size_t count, unsigned long long& random) {
+  for (size_t i = count; i > 1; --i) {
+    random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+    size_t k = random % i, number = numbers[k];
+    numbers[k] = numbers[i - 1], numbers[i - 1] = number;
+  }
+}
+
+static void run_block(unsigned long long& random) {
+  static size_t order[most_threads];
+  for (size_t i = 0; i < num_threads; ++i) {
+    order[i] = i;
     Thread& t = threads[i];
     getcontext(&t.context);
     t.context.uc_stack.ss_sp = &stacks[i * stack_bytes];
@@ -100,15 +110,16 @@ static void run_block(std::mt19937* random) {
     makecontext(&t.context, start, 0);
   }
   while (!fault) {
-    if (random) std::shuffle(order.begin(), order.end(), *random);
+    if (random) shuffle(order, num_threads, random);
     bool moved = false;
-    for (size_t i : order) {
+    for (size_t k = 0; k < num_threads; ++k) {
+      size_t i = order[k];
       if (threads[i].state != ready) continue;
       current = i, threadIdx = threads[i].index, moved = true;
       swapcontext(&scheduler, &threads[i].context);
     }
     bool all_ended = true;
-    for (Thread& t : threads) all_ended = all_ended && t.state == ended;
+    for (size_t i = 0; i < num_threads; ++i) all_ended = all_ended && threads[i].state == ended;
     if (all_ended) return;
     release_warps();
     release_block();
@@ -122,39 +133,45 @@ template <class T> T exchange(T value, int line, unsigned mask, int from) {
   wait(at_warp_barrier, line, mask);
   size_t first = current / warp_size * warp_size;
   T found = value;
-  if (from >= 0 && first + from < threads.size()) memcpy(&found, &threads[first + from].exchanged, sizeof(T));
+  if (from >= 0 && first + from < num_threads) memcpy(&found, &threads[first + from].exchanged, sizeof(T));
   wait(at_warp_barrier, -line, mask);
   return found;
 }
 
-static inline int lane() { return current % warp_size; }
-template <class... A, size_t... I> void unpack(void (*kernel)(A...), void** given, std::index_sequence<I...>) {
-  kernel(*(A*)given[I]...);
-}
-template <class... A> void call(void (*kernel)(A...), void** given) {
-  unpack(kernel, given, std::index_sequence_for<A...>());
-}
+// Calls a kernel with what an array of addresses points to.
+template <class... A> struct Caller;
+template <> struct Caller<> {
+  template <class F, class... Given> static void call(F kernel, void** given, Given... values) { kernel(values...); }
+};
+template <class First, class... Rest> struct Caller<First, Rest...> {
+  template <class F, class... Given> static void call(F kernel, void** given, Given... values) {
+    Caller<Rest...>::call(kernel, given + 1, values..., *(First*)*given);
+  }
+};
+template <class... A> void call(void (*kernel)(A...), void** given) { Caller<A...>::call(kernel, given); }
 
+static inline int lane() { return current % warp_size; }
 static const char* launch(void (*kernel)(void**), void** given, dim3 grid, dim3 block, size_t shared_bytes, long order) {
   entry = kernel, arguments = given, gridDim = grid, blockDim = block, fault = nullptr;
   size_t count = (size_t)block.x * block.y * block.z, blocks = (size_t)grid.x * grid.y * grid.z;
-  if (count > 1024 || !count || !blocks || grid.y > 65535 || grid.z > 65535) return "no such grid or block";
-  threads.resize(count);
-  if (stacks.size() < count * stack_bytes) stacks.resize(count * stack_bytes);
-  dynamic_shared_memory.assign(shared_bytes, (char)0x7f);
+  if (count > most_threads || shared_bytes > sizeof dynamic_shared_memory || !count || !blocks || grid.y > 65535 || grid.z > 65535) return "no such grid or block";
+  num_threads = count;
+  if (!stacks) stacks = (char*)malloc(most_threads * stack_bytes);
+  memset(dynamic_shared_memory, 0x7f, shared_bytes);
   for (size_t i = 0; i < count; ++i) {
     threads[i].index.x = i % block.x, threads[i].index.y = i / block.x % block.y, threads[i].index.z = i / block.x / block.y;
   }
-  std::mt19937 random(order);
-  std::vector<size_t> numbers(blocks);
+  unsigned long long random = order;
+  size_t* numbers = (size_t*)malloc(blocks * sizeof(size_t));
   for (size_t i = 0; i < blocks; ++i) numbers[i] = i;
-  if (order) std::shuffle(numbers.begin(), numbers.end(), random);
-  for (size_t i : numbers) {
+  if (order) shuffle(numbers, blocks, random);
+  for (size_t k = 0; k < blocks && !fault; ++k) {
+    size_t i = numbers[k];
     blockIdx.x = i % grid.x, blockIdx.y = i / grid.x % grid.y, blockIdx.z = i / grid.x / grid.y;
-    run_block(order ? &random : nullptr);
-    if (fault) return fault;
+    run_block(random);
   }
-  return nullptr;
+  free(numbers);
+  return fault;
 }
 
 }  // namespace emulated
@@ -179,8 +196,8 @@ static inline unsigned emulated_ballot(bool x, int line, unsigned mask) {
 #define __popc(x) __builtin_popcount(x)
 
 template <class T> T atomicAdd(T* place, T x) { T old = *place; *place = old + x; return old; }
-template <class T> T atomicMax(T* place, T x) { T old = *place; *place = std::max(old, x); return old; }
-template <class T> T atomicMin(T* place, T x) { T old = *place; *place = std::min(old, x); return old; }
+template <class T> T atomicMax(T* place, T x) { T old = *place; *place = old < x ? x : old; return old; }
+template <class T> T atomicMin(T* place, T x) { T old = *place; *place = x < old ? x : old; return old; }
 template <class T> T atomicExch(T* place, T x) { T old = *place; *place = x; return old; }
 template <class T> T atomicCAS(T* place, T expected, T x) { T old = *place; if (old == expected) *place = x; return old; }
 static inline void __threadfence() {}
