@@ -469,6 +469,22 @@ class Op:
             grads.append(result)
         return grads
 
+    def differentiate_half(self, node: Node, saved: tuple, xp: Any, grad: Any, edges: tuple) -> list[Any]:
+        """The same for half precision on a GPU: a kernel for each formula, from half precision to half precision."""
+        grads = []
+        for i, (edge, formula) in enumerate(zip(edges, self.formulas, strict=True)):
+            if edge is None or formula is None:
+                grads.append(None)
+                continue
+            shape = node.shapes[i][0] if self.elementwise and node.shapes is not None else None
+            if shape is None or shape == grad.shape:
+                grads.append(formula.half_kernel(xp, formula.operands(node, saved, grad)))
+                continue
+            wide = tuple([widened(xp, a) for a in saved])  # a sum over broadcast dimensions is rounded once
+            result = formula.call(node, wide, xp, widened(xp, grad))
+            grads.append(None if result is None else narrowed(xp, sum_to_shape(xp, result, shape), grad.dtype))
+        return grads
+
     def on_large(self, arrays: tuple, attrs: dict[str, Any] | None = None) -> Any:
         """The forward function on large arrays: in one pass on all cores, or by NumPy."""
         out = self.large(arrays, attrs)

@@ -5,6 +5,7 @@ Part of `define.py`, which says what a formula is.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from rushlight.autograd.node import Node
 from rushlight.ops.derived import Derived
 from rushlight.ops.fused import LONG_PATIENCE, PATIENCE, Fused
 from rushlight.ops.large import Large
+from rushlight.ops.precision import in_float32
 
 if TYPE_CHECKING:
     from rushlight.ops.define import Op
@@ -48,6 +50,18 @@ class Formula:
             self.takes = self.ALL
         elif len(names) == 1 and names[0] in saved_names:
             self.takes, self.at = self.ONE, saved_names.index(names[0])
+
+    @functools.cached_property
+    def _in_float32(self) -> tuple[Large | None, Fused]:
+        function = self.function.function if isinstance(self.function, Fused) else self.function
+        function = in_float32(function)
+        return Large(function, False) if self.op.elementwise else None, Fused(function)
+
+    def half_kernel(self, xp: Any, operands: tuple) -> Any:
+        """The formula on half-precision arrays of a GPU: by one kernel, the changes of dtype included."""
+        large, fused = self._in_float32
+        out = large.on_gpu(xp, operands) if large else None
+        return out if out is not None else fused(xp, *operands)
 
     def operands(self, node: Node, saved: tuple, grad: Any) -> tuple:
         """What the formula is called with, after the namespace."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rushlight.arrays import kinds
 from rushlight.autograd.node import Node
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ class InFloat32:
     def differentiate(self, node: Node, saved: tuple, xp: Any, grad: Any, edges: tuple) -> Any:
         if type(xp) is not ModuleType:  # on Tensors, whose operations widen and round themselves
             return self._op.differentiate(node, saved, xp, grad, edges)
+        op = self._op
+        plain = type(grad) is not tuple and not any(type(v) is tuple for v in saved)
+        if xp is kinds.GPU and plain and not op.joint and (op.elementwise or op.is_fused):
+            return op.differentiate_half(node, saved, xp, grad, edges)
         half = next(g.dtype for g in (grad if type(grad) is tuple else (grad,)) if g is not None)
         saved = tuple([tuple([widened(xp, a) for a in v]) if type(v) is tuple else widened(xp, v) for v in saved])
         grads = self._op.differentiate(node, saved, xp, of_each(grad, lambda g: widened(xp, g)), edges)
@@ -74,7 +79,7 @@ def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(xp: Any, *arrays: Any, **attrs: Any) -> Any:
         half = next(a.dtype for a in arrays if hasattr(a, "dtype") and a.dtype.char in HALF)
         out = function(xp, *[widened(xp, a) for a in arrays], **attrs)
-        return of_each(out, lambda part: narrowed(xp, part, half))
+        return None if out is None else of_each(out, lambda part: narrowed(xp, part, half))
 
     return call
 

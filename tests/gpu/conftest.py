@@ -46,5 +46,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch = pytest.MonkeyPatch()
     patch.setenv("RUSHLIGHT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+    patch.setattr("gpu.simulated.cuda_modules.uses_nvrtc", True)
     yield
     patch.undo()

@@ -157,6 +157,26 @@ def test_half_precision_is_one_kernel(dtype: Any, launches: list[int]) -> None:
         assert len(launches) == 1, name
 
 
+@pytest.mark.parametrize("name", ["softmax", "gelu", "layer_norm", "tanh"])
+def test_derivatives_of_half_precision(name: str) -> None:
+    """Formulas in float32, each result rounded once, also where an operand was broadcast."""
+    x = torch.randn(6, 40, generator=torch.Generator().manual_seed(0)).bfloat16()
+    row = torch.randn(40, generator=torch.Generator().manual_seed(1)).bfloat16()
+
+    def gradients(device: str) -> list[np.ndarray]:
+        leaves = [value.to(device, copy=True).requires_grad_(True) for value in (x, row)]
+        inner = leaves[0] * leaves[1]
+        y = F.layer_norm(inner, (40,), leaves[1], leaves[1]) if name == "layer_norm" else ROWS[name](inner)
+        grads = torch.autograd.grad((y * y).sum(), leaves)
+        assert all(grad.dtype is torch.bfloat16 for grad in grads)
+        return [grad.cpu().float().numpy() for grad in grads]
+
+    expected = gradients("cpu")
+    for _ in range(3):
+        for want, found in zip(expected, gradients("cuda"), strict=True):
+            np.testing.assert_allclose(found, want, rtol=2e-2, atol=1e-2 * abs(want).max())
+
+
 METHODS: dict[str, dict[str, Any]] = {
     "SGD": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}, "Adam": {}, "AdamW": {"amsgrad": True}, "Adagrad": {},
     "Adadelta": {}, "Adamax": {}, "ASGD": {}, "NAdam": {}, "RAdam": {}, "RMSprop": {"centered": True, "momentum": 0.5},

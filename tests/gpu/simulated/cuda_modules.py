@@ -1,7 +1,7 @@
 """`cupy.cuda.nvrtc`, `driver` and `function` of the simulated GPUs: kernels are compiled by g++ and run by `gpu.emulator`.
 
-The real NVRTC compiles every source, for two kinds of GPU, and refuses what it refuses; but what a program gets is the
-source itself, which a module compiles by g++ when it is loaded. `order` is the emulator's.
+The real NVRTC compiles every source for `ARCHITECTURES` where a test says so (`uses_nvrtc`; it takes as long as g++), and refuses
+what it refuses; but what a program gets is the source itself, which a module compiles by g++ when it is loaded.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from gpu import emulator
 real_nvrtc = real.nvrtc
 real_nvrtc.getVersion()  # loads the library, which takes the real CuPy
 CAPABILITY = "90"
+ARCHITECTURES = ("sm_80", "sm_90")
+uses_nvrtc = False
 order = 1  # in which a kernel's threads run: 0 for in order, or the seed of a random order
 
 
@@ -36,7 +38,7 @@ def _compile_program(program: int, options: Any) -> None:
     asked = f"--gpu-architecture=sm_{CAPABILITY}"
     if asked not in options:
         raise NVRTCError(f"options for another GPU: {options}")
-    for architecture in ("sm_80", "sm_90"):
+    for architecture in ARCHITECTURES if uses_nvrtc else ():
         real = real_nvrtc.createProgram(_sources[program], "kernels.cu", [], [])
         try:
             others = [option for option in options if option != asked]
