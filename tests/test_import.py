@@ -97,7 +97,11 @@ NOW: dict[str, set[str]] = {
 }
 LATER: dict[str, set[str]] = {
     "devices": {"arrays", "autograd"},  # what is known of a GPU; where new tensors come to be
-    "arrays": {"backends", "cuda", "settings"},  # CuPy and cuDNN, if there is a GPU; whether sums have to be reproducible
+    "arrays": {
+        "backends",
+        "cuda",
+        "settings",
+    },  # CuPy and cuDNN, if there is a GPU; whether sums have to be reproducible
     "backends": {"arrays"},
     "__main__": {"doctor", "serving"},
     "doctor": {"compiler", "cuda"},
