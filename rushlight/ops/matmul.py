@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numpy import dot, ndarray
+from numpy import dot, matmul as numpy_matmul, ndarray
 
 from rushlight.arrays import numpy as numpy_arrays
 from rushlight.ops.define import op, sum_to_shape, tensor_arrays
@@ -42,7 +42,18 @@ def _large_product(a: ndarray, b: ndarray) -> ndarray:
     return out
 
 
-numpy_arrays.use(_large_product)
+def _large_batch(a: ndarray, b: ndarray) -> ndarray:
+    """The same for batches of matrices; NumPy where they are not plain, or there is no compiler."""
+    try:
+        from rushlight.compiler.batches import multiply_batch
+
+        out = multiply_batch(a, b)
+    except ImportError:
+        out = None
+    return numpy_matmul(a, b) if out is None else out
+
+
+numpy_arrays.use(_large_product, _large_batch)
 
 
 def _as_matrices(xp: Any, grad: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
