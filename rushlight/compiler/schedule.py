@@ -19,6 +19,7 @@ from rushlight.compiler.products import Product
 SMALL_PROGRAM = 40.0  # microseconds: less is not worth waking a second thread
 NEST_CHUNK = 50.0
 LONG_PROGRAM = 400.0  # is worth waking one before it is begun
+FLOPS = 60e3  # of a product, in a microsecond on one core that is not a quick one
 PRODUCT_CHUNK = 200.0  # from here on two threads share a product
 LARGE_PRODUCT = 4000.0  # for each thread: from here on it is cut into two chunks for each, in case one thread is held up
 MIN_PRODUCT_SIZE = 128  # rows or columns
@@ -36,10 +37,19 @@ class Task:
     chunks: int
 
     def bounds(self) -> list[tuple[int, int]]:
-        edges = [self.extent * i // self.chunks for i in range(self.chunks + 1)]
-        if isinstance(self.work, Product) and not self.work.batch and self.chunks > 1:
-            edges[1:-1] = [edge - edge % ALIGNMENT for edge in edges[1:-1]]
-        return list(itertools.pairwise(edges))
+        is_cut = isinstance(self.work, Product) and not self.work.batch
+        return _bounds(self.extent, self.chunks, ALIGNMENT if is_cut else 1)
+
+
+def _bounds(extent: int, chunks: int, alignment: int) -> list[tuple[int, int]]:
+    edges = [extent * i // chunks for i in range(chunks + 1)]
+    edges[1:-1] = [edge - edge % alignment for edge in edges[1:-1]]
+    return list(itertools.pairwise(edges))
+
+
+def product_edges(extent: int, flops: int, num_threads: int) -> list[tuple[int, int]]:
+    """Where a product is cut along its longer side."""
+    return _bounds(extent, _num_product_chunks(flops, extent // MIN_PRODUCT_SIZE, num_threads), ALIGNMENT)
 
 
 Phase = list[Task]
@@ -79,7 +89,7 @@ def extent_of(work: Nest | Product) -> int:
 def microseconds(work: Nest | Product) -> float:
     """A guess at the time on one core."""
     if isinstance(work, Product):
-        return work.num_flops / 60e3
+        return work.num_flops / FLOPS
     size = work.num_rows * work.num_columns
     values = [v for stage in work.stages for v in stage.values]
     cost = 0.0
@@ -97,17 +107,20 @@ def microseconds(work: Nest | Product) -> float:
 def num_chunks(work: Nest | Product, num_threads: int) -> int:
     extent = extent_of(work)
     if isinstance(work, Product):
-        time = microseconds(work)
-        wanted = int(time / PRODUCT_CHUNK)
-        wanted += wanted == 1  # halves, which are worth it where one chunk more for each core would not be
-        wanted = min(wanted, num_threads * (1 + (time > num_threads * LARGE_PRODUCT)))
-        most = extent if work.batch else extent // MIN_PRODUCT_SIZE
-        return _even(max(1, min(wanted, most, MAX_CHUNKS)))
+        return _num_product_chunks(work.num_flops, extent if work.batch else extent // MIN_PRODUCT_SIZE, num_threads)
     if any(root.op == "scatter" for root in work.roots) or (work.unrolled and not work.rows):
         return 1
     chunks = max(1, min(int(microseconds(work) / NEST_CHUNK), extent, MAX_CHUNKS))
     partial = sum(root.buffer.size for root in work.roots if root.op == "accumulate")
     return _even(max(1, min(chunks, MAX_PARTIAL // max(partial, 1))))
+
+
+def _num_product_chunks(flops: int, most: int, num_threads: int) -> int:
+    time = flops / FLOPS
+    wanted = int(time / PRODUCT_CHUNK)
+    wanted += wanted == 1  # halves, which are worth it where one chunk more for each core would not be
+    wanted = min(wanted, num_threads * (1 + (time > num_threads * LARGE_PRODUCT)))
+    return _even(max(1, min(wanted, most, MAX_CHUNKS)))
 
 
 def _even(chunks: int) -> int:
