@@ -34,7 +34,7 @@ def steps(sizes: Sizes, reverse: bool) -> Times:
 
 # ---------------------------------------------------------------- a step, time after time
 
-_compiled_scan: Callable[..., Any] = lambda *args: None
+_compiled_scan: Callable[..., Any] | None = None
 
 
 def use(compiled_scan: Callable[..., Any]) -> None:
@@ -50,8 +50,8 @@ def _scan(
 
     Rows are samples. Inputs and outputs have those of all times, states one for each sample.
     """
-    found = _compiled_scan(step, constants, inputs, states, times)
-    if found is not None:
+    found = _compiled_scan and _compiled_scan(step, constants, inputs, states, times)
+    if found:
         return found
     states, outputs = [state.copy() for state in states], []
     for now, n in times:
@@ -68,7 +68,7 @@ def _scan(
 
 def multiplied(xp: Any, x: Any, weight: Any) -> Any:
     """x W^T. Of few rows BLAS takes half as long for W x^T."""
-    return np.dot(weight, x.T).T if xp is numpy_arrays else xp.matmul(x, xp.permute_dims(weight, (1, 0)))
+    return xp.matmul(weight, x.T).T if xp is numpy_arrays else xp.matmul(x, xp.permute_dims(weight, (1, 0)))
 
 
 def _product_with_before(grads: ndarray, hidden: ndarray, initial: ndarray, times: Times) -> ndarray:
@@ -219,7 +219,7 @@ def lstm_backward(
     (grads, *others), found = _scan(step, constants, (grad, gates, before), states, times[::-1])
     back, back_cell, total = found
     by_weight = _product_with_before(grads, hidden, initial, times)
-    by_projection = [numpy_arrays.matmul(dh.T, h) for dh, h in [others] if projection] if others else []
+    by_projection = [numpy_arrays.matmul(others[0].T, others[1])] if projection else []
     return grads, by_weight, total.sum(axis=0), back, back_cell, *by_projection
 
 

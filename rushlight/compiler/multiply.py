@@ -30,7 +30,21 @@ MAX_CHUNKS = 32
 LIMIT = 1024  # kinds of operands that are remembered
 
 # The table of a product, and what a piece is: offsets in bytes, and sizes.
-FIELDS = ("gemm", "left_flag", "right_flag", "k", "left_step", "right_step", "out_step", "pieces", "per", "count", "a", "b", "out")
+FIELDS = (
+    "gemm",
+    "left_flag",
+    "right_flag",
+    "k",
+    "left_step",
+    "right_step",
+    "out_step",
+    "pieces",
+    "per",
+    "count",
+    "a",
+    "b",
+    "out",
+)
 PIECE = ("left", "right", "target", "m", "n")
 
 TEXT = Template("""define void @multiply(ptr %table, i64 %chunk) {
@@ -88,7 +102,7 @@ class _Kind:
     def __init__(self, a: ndarray, b: ndarray, gemm: int, left: tuple[int, int], right: tuple[int, int]):
         (m, k), n, batch = a.shape[-2:], b.shape[-1], np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         self.shape, self.dtype, self.lock = (*batch, m, n), a.dtype, threading.Lock()
-        flops, self.pieces, per = 2 * m * n * k * math.prod(batch), _pieces(a, b, workers.get_num_threads()), 1
+        flops, self.pieces, per = 2 * m * n * k * math.prod(batch), _pieces(a, b), 1
         if batch:
             per = max(1, BATCH_CHUNK // (2 * m * n * k), -(-len(self.pieces) // MAX_CHUNKS))
             chunks = -(-len(self.pieces) // per)
@@ -133,7 +147,7 @@ def _as_blas(x: ndarray) -> tuple[int, int] | None:
     return None
 
 
-def _pieces(a: ndarray, b: ndarray, num_threads: int) -> ndarray:
+def _pieces(a: ndarray, b: ndarray) -> ndarray:
     """The list of pieces, a row of PIECE for each: matrices of a batch, or blocks of the longer side of a product."""
     m, k, n, size = *a.shape[-2:], b.shape[-1], a.itemsize
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
@@ -145,7 +159,7 @@ def _pieces(a: ndarray, b: ndarray, num_threads: int) -> ndarray:
         return found
     is_wide = n > m
     rows = []
-    for low, high in product_edges(max(m, n), 2 * m * n * k, num_threads):
+    for low, high in product_edges(max(m, n), 2 * m * n * k):
         if is_wide:
             rows.append((0, low * b.strides[1], low * size, m, high - low))
         else:
@@ -177,7 +191,10 @@ def multiply_text(real: str) -> str:
         lines = []
         for i, name in enumerate(names):
             kind = "ptr" if name in ("gemm", "pieces", "a", "b", "out") else "i64"
-            lines += [f"  %at.{name} = getelementptr i64, ptr {base}, i64 {i}", f"  %{name} = load {kind}, ptr %at.{name}"]
+            lines += [
+                f"  %at.{name} = getelementptr i64, ptr {base}, i64 {i}",
+                f"  %{name} = load {kind}, ptr %at.{name}",
+            ]
         return "\n".join(lines)
 
     texts = {"FIELDS": loads(FIELDS, "%table"), "PIECE": loads(PIECE, "%piece"), "PIECE_BYTES": 8 * len(PIECE)}

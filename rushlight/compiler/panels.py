@@ -59,12 +59,21 @@ class Panels:
 
     def _pack_along(self, code: Code, source: str, target: str, columns: int, before: str) -> None:
         """Row after row, of the first columns."""
-        product, size, real, name = self.product, self.product.dtype.itemsize, llvm_type(self.product.dtype), f"{before}.row"
+        product, size, real, name = (
+            self.product,
+            self.product.dtype.itemsize,
+            llvm_type(self.product.dtype),
+            f"{before}.row",
+        )
         code.do(f"br label %{name}")
         code.label(name)
         code.do(f"%{name}.k = phi i64 [0, %{before}], [%{name}.next, %{name}]")
-        line = code.define(f"getelementptr i8, ptr {source}, i64 {code.define(f'mul i64 %{name}.k, {product.b.row * size}')}")
-        place = code.define(f"getelementptr i8, ptr {target}, i64 {code.define(f'mul i64 %{name}.k, {self.columns * size}')}")
+        line = code.define(
+            f"getelementptr i8, ptr {source}, i64 {code.define(f'mul i64 %{name}.k, {product.b.row * size}')}"
+        )
+        place = code.define(
+            f"getelementptr i8, ptr {target}, i64 {code.define(f'mul i64 %{name}.k, {self.columns * size}')}"
+        )
         width = self.lanes if product.b.column == 1 and columns % self.lanes == 0 else 1
         kind = llvm_type(product.dtype, width)
         for start in range(0, columns, width):
@@ -165,7 +174,11 @@ class Panels:
     def _tile(self, module: Module, rows: int, columns: int) -> str:
         """The function of so many rows in one panel, of which the first columns are stored."""
         product, code, size = self.product, Code(module), self.product.dtype.itemsize
-        name, kind, real = f"{product.name}.tile{rows}x{columns}", llvm_type(product.dtype, self.lanes), llvm_type(product.dtype)
+        name, kind, real = (
+            f"{product.name}.tile{rows}x{columns}",
+            llvm_type(product.dtype, self.lanes),
+            llvm_type(product.dtype),
+        )
         places = [(row, part) for row in range(rows) for part in range(VECTORS) if part * self.lanes < columns]
         code.do("br label %loop")
         code.label("loop")
@@ -180,10 +193,14 @@ class Panels:
             vectors.append(code.define(f"load {kind}, ptr {place}, align {size}"))
         for row in range(rows):
             place = code.define(f"getelementptr i8, ptr {at}, i64 {row * product.a.leading * size}")
-            single = code.define(f"insertelement {kind} poison, {real} {code.define(f'load {real}, ptr {place}')}, i64 0")
+            single = code.define(
+                f"insertelement {kind} poison, {real} {code.define(f'load {real}, ptr {place}')}, i64 0"
+            )
             factor = code.define(f"shufflevector {kind} {single}, {kind} poison, <{self.lanes} x i32> zeroinitializer")
             for part, vector in enumerate(vectors):
-                total = module.intrinsic(code, "fmuladd", product.dtype, self.lanes, (factor, vector, f"%sum{row}.{part}"))
+                total = module.intrinsic(
+                    code, "fmuladd", product.dtype, self.lanes, (factor, vector, f"%sum{row}.{part}")
+                )
                 code.lines[-1] = code.lines[-1].replace(total, f"%new{row}.{part}", 1)
         code.do("%next = add nuw nsw i64 %k, 1")
         code.do(f"%done = icmp eq i64 %next, {product.k}")

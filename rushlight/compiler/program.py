@@ -189,7 +189,7 @@ class Program:
                 result.append(self._hosts[id(first)])
             else:
                 works = [(unit, work) for unit, work in segment if not isinstance(work, Node)]
-                result.append(schedule(works, self.num_threads))
+                result.append(schedule(works))
         return result
 
     def _lives(self) -> dict[Buffer, tuple[int, int]]:

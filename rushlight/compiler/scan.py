@@ -19,6 +19,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.compiler import workers
+from rushlight.compiler.binding import DATA_OFFSET, LAYOUT_HOLDS
 from rushlight.compiler.flat import keep_freed_memory
 from rushlight.compiler.fuse import Fused, fuse
 from rushlight.compiler.graph import Graph
@@ -31,7 +32,10 @@ from rushlight.compiler.products import Product
 from rushlight.compiler.program import Plan
 from rushlight.compiler.simplify import simplify
 
-MIN_ROWS, MAX_ROWS = 8, 32  # of a chunk: those of a product's tile; and so many that the matrix is read for enough of them
+MIN_ROWS, MAX_ROWS = (
+    8,
+    32,
+)  # of a chunk: those of a product's tile; and so many that the matrix is read for enough of them
 
 
 class ScanProgram:
@@ -80,7 +84,7 @@ class ScanProgram:
         """A program for a graph on RECORDED_ROWS rows, whose last outputs are written to its last inputs, the states."""
         plan = _plan(simplify(graph))
         fixed, work = set(plan.inputs[: counts[0]]), [work for _, work in plan.work]
-        if plan.constants or not all(_is_of_rows(item, fixed) for item in work):
+        if plan.constants or not LAYOUT_HOLDS or not all(_is_of_rows(item, fixed) for item in work):
             return None
         keep_freed_memory()
         return ScanProgram(plan, work, counts)
@@ -102,12 +106,12 @@ class ScanProgram:
         times: Sequence[tuple[slice, int]],
     ) -> tuple[list[ndarray], list[ndarray]]:  # fmt: skip
         num_samples = len(states[0])
-        fixed = [np.ascontiguousarray(x) for x in (*constants, *inputs)]
+        fixed = [x if x.flags.c_contiguous else np.ascontiguousarray(x) for x in (*constants, *inputs)]
         states = [x.copy("C") for x in states]
         outputs = [np.empty((sum([n for _, n in times]), width), self._dtype) for width in self._widths]
         scratch = [np.empty((num_samples, width), dtype) for width, dtype in self._scratch]
-        for i, array in enumerate((*fixed, *states, *outputs, *scratch)):
-            self._table[FIRST + i] = array.ctypes.data
+        arrays = [*fixed, *states, *outputs, *scratch]
+        self._table[FIRST : FIRST + len(arrays)] = [id(x) for x in arrays]
         starts, counts = np.array([(now.start, n) for now, n in times], np.int64).T.copy()
         per, num_chunks = _cut(num_samples)
         self._table[self._last :] = len(times), per, starts.ctypes.data, counts.ctypes.data
@@ -164,14 +168,15 @@ def _is_of_rows(work: object, fixed: set[Buffer]) -> bool:
 
 
 class _RowAddresses(Addresses):
-    """Buffers whose addresses are in the table; those of inputs and outputs with a time move with it."""
+    """Buffers are arrays whose addresses are in the table; those of inputs and outputs with a time move with it."""
 
     def __init__(self, slots: dict[Buffer, int], moving: set[Buffer]):
         super().__init__(slots, {})
         self.moving = moving
 
     def pointer(self, code: Code, buffer: Buffer) -> str:
-        data = load_slot(code, self.slots[buffer])
+        place = code.define(f"getelementptr i8, ptr {load_slot(code, self.slots[buffer])}, i64 {DATA_OFFSET}")
+        data = code.define(f"load ptr, ptr {place}")
         if buffer not in self.moving:
             return data
         offset = code.define(f"mul i64 %chunk, {buffer.nbytes // RECORDED_ROWS}")

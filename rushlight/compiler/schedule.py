@@ -1,9 +1,9 @@
 """How work is cut and ordered: phases of work that does not depend on one another, each cut into chunks.
 
-Chunks of a nest depend on sizes alone, never on the number of threads, so results do not either. A program of a few
+Chunks depend on sizes alone, never on the number of threads, so results do not either. A program of a few
 tens of microseconds stays whole: one function, one thread. A chunked nest sums into a partial result per
-chunk, and a small nest in a later phase combines them. A product is cut into no more chunks than threads need, since BLAS packs
-an operand anew for every chunk (1024 x 2048 x 256: 2.8 ms in 4 chunks, 3.3 in 16); each element is the same sum in any of them.
+chunk, and a small nest in a later phase combines them. A product is cut into few chunks, since BLAS packs an operand anew for
+every one (1024 x 2048 x 256: 2.8 ms in 4 chunks, 3.3 in 16).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ SMALL_PROGRAM = 40.0  # microseconds: less is not worth waking a second thread
 NEST_CHUNK = 50.0
 LONG_PROGRAM = 400.0  # is worth waking one before it is begun
 FLOPS = 60e3  # of a product, in a microsecond on one core that is not a quick one
-PRODUCT_CHUNK = 200.0  # from here on two threads share a product
-LARGE_PRODUCT = 4000.0  # for each thread: from here on it is cut into two chunks for each, in case one thread is held up
+PRODUCT_HALVES = 200.0  # from here on two threads share a product
+PRODUCT_CHUNK = 4000.0  # it is cut into more pieces than two if these are so long
 MIN_PRODUCT_SIZE = 128  # rows or columns
 ALIGNMENT = 16  # of a product's chunks: the rows and columns that BLAS's kernels take at once
 MAX_CHUNKS = 32
@@ -47,15 +47,15 @@ def _bounds(extent: int, chunks: int, alignment: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def product_edges(extent: int, flops: int, num_threads: int) -> list[tuple[int, int]]:
+def product_edges(extent: int, flops: int) -> list[tuple[int, int]]:
     """Where a product is cut along its longer side."""
-    return _bounds(extent, _num_product_chunks(flops, extent // MIN_PRODUCT_SIZE, num_threads), ALIGNMENT)
+    return _bounds(extent, _num_product_chunks(flops, extent // MIN_PRODUCT_SIZE), ALIGNMENT)
 
 
 Phase = list[Task]
 
 
-def schedule(units: list[tuple[Unit, Nest | Product]], num_threads: int) -> list[Phase]:
+def schedule(units: list[tuple[Unit, Nest | Product]]) -> list[Phase]:
     """The phases of one native segment."""
     if sum(microseconds(work) for _, work in units) < SMALL_PROGRAM:
         return [[Task(work, extent_of(work), 1)] for _, work in units]
@@ -63,7 +63,7 @@ def schedule(units: list[tuple[Unit, Nest | Product]], num_threads: int) -> list
     finished: dict[Unit, int] = {}
     for unit, work in units:
         level = max((finished.get(dep, 0) for dep in unit.deps), default=0)
-        task = Task(work, extent_of(work), num_chunks(work, num_threads))
+        task = Task(work, extent_of(work), num_chunks(work))
         phases.setdefault(level, []).append(task)
         finished[unit] = level + 1
         if isinstance(work, Nest) and task.chunks > 1:
@@ -104,10 +104,10 @@ def microseconds(work: Nest | Product) -> float:
     return size * cost * 1e-3
 
 
-def num_chunks(work: Nest | Product, num_threads: int) -> int:
+def num_chunks(work: Nest | Product) -> int:
     extent = extent_of(work)
     if isinstance(work, Product):
-        return _num_product_chunks(work.num_flops, extent if work.batch else extent // MIN_PRODUCT_SIZE, num_threads)
+        return _num_product_chunks(work.num_flops, extent if work.batch else extent // MIN_PRODUCT_SIZE)
     if any(root.op == "scatter" for root in work.roots) or (work.unrolled and not work.rows):
         return 1
     chunks = max(1, min(int(microseconds(work) / NEST_CHUNK), extent, MAX_CHUNKS))
@@ -115,11 +115,9 @@ def num_chunks(work: Nest | Product, num_threads: int) -> int:
     return _even(max(1, min(chunks, MAX_PARTIAL // max(partial, 1))))
 
 
-def _num_product_chunks(flops: int, most: int, num_threads: int) -> int:
+def _num_product_chunks(flops: int, most: int) -> int:
     time = flops / FLOPS
-    wanted = int(time / PRODUCT_CHUNK)
-    wanted += wanted == 1  # halves, which are worth it where one chunk more for each core would not be
-    wanted = min(wanted, num_threads * (1 + (time > num_threads * LARGE_PRODUCT)))
+    wanted = max(int(time / PRODUCT_CHUNK), 1 + (time > PRODUCT_HALVES))
     return _even(max(1, min(wanted, most, MAX_CHUNKS)))
 
 

@@ -58,7 +58,10 @@ def _run_direction(
     weight_ih, weight_hh, *others = weights
     projection = others[2 if has_biases else 0 :]
     if mode == "GRU":
-        inputs, bias = linear(rows, weight_ih, others[0] if has_biases else None), others[1] if has_biases else _no_bias(weight_hh)
+        inputs, bias = (
+            linear(rows, weight_ih, others[0] if has_biases else None),
+            others[1] if has_biases else _no_bias(weight_hh),
+        )
         return recurrent.gru_sequence(inputs, weight_hh, bias, *initial, sizes=sizes, reverse=reverse)[:2]
     inputs = linear(rows, weight_ih)  # (rows, gates)
     bias = others[0] + others[1] if has_biases else _no_bias(weight_hh)

@@ -134,8 +134,10 @@ def _lstm_gradients(xp: Any, grad: Any, inputs: tuple, outputs: tuple, sizes: An
 
 
 lstm_sequence.op.derivative_of_all(
-    lambda xp, grad, inputs, weight, bias, initial, initial_cell, hidden, gates, before, sizes, reverse: _lstm_gradients(
-        xp, grad, (inputs, weight, bias, initial, initial_cell), (hidden, gates, before), sizes, reverse
+    lambda xp, grad, inputs, weight, bias, initial, initial_cell, hidden, gates, before, sizes, reverse: (
+        _lstm_gradients(
+            xp, grad, (inputs, weight, bias, initial, initial_cell), (hidden, gates, before), sizes, reverse
+        )
     )
 )
 lstm_sequence_projected.op.derivative_of_all(
