@@ -175,19 +175,22 @@ def reshape(x: ndarray, shape: Any) -> ndarray:
 
 
 LARGE_PRODUCT = 1 << 18  # multiplications: from here on OpenBLAS has threads, which spin on a core for 25 ms afterwards
-_large_product: Callable[[ndarray, ndarray], ndarray] = np.dot
+_large_product: Callable[[ndarray, ndarray], ndarray] = np.matmul
 
 
 def use(large_product: Callable[[ndarray, ndarray], ndarray]) -> None:
-    """Says what multiplies large matrices, from above (`ops/matmul.py`): the threads of compiled programs."""
+    """Says what multiplies large matrices, and batches of them, from above (`ops/matmul.py`): the threads of compiled programs."""
     global _large_product
     _large_product = large_product
 
 
 def matmul(x: ndarray, y: ndarray) -> ndarray:
     """For two matrices `dot`, which is the same product and takes a tenth less time around it."""
-    if y.ndim != 2 or x.ndim < 2:
+    if y.ndim < 2 or x.ndim < 2:
         return np.matmul(x, y)
+    if y.ndim > 2:
+        num_products = builtins.max(x.size * y.shape[-1], y.size * x.shape[-2])
+        return _large_product(x, y) if num_products >= LARGE_PRODUCT else np.matmul(x, y)
     is_large = x.size * y.shape[1] >= LARGE_PRODUCT
     if x.ndim == 2:
         return _large_product(x, y) if is_large else np.dot(x, y)

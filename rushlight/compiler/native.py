@@ -57,6 +57,13 @@ def _host() -> tuple[str, str, str]:
 
 
 @functools.cache
+def vector_registers() -> tuple[int, int]:
+    """How many vector registers this machine has, and the bytes in each."""
+    features = set(_host()[1].split(","))
+    return (32, 64) if "+avx512f" in features else (16, 32) if "+avx2" in features else (16, 16)
+
+
+@functools.cache
 def _machine() -> Any:
     """For compiling; a machine that is given to an engine belongs to it."""
     return _new_machine()

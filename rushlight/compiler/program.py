@@ -28,7 +28,7 @@ from rushlight.compiler.memory import ALIGNMENT, plan_arena
 from rushlight.compiler.module import Module
 from rushlight.compiler.native import library_of
 from rushlight.compiler.products import Product, make_product, write_product
-from rushlight.compiler.schedule import SMALL_PROGRAM, Phase, Task, microseconds, schedule, touched
+from rushlight.compiler.schedule import LONG_PROGRAM, SMALL_PROGRAM, Phase, Task, microseconds, schedule, touched
 from rushlight.compiler.simplify import simplify
 from rushlight.compiler.strided import Strided, contiguous, strided_view
 from rushlight.compiler.verify import verify
@@ -188,7 +188,8 @@ class Program:
             if isinstance(first, Node):
                 result.append(self._hosts[id(first)])
             else:
-                result.append(schedule([(unit, work) for unit, work in segment if not isinstance(work, Node)]))
+                works = [(unit, work) for unit, work in segment if not isinstance(work, Node)]
+                result.append(schedule(works))
         return result
 
     def _lives(self) -> dict[Buffer, tuple[int, int]]:
@@ -273,7 +274,9 @@ class Program:
             assert self._library is not None
             phases = [(self._library.address(name), chunks) for name, chunks in next(entries)]
             has_products = any(isinstance(task.work, Product) for phase in part for task in phase)
-            self._job = workers.Job(phases, ctypes.addressof(self._table), uses_blas=has_products)
+            is_long = sum(microseconds(task.work) for phase in part for task in phase) > LONG_PROGRAM
+            address = ctypes.addressof(self._table)
+            self._job = workers.Job(phases, address, uses_blas=has_products, is_long=is_long)
             steps.append(self._job.run)
         return steps
 

@@ -405,7 +405,14 @@ entry:
   store ptr %phases, ptr %next_at
   store ptr %end, ptr %end_at
   %now = $CLOCK
-  store atomic i64 %now, ptr %started_at monotonic, align 8
+  %parallel_from = getelementptr i8, ptr %job, i64 $JOB_PARALLEL
+  %patience_from = getelementptr i8, ptr %pool, i64 $PATIENCE
+  %parallel = load i64, ptr %parallel_from
+  %patience_long = load i64, ptr %patience_from
+  %is_long = icmp ugt i64 %parallel, 1          ; wakes at once: its first chunk may take as long as all others together
+  %head = select i1 %is_long, i64 %patience_long, i64 0
+  %began = sub i64 %now, %head
+  store atomic i64 %began, ptr %started_at monotonic, align 8
   store atomic i64 1, ptr %running_at monotonic, align 8
   %starved_at = getelementptr i8, ptr %pool, i64 $STARVED
   %ended_at = getelementptr i8, ptr %pool, i64 $ENDED

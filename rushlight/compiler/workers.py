@@ -42,7 +42,8 @@ class Job:
     What a phase writes, every chunk of a later phase sees; chunks of one phase must not wait for
     each other, since one thread may run them all. The caller keeps the code and the table alive,
     and does not run a job on two threads at once unless its code allows that. `uses_blas` keeps
-    BLAS to one thread during the run.
+    BLAS to one thread during the run. `is_long` wakes a helper at once: without it a job of a few
+    long chunks is over before it has proved worth waking anybody.
 
     Calling `job.run()` executes the phases and returns after the last chunk. It never raises.
     """
@@ -56,13 +57,14 @@ class Job:
         phases: Sequence[tuple[int, int]],
         table_address: int,
         uses_blas: bool = False,
+        is_long: bool = False,
     ) -> None:
         if any(not 0 <= chunks <= MAX_CHUNKS for _, chunks in phases):
             raise ValueError(f"a phase has 0 to {MAX_CHUNKS} chunks")
         parallel = any(chunks > 1 for _, chunks in phases)
         hold = blas.hold_address() if uses_blas else 0
         numbers = [number for phase in phases for number in phase]
-        header = (table_address, hold, parallel, len(phases))
+        header = (table_address, hold, parallel * (1 + is_long), len(phases))
         record = struct.pack(f"=4Q{len(numbers)}Q", *header, *numbers)
         self.record = record
         self.run = builtin_function("run_builtin", METH_NOARGS, record)

@@ -9,10 +9,9 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.api.linalg import matmul
 from rushlight.nn.dropout import dropout
-from rushlight.ops import create
 from rushlight.ops.autocast import with_autocast
 from rushlight.ops.elementwise import add, mul, ne, where
-from rushlight.ops.reduce import softmax
+from rushlight.ops.reduce import attention_weights, softmax
 from rushlight.tensor import Tensor
 
 
@@ -41,10 +40,11 @@ def scaled_dot_product_attention(
     dtype, scale = query.dtype, 1 / math.sqrt(query.shape[-1] or math.nan) if scale is None else scale
     if dtype.itemsize == 2:  # rounded once, at the end
         query, key, value = query.float(), key.float(), value.float()
-    scores = matmul(mul(query, scale), key.mT)
-    if is_causal:
-        attn_mask = create.ones((query.shape[-2], key.shape[-2]), dtype=dtypes.bool, device=query.device).tril()
-    weights = softmax(scores, axis=scores.ndim - 1) if attn_mask is None else _masked_softmax(scores, attn_mask)
+    if attn_mask is None and key.shape[-2]:
+        weights = attention_weights(matmul(query, key.mT), scale=scale, causal=is_causal)
+    else:
+        scores = matmul(mul(query, scale), key.mT)
+        weights = softmax(scores, axis=scores.ndim - 1) if attn_mask is None else _masked_softmax(scores, attn_mask)
     if dropout_p > 0:
         weights = dropout(weights, dropout_p)
     return matmul(weights, value).to(dtype)

@@ -58,13 +58,13 @@ def _run_direction(
     """The rows of one layer in one direction, and its last states."""
     weight_ih, weight_hh, *others = weights
     projection = others[2 if has_biases else 0 :]
-    inputs = linear(weight_ih, rows)  # (gates, rows): features first, as the steps want it
     if mode == "GRU":
-        if has_biases:
-            inputs, bias = inputs + others[0].unsqueeze(1), others[1]
-        else:
-            bias = _no_bias(weight_hh)
+        inputs, bias = (
+            linear(rows, weight_ih, others[0] if has_biases else None),
+            others[1] if has_biases else _no_bias(weight_hh),
+        )
         return recurrent.gru_sequence(inputs, weight_hh, bias, *initial, sizes=sizes, reverse=reverse)[:2]
+    inputs = linear(rows, weight_ih)  # (rows, gates)
     bias = others[0] + others[1] if has_biases else _no_bias(weight_hh)
     if mode == "LSTM":
         run = recurrent.lstm_sequence_projected if projection else recurrent.lstm_sequence

@@ -9,6 +9,7 @@ import numpy as np
 from rushlight.arrays import numpy as numpy_arrays
 from rushlight.arrays.sparse import SparseArray
 from rushlight.ops.define import op
+from rushlight.ops.fused import Fused
 
 
 @op(grad_name="Embedding", linear=True)
@@ -34,8 +35,20 @@ def _embedding_gradient(
         ones = xp.full(indices.shape, 1, grad.dtype)
         counts = xp.index_put(xp.full(weight_shape[:1], 0, grad.dtype), ones, indices, spec=spec, accumulate=True)
         grad = grad / xp.reshape(xp.take(counts, indices, axis=0), (*indices.shape, 1))
+    if xp is numpy_arrays and weight_shape[0] <= len(indices.reshape(-1)):  # every row comes up: no use in sorting
+        arrays = (np.ascontiguousarray(x) for x in (grad, indices))
+        return _added_up(xp, *arrays, num_rows=weight_shape[0])
     zeros = xp.full(weight_shape, 0, grad.dtype)
     return xp.index_put(zeros, grad, indices, spec=spec, accumulate=True)
+
+
+def _sum_by_row(xp: Any, values: Any, indices: Any, *, num_rows: int) -> Any:
+    """For each row of a table the sum of the values whose index it is."""
+    zeros = xp.full((num_rows, *values.shape[len(indices.shape) :]), 0, values.dtype)
+    return xp.index_put(zeros, values, indices, spec=(("array", 0),), accumulate=True)
+
+
+_added_up = Fused(_sum_by_row)
 
 
 def _sparse_gradient(grad: Any, indices: Any, weight_shape: tuple[int, ...], padding_idx: int) -> SparseArray:

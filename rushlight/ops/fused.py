@@ -20,7 +20,7 @@ from numpy import ndarray
 from rushlight.arrays import kinds, numpy as numpy_arrays, symbolic as symbolic_arrays
 from rushlight.arrays.symbolic import Node, SymbolicArray, symbolic
 
-LARGE = 100_000  # elements: compiled at the second call
+LARGE = 100_000  # elements: compiled at the second call; later the more shapes there are, since some do not come again
 PATIENCE = 20  # calls with small arrays before compiling, which takes some 50 ms
 LONG_PATIENCE = 500  # of what NumPy does in one call: a program saves 2 us
 LIMIT = 64  # signatures for each function
@@ -108,7 +108,7 @@ class Fused:
     def _count(self, key: tuple, arrays: tuple, attrs: dict[str, Any]) -> None:
         calls = self.calls[key] = self.calls.get(key, 0) + 1
         size = max(a.size for a in arrays if a.__class__ is ndarray)
-        if calls > self.patience or calls > 1 and size >= LARGE:
+        if calls > self.patience or calls > 1 + len(self.programs) and size >= LARGE:
             if len(self.programs) >= LIMIT:
                 self.programs.clear()
             self.programs[key] = _compiled(self.function, arrays, attrs, self.num_threads)

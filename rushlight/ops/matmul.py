@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from numpy import dot, ndarray
+from numpy import matmul as numpy_matmul, ndarray
 
 from rushlight.arrays import numpy as numpy_arrays
 from rushlight.ops.define import op, sum_to_shape, tensor_arrays
-from rushlight.ops.fused import Fused
 
 
 def transposed(xp: Any, x: Any) -> Any:
@@ -17,29 +16,15 @@ def transposed(xp: Any, x: Any) -> Any:
     return xp.permute_dims(x, (*range(n - 2), n - 1, n - 2))
 
 
-def _product(left: bool, right: bool) -> Fused:
-    """The product of matrices, of which the left or the right lies in memory as its transpose does."""
-
-    def product(xp: Any, a: Any, b: Any) -> Any:
-        a, b = transposed(xp, a) if left else a, transposed(xp, b) if right else b
-        return dot(a, b) if xp is numpy_arrays else xp.matmul(a, b)
-
-    return Fused(product, LARGE_PATIENCE)
-
-
-LARGE_PATIENCE = 5  # calls before a large product is compiled
-_products = {(left, right): _product(left, right) for left in (False, True) for right in (False, True)}
-
-
 def _large_product(a: ndarray, b: ndarray) -> ndarray:
-    """On the threads of compiled programs: those of BLAS would spin for long afterwards, on a core that others could use."""
-    left, right = not a.flags.c_contiguous, not b.flags.c_contiguous
-    rows, columns = a.T if left else a, b.T if right else b
-    is_plain = a.dtype == b.dtype and a.dtype.char in "fd" and a.shape[1] == b.shape[0]
-    if not (is_plain and rows.flags.c_contiguous and columns.flags.c_contiguous):
-        return dot(a, b)
-    out: ndarray = _products[left, right](numpy_arrays, rows, columns)
-    return out
+    """On the threads of compiled programs; by NumPy where there are none, or the arrays are not plain."""
+    try:
+        from rushlight.compiler.multiply import multiply
+
+        out = multiply(a, b)
+    except ImportError:
+        out = None
+    return numpy_matmul(a, b) if out is None else out
 
 
 numpy_arrays.use(_large_product)

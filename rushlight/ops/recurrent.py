@@ -12,29 +12,28 @@ from typing import Any
 from rushlight.arrays import numpy as numpy_arrays, recurrent as routines, symbolic as symbolic_arrays
 from rushlight.arrays.recurrent import Sizes, steps
 from rushlight.ops.define import op, tensor_arrays
-from rushlight.ops.fused import Fused
-from rushlight.ops.matmul import transposed
+from rushlight.ops.scanned import compiled_scan
 from rushlight.tensor import Tensor, wrap
 
 _WITH_ROUTINES = (numpy_arrays, symbolic_arrays)
 
 
-routines.use(lambda function: Fused(function, num_threads=1))
+routines.use(compiled_scan)
 
 
-def _composed(xp: Any, step: Callable[..., tuple], inputs: Any, states: tuple, sizes: Sizes, reverse: bool) -> tuple:
-    """(all h, the last states) of `step(input, *states) -> states`, the first of which is h; in a step samples are columns."""
-    states, found = tuple([transposed(xp, state) for state in states]), {}
+def _composed(
+    xp: Any, step: Callable[..., tuple], constants: tuple, inputs: Any, states: tuple, sizes: Sizes, reverse: bool
+) -> tuple:
+    """(all h, the last states) of a step (`arrays.recurrent`) whose first output is h."""
+    found = {}
     for now, n in steps(sizes, reverse):
-        own = [xp.slice(state, (slice(None), slice(n))) for state in states]
-        new = step(xp.slice(inputs, (slice(None), now)), *own)
-        found[now.start] = transposed(xp, new[0])
-        rest = [xp.slice(state, (slice(None), slice(n, None))) for state in states]
-        states = tuple(
-            [xp.concat(pair, axis=1) if pair[1].shape[1] else pair[0] for pair in zip(new, rest, strict=True)]
-        )
-    hidden = xp.concat(tuple([found[start] for start in sorted(found)]), axis=0)
-    return (hidden, *[transposed(xp, state) for state in states])
+        own = [xp.slice(state, (slice(n),)) for state in states]
+        h, *others = step(xp, *constants, xp.slice(inputs, (now,)), *own)
+        found[now.start] = h
+        rest = [xp.slice(state, (slice(n, None),)) for state in states]
+        pairs = zip(others[-len(states) :], rest, strict=True)
+        states = tuple([xp.concat(pair, axis=0) if pair[1].shape[0] else pair[0] for pair in pairs])
+    return (xp.concat(tuple([found[start] for start in sorted(found)]), axis=0), *states)
 
 
 def _differentiated(composed: Callable[..., tuple], inputs: tuple, grads: tuple, attrs: dict[str, Any]) -> list[Any]:
@@ -67,13 +66,8 @@ def _or_zeros(xp: Any, grads: tuple, *likes: Any) -> list[Any]:
 def _rnn_composed(
     xp: Any, inputs: Any, weight: Any, bias: Any, initial: Any, *, sizes: Sizes, reverse: bool, rectify: bool
 ) -> tuple:
-    column = xp.reshape(bias, (-1, 1))
-
-    def step(x: Any, h: Any) -> tuple:
-        total = x + xp.matmul(weight, h) + column
-        return (xp.maximum(total, 0.0) if rectify else xp.tanh(total),)
-
-    return _composed(xp, step, inputs, (initial,), sizes, reverse)
+    step = routines.relu_step if rectify else routines.tanh_step
+    return _composed(xp, step, (weight, bias), inputs, (initial,), sizes, reverse)
 
 
 @op(outputs=("hidden", "last"), grad_name="Rnn")
@@ -104,13 +98,8 @@ def _lstm_composed(
     xp: Any, inputs: Any, weight: Any, bias: Any, initial: Any, initial_cell: Any, *projection: Any, sizes: Sizes,
     reverse: bool,
 ) -> tuple:  # fmt: skip
-    column = xp.reshape(bias, (-1, 1))
-
-    def step(x: Any, h: Any, c: Any) -> tuple:
-        _, c, h = routines.lstm_cell(xp, xp.matmul(weight, h), x, column, c)
-        return (xp.matmul(projection[0], h) if projection else h), c
-
-    return _composed(xp, step, inputs, (initial, initial_cell), sizes, reverse)
+    step = routines.lstm_projected_step if projection else routines.lstm_step
+    return _composed(xp, step, (weight, bias, *projection), inputs, (initial, initial_cell), sizes, reverse)
 
 
 def _run_lstm(xp: Any, *arrays: Any, **attrs: Any) -> tuple:
@@ -120,12 +109,12 @@ def _run_lstm(xp: Any, *arrays: Any, **attrs: Any) -> tuple:
     return hidden, last, cell, xp.full((0,), 0, hidden.dtype), xp.full((0,), 0, hidden.dtype)
 
 
-_LSTM_OUTPUTS = ("hidden", "last", "last_cell", "gates", "cells")
+_LSTM_OUTPUTS = ("hidden", "last", "last_cell", "gates", "before")
 
 
 @op(outputs=_LSTM_OUTPUTS, grad_name="Lstm")
 def lstm_sequence(xp, inputs, weight, bias, initial, initial_cell, *, sizes, reverse):
-    """(all h, the last h and c of each sample, and two that the derivative needs: all gates and all c)."""
+    """(all h, the last h and c of each sample, and two that the derivative needs: all gates and each c before)."""
     return _run_lstm(xp, inputs, weight, bias, initial, initial_cell, sizes=sizes, reverse=reverse)
 
 
@@ -145,14 +134,16 @@ def _lstm_gradients(xp: Any, grad: Any, inputs: tuple, outputs: tuple, sizes: An
 
 
 lstm_sequence.op.derivative_of_all(
-    lambda xp, grad, inputs, weight, bias, initial, initial_cell, hidden, gates, cells, sizes, reverse: _lstm_gradients(
-        xp, grad, (inputs, weight, bias, initial, initial_cell), (hidden, gates, cells), sizes, reverse
+    lambda xp, grad, inputs, weight, bias, initial, initial_cell, hidden, gates, before, sizes, reverse: (
+        _lstm_gradients(
+            xp, grad, (inputs, weight, bias, initial, initial_cell), (hidden, gates, before), sizes, reverse
+        )
     )
 )
 lstm_sequence_projected.op.derivative_of_all(
-    lambda xp, grad, inputs, weight, bias, initial, initial_cell, projection, hidden, gates, cells, sizes, reverse: (
+    lambda xp, grad, inputs, weight, bias, initial, initial_cell, projection, hidden, gates, before, sizes, reverse: (
         _lstm_gradients(
-            xp, grad, (inputs, weight, bias, initial, initial_cell, projection), (hidden, gates, cells), sizes, reverse
+            xp, grad, (inputs, weight, bias, initial, initial_cell, projection), (hidden, gates, before), sizes, reverse
         )
     )
 )
@@ -164,32 +155,27 @@ lstm_sequence_projected.op.derivative_of_all(
 def _gru_composed(
     xp: Any, inputs: Any, weight: Any, bias: Any, initial: Any, *, sizes: Sizes, reverse: bool
 ) -> tuple:  # fmt: skip
-    column = xp.reshape(bias, (-1, 1))
-
-    def step(x: Any, h: Any) -> tuple:
-        return (routines.gru_cell(xp, xp.matmul(weight, h), x, column, h)[2],)
-
-    return _composed(xp, step, inputs, (initial,), sizes, reverse)
+    return _composed(xp, routines.gru_step, (weight, bias), inputs, (initial,), sizes, reverse)
 
 
-@op(outputs=("hidden", "last", "gates", "candidates"), grad_name="Gru")
+@op(outputs=("hidden", "last", "gates", "candidates", "before"), grad_name="Gru")
 def gru_sequence(xp, inputs, weight, bias, initial, *, sizes, reverse):
-    """(all h, the last h of each sample, and two that the derivative needs)."""
+    """(all h, the last h of each sample, and three that the derivative needs)."""
     if xp in _WITH_ROUTINES:
         return xp.gru_states(inputs, weight, bias, initial, sizes=sizes, reverse=reverse)
     hidden, last = _gru_composed(xp, inputs, weight, bias, initial, sizes=sizes, reverse=reverse)
-    return hidden, last, xp.full((0,), 0, hidden.dtype), xp.full((0,), 0, hidden.dtype)
+    return hidden, last, *[xp.full((0,), 0, hidden.dtype) for _ in range(3)]
 
 
 def _gru_gradients(
     xp: Any, grad: Any, inputs: Any, weight: Any, bias: Any, initial: Any, hidden: Any, gates: Any, candidates: Any,
-    sizes: Any, reverse: Any,
+    before: Any, sizes: Any, reverse: Any,
 ) -> list[Any]:  # fmt: skip
     attrs = {"sizes": sizes, "reverse": reverse}
     if xp not in _WITH_ROUTINES:
         return _differentiated(_gru_composed, (inputs, weight, bias, initial), grad[:2], attrs)
     grads = _or_zeros(xp, grad[:2], hidden, initial)
-    return list(xp.gru_backward(*grads, hidden, gates, candidates, initial, weight, **attrs))
+    return list(xp.gru_backward(*grads, gates, candidates, before, initial, weight, **attrs))
 
 
 gru_sequence.op.derivative_of_all(_gru_gradients)

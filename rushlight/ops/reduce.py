@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.ops.define import op
+from rushlight.ops.define import counted, op
 from rushlight.ops.scan import products_before, reverse
 
 
@@ -246,6 +246,22 @@ def softmax(xp, x, *, axis):
 
 
 softmax.derivative(x=lambda xp, grad, out, axis: out * (grad - xp.sum(grad * out, axis=axis, keepdims=True)))
+
+
+@op(fuse=True)
+def attention_weights(xp, scores, *, scale, causal):
+    """softmax(scale scores) over the last axis; with `causal`, row i looks at columns 0 ... i only."""
+    x = scores * scale
+    if causal:
+        rows, columns = (counted(xp, n) for n in x.shape[-2:])
+        x = xp.where(xp.less_equal(columns, xp.reshape(rows, (-1, 1))), x, -math.inf)
+    e = xp.exp(x - xp.max(x, axis=-1, keepdims=True))
+    return e / xp.sum(e, axis=-1, keepdims=True)
+
+
+attention_weights.derivative(
+    scores=lambda xp, grad, out, scale: (out * scale) * (grad - xp.sum(grad * out, axis=-1, keepdims=True))
+)
 
 
 @op(fuse=True)

@@ -77,7 +77,7 @@ _row("scaled_dot_product_attention", [
     S(A(2, 3, 4), A(2, 5, 4), A(2, 5, 3)), S(A(3, 4), A(3, 4), A(3, 4), is_causal=True),
     S(A(3, 4), A(3, 4), A(3, 4), indices([[True, False, True], [False] * 3, [True] * 3], "bool")),
     S(A(2, 4, 3, 4), A(2, 2, 3, 4), A(2, 2, 3, 4), enable_gqa=True, scale=0.3),
-], ops=("softmax", "matmul"), dtypes=_DOUBLE, tolerance=4)  # fmt: skip
+], ops=("attention_weights", "softmax", "matmul"), dtypes=_DOUBLE, tolerance=4)  # fmt: skip
 _row("embedding by frequency", [S(indices([0, 2, 0]), A(3, 4), scale_grad_by_freq=True)], ops=("embedding",), dtypes=_DOUBLE, second=False)  # fmt: skip
 _row("embedding_bag", [
     S(indices([[0, 2], [1, 1]]), A(3, 4)), S(indices([0, 2, 1, 1]), A(3, 4), indices([0, 0, 3]), mode="sum"),

@@ -1,0 +1,57 @@
+"""Recurrent steps as native loops over time: what `fused.py` does for single functions, for any number of rows and times.
+
+A step (`arrays.recurrent`) is recorded and compiled after a few dozen times, once for each width and dtype; until then, and wherever it
+cannot be, NumPy runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.ops.fused import LIMIT, PATIENCE, trace
+
+_programs: dict[tuple, Any] = {}  # None: cannot be compiled
+_times_seen: dict[tuple, int] = {}
+
+
+def compiled_scan(
+    step: Callable[..., tuple], constants: Sequence[ndarray], inputs: Sequence[ndarray], states: Sequence[ndarray],
+    times: Sequence[tuple[slice, int]],
+) -> tuple[list[ndarray], list[ndarray]] | None:  # fmt: skip
+    """(outputs, last states) of a step at each time; None if NumPy is to run it."""
+    arrays = (*constants, *inputs, *states)
+    key = (step, inputs[0].dtype, *[x.shape for x in constants], *[x.shape[1] for x in arrays[len(constants) :]])
+    if key not in _programs:
+        seen = _times_seen[key] = _times_seen.get(key, 0) + len(times)
+        if seen < PATIENCE:
+            return None
+        if len(_programs) >= LIMIT:
+            _programs.clear()
+        _programs[key] = _compile(step, constants, inputs, states)
+    program = _programs[key]
+    return None if program is None else program.run(constants, inputs, states, times)
+
+
+def _compile(
+    step: Callable[..., tuple], constants: Sequence[ndarray], inputs: Sequence[ndarray], states: Sequence[ndarray]
+) -> Any:
+    try:
+        from rushlight.compiler.graph import Graph
+        from rushlight.compiler.scan import RECORDED_ROWS, ScanProgram
+    except ImportError:
+        return None
+    if len({x.dtype for x in (*constants, *inputs, *states)}) > 1:
+        return None
+    rows = [np.empty((RECORDED_ROWS, x.shape[1]), x.dtype) for x in (*inputs, *states)]
+    traced = trace(step, (*constants, *rows), {})
+    if traced is None:
+        return None
+    graph, outputs, _ = traced
+    num_outputs = len(outputs) - len(states)
+    targets = [None] * num_outputs + list(range(len(graph.inputs) - len(states), len(graph.inputs)))
+    counts = len(constants), len(inputs), len(states), num_outputs
+    return ScanProgram.build(Graph(graph.inputs, outputs, targets), counts)

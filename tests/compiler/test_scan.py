@@ -1,0 +1,140 @@
+"""Steps over time as native loops: against the same steps in NumPy, for every step and whatever the sizes."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+from rushlight.arrays import recurrent
+from rushlight.ops import scanned
+
+SIZES = {
+    "one sample": ((1,) * 4, 1),
+    "one time": ((5,), 1),
+    "a batch": ((19,) * 5, 1),
+    "a large batch": ((150,) * 3, 1),
+    "of many lengths": ((21, 21, 17, 9, 8, 2, 1), 1),
+}
+
+
+@pytest.fixture(autouse=True)
+def _empty() -> Iterator[None]:
+    scanned._programs.clear()
+    scanned._times_seen.clear()
+    yield
+    recurrent.use(scanned.compiled_scan)
+
+
+def routines(
+    mode: str, hidden: int, sizes: tuple[int, ...], reverse: bool, dtype: str
+) -> Callable[[], list[np.ndarray]]:
+    """A function that runs a layer and its way back and gives all results."""
+    random, num, batch = np.random.default_rng(hidden), sum(sizes), sizes[0]
+
+    def numbers(*shape: int) -> np.ndarray:
+        return (0.5 * random.standard_normal(shape)).astype(dtype)
+
+    num_gates = {"LSTM": 4, "PROJECTED": 4, "GRU": 3}.get(mode, 1) * hidden
+    width = 3 if mode == "PROJECTED" else hidden
+    given, weight, bias, h = (
+        numbers(num, num_gates),
+        numbers(num_gates, width),
+        numbers(num_gates),
+        numbers(batch, width),
+    )
+    c, projection = numbers(batch, hidden), [numbers(width, hidden)] if mode == "PROJECTED" else []
+    grad, grad_h, grad_c = numbers(num, width), numbers(batch, width), numbers(batch, hidden)
+    attrs: dict[str, Any] = {"sizes": sizes, "reverse": reverse}
+
+    def run() -> list[np.ndarray]:
+        if mode in ("LSTM", "PROJECTED"):
+            out = recurrent.lstm_states(given, weight, bias, h, c, *projection, **attrs)
+            known = grad, grad_h, grad_c, out[0], *out[3:], h, c, weight, *projection
+            return [*out, *recurrent.lstm_backward(*known, **attrs)]
+        if mode == "GRU":
+            out = recurrent.gru_states(given, weight, bias, h, **attrs)
+            return [*out, *recurrent.gru_backward(grad, grad_h, *out[2:], h, weight, **attrs)]
+        out = recurrent.rnn_states(given, weight, bias, h, rectify=mode == "RELU", **attrs)
+        return [*out, *recurrent.rnn_backward(grad, grad_h, out[0], h, weight, rectify=mode == "RELU", **attrs)]
+
+    return run
+
+
+def by_numpy(run: Callable[[], list[np.ndarray]]) -> list[np.ndarray]:
+    recurrent.use(lambda *arguments: None)
+    try:
+        return run()
+    finally:
+        recurrent.use(scanned.compiled_scan)
+
+
+def compiled(run: Callable[[], list[np.ndarray]]) -> list[np.ndarray]:
+    for _ in range(scanned.PATIENCE):
+        run()
+        if scanned._programs:
+            break
+    found = run()
+    assert len(scanned._programs) == 2 and None not in scanned._programs.values()  # there, and back
+    return found
+
+
+@pytest.mark.parametrize("mode", ["LSTM", "PROJECTED", "GRU", "TANH", "RELU"])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("sizes", SIZES)
+def test_all_steps(mode: str, reverse: bool, sizes: str) -> None:
+    run = routines(mode, 37, SIZES[sizes][0], reverse, "f")
+    for found, expected in zip(compiled(run), by_numpy(run), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("hidden", [1, 2, 5, 8, 16, 31, 32, 33, 64, 100])
+def test_all_widths_in_double_precision(hidden: int) -> None:
+    for mode in ("LSTM", "GRU"):
+        scanned._programs.clear()
+        run = routines(mode, hidden, (11, 11, 4), False, "d")
+        if hidden == 1:  # rows of one element: may be left to NumPy
+            found = [run() for _ in range(scanned.PATIENCE)][-1]
+        else:
+            found = compiled(run)
+        for x, y in zip(found, by_numpy(run), strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-10, atol=1e-12)
+
+
+def test_one_program_for_all_batches_and_lengths() -> None:
+    layer = torch.nn.LSTM(6, 10)
+    for time, batch in [(30, 3), (5, 40), (11, 1), (2, 17), (64, 64)]:
+        layer(torch.ones(time, batch, 6))[0].sum().backward()
+    assert len(scanned._programs) == 2 and None not in scanned._programs.values()
+
+
+def test_other_widths_and_dtypes_have_programs_of_their_own() -> None:
+    for width, dtype in ((10, torch.float32), (12, torch.float32), (10, torch.float64)):
+        torch.nn.GRU(6, width, dtype=dtype)(torch.ones(30, 2, 6, dtype=dtype))
+    assert len(scanned._programs) == 3
+
+
+def test_a_step_that_is_no_function_of_rows_is_left_to_numpy() -> None:
+    def step(xp: Any, weight: Any, given: Any, state: Any) -> tuple[Any, Any]:
+        mean = xp.sum(state, axis=0, keepdims=True)  # of all samples
+        state = xp.tanh(xp.matmul(given, weight) + mean)
+        return state, state
+
+    arrays = [np.ones((30, 4), "f")], [np.ones((1, 4), "f")]
+    times = recurrent.steps((1,) * 30, False)
+    assert scanned.compiled_scan(step, [np.ones((4, 4), "f")], *arrays, times) is None
+    assert list(scanned._programs.values()) == [None]
+
+
+def test_threads_do_not_change_results() -> None:
+    run = routines("LSTM", 32, (50,) * 8, False, "f")
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = compiled(run)
+        torch.set_num_threads(3)
+        for a, b in zip(alone[:5], run()[:5], strict=True):
+            assert np.array_equal(a, b)
+    finally:
+        torch.set_num_threads(before)
