@@ -1,4 +1,6 @@
-"""Max pooling on CuPy arrays by one kernel: on NumPy arrays (`arrays/pooling.py`) it takes a pass over memory for every tap of every axis."""
+"""Max pooling on CuPy arrays by one kernel: on NumPy arrays (`arrays/pooling.py`) it takes a pass over memory for every
+tap of every axis.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ from rushlight.arrays import pooling
 from rushlight.arrays.taps import Fractional, Rule, taps_of
 
 _TYPES = {
-    "f": "float", "d": "double", "b": "signed char", "B": "unsigned char", "h": "short", "H": "unsigned short", "i": "int",
-    "I": "unsigned int", "l": "long long", "q": "long long", "L": "unsigned long long", "Q": "unsigned long long",
+    "f": "float", "d": "double", "b": "signed char", "B": "unsigned char", "h": "short", "H": "unsigned short",
+    "i": "int", "I": "unsigned int", "l": "long long", "q": "long long", "L": "unsigned long long", "Q": "unsigned long long",
 }  # fmt: skip
 _BLOCK = 256
 
@@ -75,7 +77,7 @@ def _table(rule: Rule | None, device: int) -> ndarray:
 
 
 def max_windows(x: ndarray, *samples: ndarray, rules: tuple[Rule, ...]) -> tuple[ndarray, ndarray]:
-    """The maxima of windows along the last axes, and where they are in the flattened axes: of equal ones the first, of NaNs the last."""
+    """The maxima of windows along the last axes, and where they are: of equal ones the first, of NaNs the last."""
     leading, size = x.shape[: x.ndim - len(rules)], x.shape[x.ndim - len(rules) :]
     shape = (*leading, *[rule.count for rule in rules])
     total, planes, device = math.prod(shape), math.prod(leading), cupy.cuda.runtime.getDevice()
