@@ -1,9 +1,10 @@
 """The waist on CuPy arrays: what runs on NVIDIA GPUs. Loaded when the first tensor goes to one.
 
-Most names are CuPy's own functions, which have NumPy's names and meaning; `arrays/numpy.py` beside it reads almost the same.
-All compute on the current device, which `rushlight.ops.define` makes that of the operands. Most of the numerical routines
-(`protocol.HOST`) are those for NumPy arrays: written in NumPy's functions, which on CuPy arrays are CuPy's. A file of the same name
-in `gpu/` has those for which a GPU wants another way; what CuPy lacks (`ON_HOST`) runs on the CPU, and arrays go there and back.
+Most names are CuPy's own functions, which have NumPy's names and meaning; `arrays/numpy.py` beside it reads almost the
+same. All compute on the current device, which `rushlight.ops.define` makes that of the operands. Most of the numerical
+routines (`protocol.HOST`) are those for NumPy arrays: written in NumPy's functions, which on CuPy arrays are CuPy's. A
+file of the same name in `gpu/` has those for which a GPU wants another way; what CuPy lacks (`ON_HOST`) runs on the
+CPU, and arrays go there and back.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from cupy import ndarray
 
 from rushlight import devices
 from rushlight.arrays import kinds, numpy as numpy_arrays
+from rushlight.arrays.gpu import scattering
 from rushlight.arrays.protocol import HOST
 
 abs = cupy.absolute
@@ -286,89 +288,17 @@ def put(target: ndarray, values: Any, *arrays: ndarray, spec: tuple, accumulate:
     """Writes or adds values at advanced indices, in place."""
     index = numpy_arrays.index_with(spec, _here(*arrays))
     (values,) = _here(values)
-    if accumulate and target.dtype.kind in "fc" and _has_to_be_reproducible():
-        reduce_in_order(cupy.add, target, index, values)
-    elif accumulate:
-        _scattered("scatter_add", target, index, values)
+    if accumulate:
+        scattering.add(target, index, values)
     else:
         target[index] = values
 
 
-def _has_to_be_reproducible() -> bool:
-    """Sums by atomic operations are in any order, and so their last digits are not the same at every run."""
-    from rushlight import settings
-
-    return settings.are_deterministic_algorithms_enabled()
-
-
-# What CuPy's atomic operations compute on; integers wrap around in all of them, so the signed ones can be seen as unsigned.
-_ATOMIC = {"?": "i", "b": "i", "B": "i", "h": "i", "H": "i", "l": "L", "q": "Q", "E": "f"}
-
-
-def _scattered(name: str, target: ndarray, index: Any, values: Any) -> None:
-    """One of CuPy's scatter operations on the target, in a dtype that it has."""
-    import cupyx
-
-    scatter = getattr(cupyx, name)
-    wide = (
-        _ATOMIC.get(target.dtype.char, target.dtype.char)
-        if name == "scatter_add"
-        else _ORDERED.get(target.dtype.char, target.dtype.char)
-    )
-    if wide == target.dtype.char:
-        scatter(target, index, values)
-    elif np.dtype(wide).itemsize == target.itemsize:
-        values = cupy.broadcast_to(cupy.asarray(values, target.dtype), target[index].shape)
-        scatter(target.view(wide), index, cupy.ascontiguousarray(values).view(wide))
-    else:
-        copy = target.astype(wide)
-        scatter(copy, index, cupy.asarray(values).astype(wide))
-        target[...] = copy.astype(target.dtype)
-
-
-_ORDERED = {"?": "i", "b": "i", "B": "i", "h": "i", "H": "i", "E": "f"}
-_REDUCING = {"amax": "scatter_max", "amin": "scatter_min"}
-
-
 def index_reduce(x: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, reduce: str) -> ndarray:
     """A copy of x whose indexed elements are multiplied by `values`, or become the greater or the lesser of the two."""
-    out, index = x.copy(), numpy_arrays.index_with(spec, _here(*arrays))
-    if reduce == "prod" or x.dtype.kind not in "iubf":
-        reduce_in_order(_IN_ORDER[reduce], out, index, values)
-    else:
-        _scattered(_REDUCING[reduce], out, index, values)
+    out = x.copy()
+    scattering.reduce(reduce, out, numpy_arrays.index_with(spec, _here(*arrays)), values)
     return out
-
-
-_IN_ORDER = {"prod": cupy.multiply, "amax": cupy.maximum, "amin": cupy.minimum}
-
-
-def reduce_in_order(function: Callable[..., ndarray], target: ndarray, index: Any, values: Any) -> None:
-    """`function.at(target, index, values)` without atomic operations: the same numbers at every run, and for every dtype.
-
-    Values for one place are made neighbours by sorting, and then combined with those 1, 2, 4, ... before them
-    (Hillis & Steele, "Data Parallel Algorithms", 1986), so that the last of them has all. Places are rows where only the first
-    axes are indexed, else elements.
-    """
-    index = index if isinstance(index, tuple) else (index,)
-    are_rows = builtins.all(isinstance(item, ndarray) and item.dtype.kind in "iu" for item in index)
-    leading = target.shape[: len(index) if are_rows else target.ndim]
-    places = cupy.arange(math.prod(leading)).reshape(leading)[index]
-    values = cupy.broadcast_to(cupy.asarray(values, target.dtype), (*places.shape, *target.shape[len(leading) :]))
-    if not values.size:
-        return
-    places, values = places.reshape(-1), values.reshape(places.size, -1)
-    order, step = cupy.argsort(places), 1  # which keeps equal ones in order
-    places, values = places[order], values[order]
-    while step < places.size:
-        is_same = (places[:-step] == places[step:])[:, None]
-        values[step:] = cupy.where(is_same, function(values[:-step], values[step:]), values[step:])
-        step *= 2
-    is_last = cupy.append(places[1:] != places[:-1], cupy.asarray([True]))
-    at, rows = places[is_last], target.reshape(math.prod(leading), -1)
-    rows[at] = function(rows[at], values[is_last])
-    if not target.flags.c_contiguous:
-        target[...] = rows.reshape(target.shape)
 
 
 def assign(target: Any, value: Any) -> None:
@@ -462,7 +392,8 @@ def creation(index: int) -> _Creation:
 # What CuPy has no function for, or one that is not exact enough.
 ON_HOST = {
     "airy_ai": "no function", "eig": "cuSOLVER has it only in its latest versions",
-    "i0e": "exp(-x) i0(x) overflows", "i1e": "exp(-x) i1(x) overflows", "ldl_factor": "no function", "ldl_solve": "no function",
+    "i0e": "exp(-x) i0(x) overflows", "i1e": "exp(-x) i1(x) overflows",
+    "ldl_factor": "no function", "ldl_solve": "no function",
     "matrix_exp": "no function for batches", "scaled_modified_bessel_k0": "exp(x) k0(x) overflows",
     "scaled_modified_bessel_k1": "exp(x) k1(x) overflows",
 }  # fmt: skip

@@ -1,8 +1,8 @@
 """Fourier transforms on NumPy arrays, and the frames of a signal.
 
-Part of the waist: names here are listed in `protocol.HOST`. SciPy's pocketfft takes half to a seventh of the time of NumPy's,
-which goes axis by axis. NumPy's functions on CuPy arrays are CuPy's (NEP 18), so this serves these too. `norm` says which direction is divided by the number of points: "backward", "forward", or
-both by its root ("ortho").
+Part of the waist: names here are listed in `protocol.HOST`. SciPy's pocketfft takes half to a seventh of the time of
+NumPy's, which goes axis by axis. NumPy's functions on CuPy arrays are CuPy's (NEP 18), so this serves these too. `norm`
+says which direction is divided by the number of points: "backward", "forward", or both by its root ("ortho").
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 For a distribution function F(x; a) with density p, a sample that keeps its quantile moves by dx/da = -(dF/da) / p
 (Figurnov, Mohamed & Mnih, "Implicit Reparameterization Gradients", 2018; Jankowiak & Obermeyer, "Pathwise Derivatives
 Beyond the Reparameterization Trick", 2018). dF/da is the integral of p(t) (s(t) - E s) below x, where s = d log p / da;
-it vanishes over the whole line, so the integral above x is the same with the other sign. Taken on the side where s(t) - E s
-keeps its sign, nothing cancels. Part of the waist: names here are listed in `protocol.HOST`. float64 inside. NumPy's functions on
-CuPy arrays are CuPy's (NEP 18), so this serves these too.
+it vanishes over the whole line, so the integral above x is the same with the other sign. Taken on the side where s(t) -
+E s keeps its sign, nothing cancels. Part of the waist: names here are listed in `protocol.HOST`. float64 inside.
+NumPy's functions on CuPy arrays are CuPy's (NEP 18), so this serves these too.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Factorizations and solvers on NumPy arrays, batched over leading axes, by LAPACK through NumPy and SciPy.
 
-Part of the waist: names here are listed in `protocol.HOST`. NumPy's functions loop over a batch in C and are used where they
-exist; for the others `_each` calls SciPy's LAPACK matrix by matrix. Routines that can fail also return `info`, LAPACK's
-int32 code for each matrix (0: success). With `caller`, the name to report, a failure raises `LinAlgError` instead.
-For CuPy arrays, `gpu/lapack.py` has others; what it has not serves both (NEP 18).
+Part of the waist: names here are listed in `protocol.HOST`. NumPy's functions loop over a batch in C and are used where
+they exist; for the others `_each` calls SciPy's LAPACK matrix by matrix. Routines that can fail also return `info`,
+LAPACK's int32 code for each matrix (0: success). With `caller`, the name to report, a failure raises `LinAlgError`
+instead. For CuPy arrays, `gpu/lapack.py` has others; what it has not serves both (NEP 18).
 """
 
 from __future__ import annotations

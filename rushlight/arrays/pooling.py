@@ -2,7 +2,7 @@
 
 Part of the waist: names here are listed in `protocol.HOST`. Axes are treated one after the other, each with one pass
 for every tap. Where taps are evenly spaced, which is nearly always, a pass reads a strided view. Taps are NumPy's;
-NumPy's functions on CuPy arrays are CuPy's (NEP 18), so this serves these too.
+`resample` serves CuPy arrays too, on which NumPy's functions are CuPy's (NEP 18).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from rushlight.arrays.kinds import namespace_of
 from rushlight.arrays.taps import Fractional, Rule, Taps, taps_of
 
 
@@ -23,7 +22,7 @@ def resample(x: ndarray, *, rules: tuple[Rule | None, ...]) -> ndarray:
     if all(shares):  # the mean of an image: one long sum, not one of short lines and then one of these
         leading = x.shape[: x.ndim - len(rules)]
         images = x.reshape(math.prod(leading), math.prod(x.shape[len(leading) :]))
-        sums = np.sum(images, 1, x.dtype) * x.real.dtype.type(math.prod(shares))
+        sums = np.sum(images, 1) * x.real.dtype.type(math.prod(shares))
         return sums.reshape(*leading, *(1,) * len(rules))
     for axis, rule in zip(range(x.ndim - 1, -1, -1), reversed(rules), strict=False):
         if rule is not None:
@@ -87,8 +86,8 @@ def evenly(indices: ndarray) -> Any:
 
 
 def _as_index(indices: ndarray, like: ndarray) -> Any:
-    """Indices of NumPy's or of the other array's kind, as what it is best indexed with."""
-    at = evenly(indices) if type(indices) is ndarray else indices
+    """What an array of some kind is best indexed with."""
+    at = evenly(indices)
     return at if isinstance(at, slice) else np.asarray(at, like=like)
 
 
@@ -106,14 +105,13 @@ def max_windows(x: ndarray, *samples: ndarray, rules: tuple[Rule, ...]) -> tuple
     size = x.shape[x.ndim - len(rules) :]
     if any(rule.count == 0 for rule in rules):
         shape = (*x.shape[: x.ndim - len(rules)], *[rule.count for rule in rules])
-        return np.empty(shape, x.dtype, like=x), np.empty(shape, np.int64, like=x)
+        return np.empty(shape, x.dtype), np.empty(shape, np.int64)
     tables = [
         rule.windows(samples[0][..., i]) if isinstance(rule, Fractional) else taps_of(rule).indices.T
         for i, rule in enumerate(rules)
     ]
-    can_be_nan, is_here = x.dtype.kind not in "iub", type(x) is ndarray
-    values, ranks = _largest(x, tables, can_be_nan and not is_here)  # elsewhere, to look would be to wait
-    if can_be_nan and is_here and (values != values).any():
+    values, ranks = _largest(x, tables, False)
+    if x.dtype.kind not in "iub" and (values != values).any():
         values, ranks = _largest(x, tables, True)
     return values, _places(ranks, tables, size)
 
@@ -140,31 +138,26 @@ def _largest(x: ndarray, tables: list[ndarray], has_nan: bool) -> tuple[ndarray,
                 np.maximum(best, value, out=best)
             best_rank = _chosen(is_better, rank, best_rank)
         assert best is not None and best_rank is not None
-        ranks = np.broadcast_to(np.asarray(best_rank, like=best), best.shape)
-        x, per_step = best, per_step * len(table)
+        x, ranks, per_step = best, np.broadcast_to(best_rank, best.shape), per_step * len(table)
     return x, ranks
 
 
 def _chosen(condition: ndarray, x: ndarray, y: ndarray) -> ndarray:
     """`where` for unsigned integers, bit by bit: `np.where` takes ten times as long when nobody can guess the condition."""
-    if type(condition) is not ndarray:
-        return np.where(condition, x, y)
     return y ^ ((x ^ y) & np.negative(condition.astype(y.dtype)))
 
 
 def _places(ranks: ndarray, tables: list[ndarray], size: tuple[int, ...]) -> ndarray:
     """The flat index of each maximum, from its rank in its window, by one table of all windows' elements."""
     num_axes = len(size)
-    flat: Any = 0
+    flat = np.zeros((), np.int64)
     for i, table in enumerate(tables):  # (steps of every axis, ..., count of every axis)
         steps, *leading, count = table.shape
         before, after = (1,) * i, (1,) * (num_axes - 1 - i)
         flat = flat + table.reshape(*before, steps, *after, *leading, *before, count, *after) * math.prod(size[i + 1 :])
     windows = math.prod(flat.shape[num_axes:])
-    at = ranks.reshape(ranks.size // max(windows, 1), windows).astype(np.int64) * windows + np.arange(
-        windows, like=ranks
-    )
-    return np.asarray(flat.reshape(-1), like=ranks).take(at).reshape(ranks.shape)
+    at = ranks.reshape(ranks.size // max(windows, 1), windows).astype(np.int64) * windows + np.arange(windows)
+    return flat.reshape(-1).take(at).reshape(ranks.shape)
 
 
 def _read(x: ndarray, axis: int, indices: ndarray) -> ndarray:
@@ -186,15 +179,14 @@ def put_at(values: ndarray, indices: ndarray, *, size: tuple[int, ...], accumula
     """Zeros of a size along the last axes with values at flat indices; they add up, or the last one stays."""
     leading = values.shape[: values.ndim - len(size)]
     planes, length = math.prod(leading), math.prod(size)
-    offsets = np.arange(planes, like=values)[:, None] * length
     if length == 1:
         indices = np.zeros_like(indices)  # whatever stands there: shapes are inferred with ones
-    flat = (indices.reshape(planes, math.prod(values.shape[len(leading) :])) + offsets).reshape(-1)
-    out = np.zeros(planes * length, values.dtype, like=values)
-    if not accumulate:
-        out[flat] = values.reshape(-1)
-    elif type(out) is ndarray:
+    flat = (
+        indices.reshape(planes, math.prod(values.shape[len(leading) :])) + np.arange(planes)[:, None] * length
+    ).reshape(-1)
+    out = np.zeros(planes * length, values.dtype)
+    if accumulate:
         np.add.at(out, flat, values.reshape(-1))
     else:
-        namespace_of(out).put(out, values.reshape(-1), flat, spec=(("array", 0),), accumulate=True)
+        out[flat] = values.reshape(-1)
     return out.reshape(*leading, *size)

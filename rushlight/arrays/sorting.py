@@ -31,7 +31,7 @@ def cumulative_prod(x: ndarray, *, axis: int) -> ndarray:
 
 
 def _accumulated(function: Callable[[ndarray, ndarray], ndarray], x: ndarray, axis: int) -> ndarray:
-    """Every element combined with all before it, for a function that NumPy cannot accumulate, or for an array that is not NumPy's.
+    """Every element combined with all before it, also by functions and on arrays that NumPy cannot accumulate.
 
     In log2(n) passes (Hillis & Steele, "Data Parallel Algorithms", 1986).
     """

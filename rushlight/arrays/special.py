@@ -1,7 +1,7 @@
 """Elementwise functions on NumPy arrays that only a library of numerical routines has.
 
-Part of the waist: names here are listed in `protocol.HOST`. Most are SciPy's, which is imported when first needed. Of CuPy arrays
-they are CuPy's: it has a module like `scipy.special`, and stands in for NumPy's functions itself (NEP 18).
+Part of the waist: names here are listed in `protocol.HOST`. Most are SciPy's, which is imported when first needed. Of
+CuPy arrays they are CuPy's: it has a module like `scipy.special`, and stands in for NumPy's functions itself (NEP 18).
 """
 
 from __future__ import annotations

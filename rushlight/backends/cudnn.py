@@ -1,4 +1,6 @@
-"""cuDNN's switches, read at each convolution on a GPU (`arrays/gpu/cudnn.py`), whose algorithms are deterministic in any case."""
+"""cuDNN's switches, read at each convolution on a GPU (`arrays/gpu/cudnn.py`), whose algorithms are deterministic in
+any case.
+"""
 
 import contextlib
 from collections.abc import Iterator

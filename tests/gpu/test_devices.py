@@ -130,3 +130,24 @@ def test_a_model_learns_as_on_the_cpu() -> None:
             losses[device].append(loss.item())
         assert all(p.device.type == device for p in model.parameters())
     np.testing.assert_allclose(losses["cuda"], losses["cpu"], rtol=1e-4)
+
+
+def test_a_network_of_convolutions_and_recurrence_learns_as_on_the_cpu() -> None:
+    torch.manual_seed(0)
+    nn, x, y = torch.nn, torch.randn(8, 1, 12, 12, dtype=torch.float64), torch.randint(3, (8,))
+    losses = {}
+    for device in ("cpu", "cuda"):
+        torch.manual_seed(1)
+        images = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, stride=2))
+        rows, last = nn.LSTM(2, 5, bidirectional=True), nn.Linear(10, 3)
+        model = nn.ModuleList([images, rows, last]).to(device, torch.float64)
+        optimizer, losses[device] = torch.optim.SGD(model.parameters(), lr=0.5), []
+        for _ in range(5):
+            found = images(x.to(device)).flatten(2).mT.reshape(8, -1, 2).transpose(0, 1)
+            loss = nn.functional.cross_entropy(last(rows(found)[0][-1]), y.to(device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses[device].append(loss.item())
+    np.testing.assert_allclose(losses["cuda"], losses["cpu"], rtol=1e-9)
+    assert losses["cpu"][-1] < losses["cpu"][0]

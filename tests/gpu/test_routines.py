@@ -315,7 +315,7 @@ def test_values_are_reduced_by_index(reduce: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["f", "d", "D"])
 def test_sums_by_index_are_reproducible_on_request(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "_scattered", _refused)
+    monkeypatch.setattr(gpu.scattering, "_scattered", _refused)
     settings.use_deterministic_algorithms(True)
     try:
         rows, columns, one = ("array", 0), ("array", 1), slice(1, 3)

@@ -1,10 +1,12 @@
-"""Convolutions by cuDNN, where its library is installed (`pip install nvidia-cudnn-cu13`, or the system's): else there are `windows.py`.
+"""Convolutions by cuDNN, where its library is installed (`pip install nvidia-cudnn-cu13`, or the system's).
 
-cuDNN's three functions take the same arguments, two operands and a result, so one table (`OPERANDS`) serves a convolution and both its
-derivatives. What they need to know of shapes is made once for each (`_Plan`). Algorithms are those that give the same numbers
-at every run; `torch.backends.cudnn` says whether they may use TensorFloat-32, are to be timed (`benchmark`), or not be used at all.
+cuDNN's three functions take the same arguments, two operands and a result, so one table (`OPERANDS`) serves a
+convolution and both its derivatives. What they need to know of shapes is made once for each (`_Plan`). Algorithms are
+those that give the same numbers at every run; `torch.backends.cudnn` says whether they may use TensorFloat-32, are to
+be timed (`benchmark`), or not be used at all.
 
-What it leaves out: images in other orders than (batch, channels, *size), and half precision, which operations compute in float32.
+What it leaves out: images in other orders than (batch, channels, *size), and half precision, which operations compute
+in float32.
 """
 
 from __future__ import annotations
@@ -134,7 +136,7 @@ class _Plan:
     Args:
         direction: a key of `OPERANDS`.
         shapes: of x, w and y.
-        is_timed: whether algorithms are tried, on the operands of the first call, or chosen by what cuDNN expects of them.
+        tf32: whether float32 may be multiplied as TensorFloat-32.
     """
 
     def __init__(self, direction: str, shapes: dict[str, Sizes], char: str, spacing: Spacing, tf32: bool):
@@ -155,7 +157,7 @@ class _Plan:
         self.best: _Performance | None = None
 
     def choose(self, arrays: dict[str, ndarray], is_timed: bool) -> _Performance:
-        """The quickest algorithm that is deterministic and has room.
+        """The quickest algorithm that is deterministic and has room: as tried on these arrays, or as cuDNN expects.
 
         Raises:
             CudnnError: there is none.
@@ -189,8 +191,8 @@ class _Plan:
         given = self.descriptors
         space = cupy.empty(self.best.memory, "b")
         _call(
-            f"Convolution{self.direction}", _handle(), byref(self.one), given[first], _pointer(arrays[first]), given[second],
-            _pointer(arrays[second]), self.spread, self.best.algorithm, _pointer(space), c_size_t(self.best.memory),
+            f"Convolution{self.direction}", _handle(), byref(self.one), given[first], _pointer(arrays[first]),
+            given[second], _pointer(arrays[second]), self.spread, self.best.algorithm, _pointer(space), c_size_t(self.best.memory),
             byref(self.zero), given[result], _pointer(arrays[result]),
         )  # fmt: skip
 

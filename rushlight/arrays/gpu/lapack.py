@@ -1,7 +1,9 @@
-"""Factorizations and solvers on CuPy arrays, by cuSOLVER and cuBLAS through CuPy, with the results and errors of `arrays/lapack.py`.
+"""Factorizations and solvers on CuPy arrays, by cuSOLVER and cuBLAS through CuPy, with the results and errors of
+`arrays/lapack.py`.
 
-CuPy reports failures only when asked to, since a look at them waits for the GPU: `_or_on_host` asks. What failed is done again by
-the CPU's routine, which says what is wrong in PyTorch's words, or gives `info` for each matrix. Results are in C order.
+CuPy reports failures only when asked to, since a look at them waits for the GPU: `_or_on_host` asks. What failed is
+done again by the CPU's routine, which says what is wrong in PyTorch's words, or gives `info` for each matrix. Results
+are in C order.
 """
 
 from __future__ import annotations
@@ -53,7 +55,6 @@ def _one_batch(a: ndarray, b: ndarray) -> tuple[ndarray, ndarray]:
 
 def solve(a: ndarray, b: ndarray, *, caller: str = "") -> tuple[ndarray, ndarray]:
     """(x with a x = b for matrices b, info)."""
-
     info = _success(a)
 
     def compute(a: ndarray, b: ndarray) -> tuple[ndarray, ndarray]:
@@ -117,7 +118,7 @@ def cholesky_solve(b: ndarray, factor: ndarray, *, upper: bool = False, caller: 
 
 
 def lu_factor(x: ndarray, *, caller: str = "") -> tuple[ndarray, ndarray, ndarray]:
-    """(L below the diagonal and U in one matrix, the row swaps from 1 on as LAPACK counts, info); oblong matrices on the CPU."""
+    """(L below the diagonal and U in one matrix, the row swaps from 1 on, info); oblong matrices on the CPU."""
     if x.shape[-1] != x.shape[-2] or not x.size:
         return cupy_arrays.on_host("lu_factor", x, caller=caller)
     turned, pivots, info = _decomposition._lu_factor(x.swapaxes(-1, -2), x.dtype)

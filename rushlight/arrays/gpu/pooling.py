@@ -1,4 +1,4 @@
-"""Max pooling on CuPy arrays by one kernel: on NumPy arrays (`arrays/pooling.py`) it takes a pass over memory for every tap of every axis."""
+"""Max pooling on CuPy arrays, by one kernel: `arrays/pooling.py` makes a pass over memory for every tap of every axis."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import cupy
 import numpy as np
 from cupy import ndarray
 
-from rushlight.arrays import pooling
+from rushlight.arrays.gpu import scattering
 from rushlight.arrays.taps import Fractional, Rule, taps_of
 
 _TYPES = {
-    "f": "float", "d": "double", "b": "signed char", "B": "unsigned char", "h": "short", "H": "unsigned short", "i": "int",
-    "I": "unsigned int", "l": "long long", "q": "long long", "L": "unsigned long long", "Q": "unsigned long long",
+    "f": "float", "d": "double", "b": "signed char", "B": "unsigned char", "h": "short", "H": "unsigned short",
+    "i": "int", "I": "unsigned int", "l": "long long", "q": "long long", "L": "unsigned long long", "Q": "unsigned long long",
 }  # fmt: skip
 _BLOCK = 256
 
@@ -75,12 +75,15 @@ def _table(rule: Rule | None, device: int) -> ndarray:
 
 
 def max_windows(x: ndarray, *samples: ndarray, rules: tuple[Rule, ...]) -> tuple[ndarray, ndarray]:
-    """The maxima of windows along the last axes, and where they are in the flattened axes: of equal ones the first, of NaNs the last."""
+    """The maxima of windows along the last axes, and where they are: of equal ones the first, of NaNs the last."""
     leading, size = x.shape[: x.ndim - len(rules)], x.shape[x.ndim - len(rules) :]
     shape = (*leading, *[rule.count for rule in rules])
     total, planes, device = math.prod(shape), math.prod(leading), cupy.cuda.runtime.getDevice()
-    if x.dtype.char not in _TYPES or len(rules) > 3 or not total:
-        return pooling.max_windows(x, *samples, rules=rules)
+    if not total:
+        return cupy.zeros(shape, x.dtype), cupy.zeros(shape, np.int64)
+    if x.dtype.char not in _TYPES:  # truth values and half precision, which others hold exactly
+        values, places = max_windows(x.astype("B" if x.dtype.char == "?" else "f"), *samples, rules=rules)
+        return values.astype(x.dtype), places
     missing = 3 - len(rules)
     axes: list = [_table(None, device), *map(np.int64, (1, 1, 1, 1))] * missing
     for axis, rule in enumerate(rules):
@@ -96,3 +99,16 @@ def max_windows(x: ndarray, *samples: ndarray, rules: tuple[Rule, ...]) -> tuple
     arguments = (cupy.ascontiguousarray(x), values, places, np.int64(total), *axes)
     _kernel(x.dtype.char)((-(-total // _BLOCK),), (_BLOCK,), arguments)
     return values, places
+
+
+def put_at(values: ndarray, indices: ndarray, *, size: tuple[int, ...], accumulate: bool) -> ndarray:
+    """Zeros of a size along the last axes with values at flat indices; they add up, or one of them stays."""
+    leading = values.shape[: values.ndim - len(size)]
+    planes, length = math.prod(leading), math.prod(size)
+    places = indices.reshape(planes, math.prod(values.shape[len(leading) :])) + cupy.arange(planes)[:, None] * length
+    out = cupy.zeros(planes * length, values.dtype)
+    if accumulate:
+        scattering.add(out, places.reshape(-1), values.reshape(-1))
+    else:
+        out[places.reshape(-1)] = values.reshape(-1)
+    return out.reshape(*leading, *size)

@@ -1,4 +1,6 @@
-"""Searching on CuPy arrays, where it is another thing than on NumPy's (`arrays/sorting.py`): writes to one place come in any order."""
+"""Searching on CuPy arrays, where it is another thing than on NumPy's (`arrays/sorting.py`): writes to one place come
+in any order.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What slides over an array, on CuPy arrays: convolution with its two derivatives, and the windows themselves.
 
-The windows of an image are a view of it, with strides of the image's own; one kernel copies them into a matrix, and cuBLAS
-multiplies all images of a group at once; convolutions are cuDNN's where it is there (`cudnn.py`). The matrix of windows is made for as many images as `MOST` bytes hold.
-What each function computes, `arrays/windows.py` says.
+Convolutions are cuDNN's where it is there (`cudnn.py`). Else: the windows of an image are a view of it, with strides of
+the image's own; one kernel copies them into a matrix, and cuBLAS multiplies all images of a group at once. The matrix
+of windows is made for as many images as `MOST` bytes hold. What each function computes, `arrays/windows.py` says.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _chunks(batch: int, num_elements: int, dtype: np.dtype) -> Iterator[slice]:
 
 
 def _framed(images: ndarray, before: Sizes, frame: Sizes) -> ndarray:
-    """Images in a frame of zeros, `before` pixels from its start; a negative number cuts pixels off, and so does a short frame."""
+    """Images in a frame of zeros, `before` pixels from its start; what is outside of it is cut off."""
     axes = list(zip(images.shape[2:], before, frame, strict=True))
     if all(n == f and not b for n, b, f in axes):
         return images
@@ -163,7 +163,7 @@ def fold(columns: ndarray, *, size: Sizes, kernel: Sizes, spacing: Spacing) -> n
 
 
 def _summed(windows: ndarray, size: Sizes, spacing: Spacing) -> ndarray:
-    """The images that windows (batch, channels, *kernel, *count) sum up to: position by position, so in the same order at every run."""
+    """The images that windows (batch, channels, *kernel, *count) sum up to: position by position."""
     axes = len(size)
     kernel, count = windows.shape[2 : 2 + axes], windows.shape[2 + axes :]
     reach = zip(size, count, kernel, *spacing[:3], strict=True)

@@ -1,5 +1,5 @@
-"""cuDNN's classic interface on the CPU, as far as `rushlight/arrays/gpu/cudnn.py` calls it: what it is told of shapes is believed,
-what pointers point to is read, and NumPy computes.
+"""cuDNN's classic interface on the CPU, as far as `rushlight/arrays/gpu/cudnn.py` calls it: what it is told of shapes
+is believed, what pointers point to is read, and NumPy computes.
 """
 
 from __future__ import annotations

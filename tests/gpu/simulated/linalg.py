@@ -1,7 +1,7 @@
 """`cupy.linalg` and `cupyx.scipy.linalg` of the stand-in: LAPACK's results under cuSOLVER's contracts.
 
-CuPy raises for a matrix that could not be factored only under `errstate(linalg="raise")`, and gives numbers without meaning otherwise;
-its solvers do not broadcast batches; half precision is refused.
+CuPy raises for a matrix that could not be factored only under `errstate(linalg="raise")`, and gives numbers without
+meaning otherwise; its solvers do not broadcast batches; half precision is refused.
 """
 
 from __future__ import annotations

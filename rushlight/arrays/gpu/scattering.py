@@ -1,0 +1,87 @@
+"""Writes to CuPy arrays at indices that may be the same: by CuPy's atomic operations, or in order.
+
+Sums by atomic operations come in any order, so their last digits are not the same at every run. In order they are, and
+every function and dtype has a way; it takes several times as long.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import cupy
+import cupyx
+import numpy as np
+from cupy import ndarray
+
+# What CuPy's atomic operations compute on; integers wrap around in all of them, so signed ones can be seen as unsigned.
+_ATOMIC = {"?": "i", "b": "i", "B": "i", "h": "i", "H": "i", "l": "L", "q": "Q", "E": "f"}
+_ORDERED = {"?": "i", "b": "i", "B": "i", "h": "i", "H": "i", "E": "f"}
+_REDUCING = {"amax": "scatter_max", "amin": "scatter_min"}
+_IN_ORDER = {"prod": cupy.multiply, "amax": cupy.maximum, "amin": cupy.minimum}
+
+
+def add(target: ndarray, index: Any, values: Any) -> None:
+    """Adds values at an index; in order if `use_deterministic_algorithms` asks for it."""
+    from rushlight import settings
+
+    if target.dtype.kind not in "iub" and settings.are_deterministic_algorithms_enabled():
+        reduce_in_order(cupy.add, target, index, values)
+    else:
+        _scattered("scatter_add", target, index, values)
+
+
+def reduce(name: str, target: ndarray, index: Any, values: Any) -> None:
+    """Multiplies by values at an index ("prod"), or keeps the greater ("amax") or the lesser ("amin") of the two."""
+    if name == "prod" or target.dtype.kind not in "iubf":
+        reduce_in_order(_IN_ORDER[name], target, index, values)
+    else:
+        _scattered(_REDUCING[name], target, index, values)
+
+
+def _scattered(name: str, target: ndarray, index: Any, values: Any) -> None:
+    """One of CuPy's scatter operations on the target, in a dtype that it has."""
+    scatter = getattr(cupyx, name)
+    wide = (
+        _ATOMIC.get(target.dtype.char, target.dtype.char)
+        if name == "scatter_add"
+        else _ORDERED.get(target.dtype.char, target.dtype.char)
+    )
+    if wide == target.dtype.char:
+        scatter(target, index, values)
+    elif np.dtype(wide).itemsize == target.itemsize:
+        values = cupy.broadcast_to(cupy.asarray(values, target.dtype), target[index].shape)
+        scatter(target.view(wide), index, cupy.ascontiguousarray(values).view(wide))
+    else:
+        copy = target.astype(wide)
+        scatter(copy, index, cupy.asarray(values).astype(wide))
+        target[...] = copy.astype(target.dtype)
+
+
+def reduce_in_order(function: Callable[..., ndarray], target: ndarray, index: Any, values: Any) -> None:
+    """`function.at(target, index, values)` without atomic operations: the same numbers at every run.
+
+    Values for one place are made neighbours by sorting, and then combined with those 1, 2, 4, ... before them
+    (Hillis & Steele, "Data Parallel Algorithms", 1986), so that the last of them has all. Places are rows where
+    only the first axes are indexed, else elements.
+    """
+    index = index if isinstance(index, tuple) else (index,)
+    are_rows = all(isinstance(item, ndarray) and item.dtype.kind in "iu" for item in index)
+    leading = target.shape[: len(index) if are_rows else target.ndim]
+    places = cupy.arange(math.prod(leading)).reshape(leading)[index]
+    values = cupy.broadcast_to(cupy.asarray(values, target.dtype), (*places.shape, *target.shape[len(leading) :]))
+    if not values.size:
+        return
+    places, values = places.reshape(-1), values.reshape(places.size, -1)
+    order, step = cupy.argsort(places), 1  # which keeps equal ones in order
+    places, values = places[order], values[order]
+    while step < places.size:
+        is_same = (places[:-step] == places[step:])[:, None]
+        values[step:] = cupy.where(is_same, function(values[:-step], values[step:]), values[step:])
+        step *= 2
+    is_last = cupy.append(places[1:] != places[:-1], cupy.asarray([True]))
+    at, rows = places[is_last], target.reshape(math.prod(leading), -1)
+    rows[at] = function(rows[at], values[is_last])
+    if not target.flags.c_contiguous:
+        target[...] = rows.reshape(target.shape)
