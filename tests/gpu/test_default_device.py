@@ -75,7 +75,7 @@ def test_a_number_is_a_gpu() -> None:
 def test_the_module_of_a_device() -> None:
     assert torch.get_device_module("cuda") is torch.cuda and torch.get_device_module() is torch.cuda
     assert torch.get_device_module(torch.device("cpu")) is torch.cpu
-    with pytest.raises(RuntimeError, match="does not have a corresponding module registered as 'torch.meta'"):
+    with pytest.raises(RuntimeError, match=r"does not have a corresponding module registered as 'torch\.meta'"):
         torch.get_device_module("meta")
 
 

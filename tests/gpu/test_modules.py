@@ -158,7 +158,7 @@ def test_data_parallel() -> None:
     module = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double().cuda()
     x = torch.randn(7, 3, dtype=torch.float64)
     parallel = nn.DataParallel(module)
-    assert len(parallel.device_ids) > 1 and list(parallel.state_dict())[0] == "module.0.weight"
+    assert len(parallel.device_ids) > 1 and next(iter(parallel.state_dict())) == "module.0.weight"
     out = parallel(x)  # inputs may be anywhere
     assert out.device == torch.device("cuda:0")
     out.square().sum().backward()
