@@ -57,6 +57,7 @@ def make_optimizer(name, model, lr):
 def train(model, optimizer, data, epochs, batch_size=64, compiled=False, limit=None):
     """Trains the model and returns the loss of every step; at most `limit` steps."""
     loss_function = nn.CrossEntropyLoss()
+    device = next(model.parameters()).device
 
     def step(images, labels):
         optimizer.zero_grad()
@@ -73,7 +74,7 @@ def train(model, optimizer, data, epochs, batch_size=64, compiled=False, limit=N
     progress = tqdm(range(epochs), desc="training", unit="epoch")
     for _ in progress:
         for images, labels in loader:
-            losses.append(step(images, labels).item())
+            losses.append(step(images.to(device), labels.to(device)).item())
             if len(losses) == limit:
                 return losses
         progress.set_postfix(loss=f"{losses[-1]:.4f}")
@@ -83,8 +84,10 @@ def train(model, optimizer, data, epochs, batch_size=64, compiled=False, limit=N
 def predict(model, data):
     """What the model reads in each image."""
     model.eval()
+    device = next(model.parameters()).device
     with torch.inference_mode():
-        return torch.cat([model(images).argmax(dim=1) for images, _ in DataLoader(data, batch_size=256)])
+        batches = DataLoader(data, batch_size=256)
+        return torch.cat([model(images.to(device)).argmax(dim=1).cpu() for images, _ in batches])
 
 
 def plot(losses, data, predictions, path):
@@ -114,6 +117,7 @@ def main(arguments=None):
     parser.add_argument("--lr", type=float, help="learning rate; the default depends on the optimizer")
     parser.add_argument("--hidden", type=int, default=512, help="units of the hidden layer")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="where it computes: cpu or cuda")
     parser.add_argument("--compile", action="store_true", help="make each training step one compiled program")
     parser.add_argument("--losses", type=int, metavar="N", help="only train N steps and print the loss of each")
     parser.add_argument("--plot", type=Path, default=Path("out/digits.png"), help="where the picture goes")
@@ -121,7 +125,7 @@ def main(arguments=None):
 
     torch.manual_seed(options.seed)
     train_data, test_data = load_data()
-    model = DigitReader(options.hidden)
+    model = DigitReader(options.hidden).to(options.device)
     optimizer = make_optimizer(options.optimizer, model, options.lr or LEARNING_RATES[options.optimizer])
     losses = train(model, optimizer, train_data, options.epochs, compiled=options.compile, limit=options.losses)
     if options.losses is not None:

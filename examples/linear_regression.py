@@ -55,12 +55,12 @@ def train(model, data, epochs, lr, log_every):
 
 def plot(data, predictions, path):
     """One PNG: the points, the true line and the predictions."""
-    x_train, y_train, x_test, y_test = [tensor.numpy() for tensor in data]
+    x_train, y_train, x_test, y_test = [tensor.cpu().numpy() for tensor in data]
     figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
     axes.scatter(x_train, y_train, s=12, label="training data")
     axes.scatter(x_test, y_test, s=12, label="test data")
     axes.plot([0, 1], [BIAS, WEIGHT + BIAS], color="gray", linewidth=0.8, label="the true line")
-    axes.plot(x_test, predictions.numpy(), "r--", label="predictions")
+    axes.plot(x_test, predictions.cpu().numpy(), "r--", label="predictions")
     axes.legend()
     axes.set(xlabel="x", ylabel="y")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,12 +73,13 @@ def main(arguments=None):
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--lr", type=float, default=0.01)
     parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--device", default="cpu", help="where it computes: cpu or cuda")
     parser.add_argument("--out", type=Path, default=Path("out"), help="the folder for the picture and the saved model")
     options = parser.parse_args(arguments)
 
     torch.manual_seed(options.seed)
-    data = make_data()
-    model = LinearRegression()
+    data = [tensor.to(options.device) for tensor in make_data()]
+    model = LinearRegression().to(options.device)
     print(model)
     train(model, data, options.epochs, options.lr, log_every=20)
 
@@ -90,7 +91,7 @@ def main(arguments=None):
 
     path = options.out / "linear_regression.pt"
     torch.save(model.state_dict(), path)
-    loaded = LinearRegression()
+    loaded = LinearRegression().to(options.device)
     loaded.load_state_dict(torch.load(path, weights_only=True))
     loaded.eval()
     with torch.inference_mode():

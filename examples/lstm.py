@@ -56,7 +56,8 @@ def train(model, samples, options, length=80, batch=32):
     for number in progress:
         optimizer.param_groups[0]["lr"] = 3e-3 * (1 - number / options.steps)
         starts = torch.randint(len(samples) - length, (batch, 1))
-        losses.append(step(samples[starts + torch.arange(length)]).item())
+        places = (starts + torch.arange(length)).to(samples.device)
+        losses.append(step(samples[places]).item())
         if number % 20 == 0:
             progress.set_postfix(loss=f"{losses[-1]:.4f}")
     return losses
@@ -66,13 +67,14 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description="Foretell a recording with an LSTM.")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="where it computes: cpu or cuda")
     parser.add_argument("--plot", type=Path, default=Path("out/lstm.png"), help="where the picture goes")
     options = parser.parse_args(arguments)
 
     torch.manual_seed(options.seed)
-    samples = load_recording()
+    samples = load_recording().to(options.device)
     cut = int(0.8 * len(samples))
-    model = Forecaster(samples.shape[1])
+    model = Forecaster(samples.shape[1]).to(options.device)
     losses = train(model, samples[:cut], options)
 
     with torch.no_grad():
@@ -80,8 +82,8 @@ def main(arguments=None):
     truth, before = samples[cut:], samples[cut - 1 : -1]
     error, naive = ((guess - truth).pow(2).mean().item() for guess in (foretold, before))
     figure, axes = plt.subplots(figsize=(10, 4), layout="constrained")
-    axes.plot(truth[:400, 0].numpy(), linewidth=0.8, label="recorded")
-    axes.plot(foretold[:400, 0].numpy(), linewidth=0.8, label="foretold, one sample ahead")
+    axes.plot(truth[:400, 0].cpu().numpy(), linewidth=0.8, label="recorded")
+    axes.plot(foretold[:400, 0].cpu().numpy(), linewidth=0.8, label="foretold, one sample ahead")
     axes.set(title="a nerve cell", xlabel="sample", ylabel="voltage, in units of its spread")
     axes.legend()
     options.plot.parent.mkdir(parents=True, exist_ok=True)

@@ -228,7 +228,8 @@ class GradScaler:
 @no_grad()
 def _unscale(optimizer: Any, factor: float) -> bool:
     """Multiplies all gradients by a factor, in place; whether they were finite."""
-    factor, flags = float(np.float32(factor)), {}  # of each GPU, which is asked once: whether all was finite
+    factor = float(np.float32(factor))
+    flags: dict[Any, Tensor] = {}  # of each GPU, which is asked once: whether all was finite
     is_finite = True
     for group in optimizer.param_groups:
         for param in group["params"]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight.arrays import kinds
 from rushlight.autograd.modes import modes
 
 _OWN = ("rushlight.ops.", "rushlight.api.", "rushlight.autograd.", "rushlight.tensor", "rushlight.methods")
@@ -123,9 +124,16 @@ def check(node: Any, parts: Any) -> None:
     """Raises if a gradient that a node gave has NaN in it."""
     for number, part in enumerate(parts):
         array = getattr(part, "_array", part)
-        if isinstance(array, (np.ndarray, np.generic)) and array.dtype.kind not in "biu" and np.isnan(array).any():
+        if _has_nan(array):
             explain(node)
             raise RuntimeError(f"Function '{node.name()}' returned nan values in its {number}th output.")
+
+
+def _has_nan(array: Any) -> bool:
+    if kinds.GPU is not None and isinstance(array, kinds.GPU.ndarray):
+        return array.dtype.kind not in "biu" and bool(kinds.GPU.isnan(array).any())
+    is_plain = isinstance(array, (np.ndarray, np.generic))
+    return is_plain and array.dtype.kind not in "biu" and bool(np.isnan(array).any())
 
 
 def explain(node: Any) -> None:

@@ -33,7 +33,8 @@ from rushlight.tensor import Tensor, wrap
 def no_tangent(array: DualArray) -> Tensor:
     """Zeros for the tangent of a dual array, one for each example of the `vmap`s below: tangents to come may have these."""
     below = [level for level in kinds.levels()[: array.level.depth - 1] if type(level) is Batch]
-    return wrap(_over(below, lambda shape: numpy_arrays.full(shape, 0, array.dtype), array.shape))  # type: ignore[no-any-return]
+    xp = define.creation_on(kinds.device_of(array))
+    return wrap(_over(below, lambda shape: xp.full(shape, 0, array.dtype), array.shape))  # type: ignore[no-any-return]
 
 
 def _over(levels: list[Batch], make: Any, shape: tuple[int, ...]) -> Any:

@@ -101,3 +101,11 @@ def test_lbfgs() -> None:
     for _ in range(5):
         optimizer.step(closure)
     assert closure().item() < 1e-6
+
+
+def test_sparse_gradients_are_dense_here() -> None:
+    table = nn.Embedding(4, 2, sparse=True).cuda()
+    table(torch.tensor([1, 1], device="cuda")).sum().backward()
+    assert not table.weight.grad.is_sparse and table.weight.grad[1].tolist() == [2.0, 2.0]
+    with pytest.raises(RuntimeError, match="does not support dense gradients"):
+        torch.optim.SparseAdam(table.parameters()).step()

@@ -1,0 +1,46 @@
+"""Examples with `--device cuda` give what they give on the CPU."""
+
+from __future__ import annotations
+
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(autouse=True)
+def no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+
+
+def run(name: str, *arguments: str) -> Any:
+    module = types.ModuleType(name)
+    exec(compile((EXAMPLES / f"{name}.py").read_text(), name, "exec"), module.__dict__)
+    return module.main(list(arguments))  # type: ignore[attr-defined]
+
+
+def test_linear_regression(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = []
+    for device in ("cpu", "cuda"):
+        run("linear_regression", "--device", device, "--epochs", "60", "--out", str(tmp_path))
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1] and "predicts the same: True" in texts[0]
+
+
+def test_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    losses = []
+    for device in ("cpu", "cuda"):
+        run("digits", "--device", device, "--hidden", "16", "--losses", "10")
+        losses.append([float(line) for line in capsys.readouterr().out.splitlines()])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def test_lstm(tmp_path: Path) -> None:
+    losses = [
+        run("lstm", "--device", device, "--steps", "8", "--plot", str(tmp_path / "x.png"))[0]
+        for device in ("cpu", "cuda")
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
