@@ -69,7 +69,7 @@ def build_flat(graph: Graph) -> FlatProgram | None:
     """A program for arrays of any length; None if the graph is not one elementwise nest."""
     if not calls.layout_holds():
         return None
-    _keep_freed_memory()
+    keep_freed_memory()
     plan = Plan(fuse(simplify(graph)))
     plan.lower()
     work = [work for _, work in plan.work]
@@ -83,7 +83,7 @@ def build_flat(graph: Graph) -> FlatProgram | None:
 
 
 @functools.cache
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Sets glibc's malloc to where it gets by itself once a program has freed 32 MB in one piece.
 
     Until then it may give the memory of each large result back to the system, and take it again, zeroed page by page, for

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from rushlight.arrays import windows
@@ -18,7 +20,18 @@ def _share(run: Any, parts: Any, is_large: bool) -> None:
         run(iter(parts))
 
 
-windows.use(lambda function: Fused(function, num_threads=1), _share)
+@functools.cache
+def _computing() -> Callable[..., bool]:
+    try:
+        from rushlight.compiler.convolution_calls import compute
+    except ImportError:
+        return lambda *_: False
+    return compute
+
+
+windows.use(
+    lambda function: Fused(function, num_threads=1), _share, lambda *arguments: _computing()(*arguments)
+)
 
 
 @op(waist="convolve", grad_name="Convolution", factors=("x", "weight"))

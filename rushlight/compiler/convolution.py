@@ -1,0 +1,369 @@
+"""Convolution without copies of windows: kernels of vectors and registers, written for the sizes of an image.
+
+A tile of the result, some neighbouring places times some vectors of output channels, stays in registers while all
+channels and positions of the kernel are added to it: a vector of weights, packed so that output channels are neighbours,
+times one pixel, which all lanes get. Pixels are read one by one, so any stride will do. In the end the tile is turned around in
+registers, since in memory places are neighbours. Where padding is, an image is copied into a frame of zeros first.
+
+`Places` says which pixel a place of the result reads for a position in the kernel; a convolution and its derivative by the
+images (where with a stride a place reads for some positions only) are one program that differs in this. The derivative by the
+weights is in `convolution_weight.py`. A program knows all sizes but the number of images. Left out: groups.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rushlight.compiler.module import Module
+from rushlight.compiler.vectors import ATTRIBUTES, Vectors, registers_of
+
+Sizes = tuple[int, ...]
+
+# Slots of the table that a program gets: addresses, the number of images, into how many parts they fall.
+IMAGES, FACTOR, OUT, SCRATCH, BATCH, PARTS = range(6)
+WIDTH = 2  # vectors of outputs in a tile
+LINE = 64  # bytes of a cache line
+
+
+@dataclass(frozen=True)
+class Places:
+    """Along one axis: which pixel of a frame a place reads.
+
+    Attributes:
+        size: pixels of the image. count: places. kernel, stride, padding, dilation: as ever.
+        is_transposed: for the derivative by the images, whose places are pixels and whose pixels are places.
+    """
+
+    size: int
+    count: int
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+    is_transposed: bool = False
+
+    @property
+    def before(self) -> int:
+        """Zeros before the image."""
+        if not self.is_transposed:
+            return self.padding
+        return -min(0, (self.padding - (self.kernel - 1) * self.dilation) // self.stride)
+
+    @property
+    def length(self) -> int:
+        """Pixels of the frame."""
+        last = range(max(0, self.count - self.period), self.count)
+        read = [self.pixel(place, k) for place in last for k in range(self.kernel)]
+        return max([self.before + self.size, *[pixel + 1 for pixel in read if pixel is not None]])
+
+    @property
+    def period(self) -> int:
+        """After so many places they read for the same positions of the kernel again."""
+        return self.stride if self.is_transposed else 1
+
+    @property
+    def step(self) -> int:
+        """So many pixels further on."""
+        return 1 if self.is_transposed else self.stride
+
+    def pixel(self, place: int, k: int) -> int | None:
+        """The pixel of the frame that a place reads for position k in the kernel, if it reads one."""
+        if not self.is_transposed:
+            return place * self.stride + k * self.dilation
+        distance = place + self.padding - k * self.dilation
+        return None if distance % self.stride else distance // self.stride + self.before
+
+    def tiles(self, most: int) -> list[tuple[int, int, int]]:
+        """A line as tiles of about the same length: (first place, places, how many such tiles)."""
+        units = -(-self.count // self.period)
+        num = -(-units // max(1, most // self.period))
+        ends = [min(self.count, -(-units * i // num) * self.period) for i in range(num + 1)]
+        sizes = [(start, end - start) for start, end in itertools.pairwise(ends)]
+        runs = [list(run) for _, run in itertools.groupby(sizes, key=lambda tile: tile[1])]
+        return [(*run[0], len(run)) for run in runs]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a program is written for.
+
+    Attributes:
+        channels: of the images that are read. outputs: of those that are written.
+        axes: the places along each axis. dtype: of all arrays.
+    """
+
+    channels: int
+    outputs: int
+    axes: tuple[Places, ...]
+    dtype: np.dtype
+
+    @cached_property
+    def kernel(self) -> Sizes:
+        return tuple([axis.kernel for axis in self.axes])
+
+    @cached_property
+    def positions(self) -> list[Sizes]:
+        return list(itertools.product(*map(range, self.kernel)))
+
+    @cached_property
+    def blocks(self) -> list[tuple[int, int]]:
+        """The outputs that are computed at once: (how many vectors, how many outputs)."""
+        lanes = registers_of(self.dtype.itemsize)[0]
+        parts = [min(WIDTH * lanes, self.outputs - i) for i in range(0, self.outputs, WIDTH * lanes)]
+        return [(-(-part // lanes), part) for part in parts]
+
+    # Sizes in bytes: of a channel of an image, of its frame and of the result; of the packed weights of a (channel,
+    # position); of all packed weights; of a frame, if there is one.
+
+    @cached_property
+    def image(self) -> int:
+        return math.prod([axis.size for axis in self.axes]) * self.dtype.itemsize
+
+    @cached_property
+    def plane(self) -> int:
+        return math.prod([axis.length for axis in self.axes]) * self.dtype.itemsize
+
+    @cached_property
+    def result(self) -> int:
+        return math.prod([axis.count for axis in self.axes]) * self.dtype.itemsize
+
+    @cached_property
+    def row(self) -> int:
+        return self.blocks[0][0] * registers_of(self.dtype.itemsize)[0] * self.dtype.itemsize
+
+    @cached_property
+    def packed(self) -> int:
+        return len(self.blocks) * self.channels * len(self.positions) * self.row
+
+    @cached_property
+    def frame(self) -> int:
+        return rounded(self.channels * self.plane) if self.plane != self.image else 0
+
+    @cached_property
+    def image_steps(self) -> Sizes:
+        return steps_of([axis.size for axis in self.axes], self.dtype.itemsize)
+
+    @cached_property
+    def frame_steps(self) -> Sizes:
+        return steps_of([axis.length for axis in self.axes], self.dtype.itemsize)
+
+    @cached_property
+    def result_steps(self) -> Sizes:
+        return steps_of([axis.count for axis in self.axes], self.dtype.itemsize)
+
+
+def steps_of(lengths: list[int], first: int) -> Sizes:
+    """Bytes from an element to the next along each axis."""
+    return tuple([math.prod(lengths[i + 1 :]) * first for i in range(len(lengths))])
+
+
+def rounded(size: int) -> int:
+    return -(-size // LINE) * LINE
+
+
+# ---------------------------------------------------------------- what both kinds of program do
+
+
+def share_of(code: Vectors, part: str, count: str) -> tuple[str, str]:
+    """Where the share of a part begins and ends, of so many pieces in as many parts as the table says."""
+    parts, after = code.slot(PARTS, "i64"), code.define(f"add i64 {part}, 1")
+    begin, end = (
+        code.define(f"udiv i64 {code.define(f'mul i64 {number}, {count}')}, {parts}") for number in (part, after)
+    )
+    return begin, end
+
+
+def with_block(code: Vectors, shape: Shape, number: str, body: Callable[[int, int], None]) -> None:
+    """`body(vectors, outputs)` for the block of that number: the last one may be smaller."""
+    kinds = list(dict.fromkeys(shape.blocks))
+    if len(kinds) == 1:
+        body(*kinds[0])
+        return
+    for kind, relation in zip(kinds, ("ne", "eq"), strict=True):
+        is_it = code.define(f"icmp {relation} i64 {number}, {len(shape.blocks) - 1}")
+        code.when(is_it, lambda kind=kind: body(*kind))
+
+
+def fill(code: Vectors, shape: Shape, image: str, frame: str) -> None:
+    """Copies an image into a frame whose margins are zeros already."""
+
+    def along(number: int, source: str, target: str) -> None:
+        axis, steps = shape.axes[number], (shape.image_steps[number], shape.frame_steps[number])
+        target = code.at(target, (axis.before, steps[1]))
+        if number == len(shape.axes) - 1:
+            code.copy(target, source, axis.size * code.item)
+        else:
+            code.loop(axis.size, lambda i: along(number + 1, code.at(source, (i, steps[0])), code.at(target, (i, steps[1]))))
+
+    code.loop(shape.channels, lambda c: along(0, code.at(image, (c, shape.image)), code.at(frame, (c, shape.plane))))
+
+
+# ---------------------------------------------------------------- images from images and weights
+
+
+def images_text(shape: Shape) -> str:
+    """The functions `pack(table, block)` and `images(table, chunk)`."""
+    module = Module()
+    module.parts["pack"] = _pack(module, shape)
+    module.parts["images"] = _images(module, shape)
+    module.parts["attributes"] = ATTRIBUTES
+    return module.text()
+
+
+def images_scratch(shape: Shape, chunks: int) -> int:
+    """Bytes of scratch memory: packed weights, and a frame for each chunk."""
+    return rounded(shape.packed) + chunks * shape.frame
+
+
+def _pack(module: Module, shape: Shape) -> str:
+    """The weights of a block of outputs as (channels, positions, outputs)."""
+    code, num_positions = Vectors(module, shape.dtype), len(shape.positions)
+    by_output, by_channel = shape.channels * num_positions * code.item, num_positions * code.item
+    if shape.axes[0].is_transposed:
+        by_output, by_channel = num_positions * code.item, shape.outputs * num_positions * code.item
+    width = shape.row // code.item
+    source = code.at(code.slot(FACTOR), ("%chunk", width * by_output))
+    target = code.at(code.slot(SCRATCH), ("%chunk", shape.packed // len(shape.blocks)))
+    left = code.define(f"sub i64 {shape.outputs}, {code.define(f'mul i64 %chunk, {width}')}")
+    there = code.minimum(left, width)
+
+    def pack(channel: str) -> None:
+        rows = code.at(target, (channel, num_positions * shape.row))
+
+        def one(output: str) -> None:
+            read = code.at(source, (output, by_output), (channel, by_channel))
+            write = code.at(rows, (output, code.item))
+            for k in range(num_positions):
+                number = code.define(f"load {code.number}, ptr {code.at(read, (k, code.item))}")
+                code.do(f"store {code.number} {number}, ptr {code.at(write, (k, shape.row))}")
+
+        def none(output: str) -> None:
+            write = code.at(rows, (output, code.item))
+            for k in range(num_positions):
+                code.do(f"store {code.number} 0.0, ptr {code.at(write, (k, shape.row))}")
+
+        code.loop(there, one)
+        code.loop(width, none, start=there)
+
+    code.loop(shape.channels, pack)
+    return code.function("void @pack(ptr %table, i64 %chunk)")
+
+
+def _images(module: Module, shape: Shape) -> str:
+    """A chunk of all pairs (image, block of outputs)."""
+    code = Vectors(module, shape.dtype)
+    num_blocks, packed = len(shape.blocks), code.slot(SCRATCH)
+    frame = code.at(packed, (rounded(shape.packed), 1), ("%chunk", shape.frame))
+    if shape.frame:
+        code.clear(frame, shape.frame)
+    images, out = code.slot(IMAGES), code.slot(OUT)
+    first, last = share_of(code, "%chunk", code.define(f"mul i64 {code.slot(BATCH, 'i64')}, {num_blocks}"))
+
+    def one(piece: str) -> None:
+        number, block = (code.define(f"{name} i64 {piece}, {num_blocks}") for name in ("udiv", "urem"))
+        image = code.at(images, (number, shape.channels * shape.image))
+        if shape.frame:
+            is_new, is_first = (code.define(f"icmp eq i64 {pair}") for pair in (f"{block}, 0", f"{piece}, {first}"))
+            code.when(code.define(f"or i1 {is_new}, {is_first}"), lambda: fill(code, shape, image, frame))
+        weights = code.at(packed, (block, shape.packed // num_blocks))
+        target = code.at(out, (number, shape.outputs * shape.result), (block, shape.row // code.item * shape.result))
+        pixels = frame if shape.frame else image
+        with_block(code, shape, block, lambda *kind: _call_tiles(code, shape, kind, pixels, weights, target))
+
+    code.loop(last, one, start=first)
+    return code.function("void @images(ptr %table, i64 %chunk)")
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """Neighbouring places along the last axis, times vectors of output channels.
+
+    Attributes:
+        phases: the first place along each axis, less whole periods. num_places, num_vectors: of the tile.
+        num_outputs: channels that are there; the last vector may have more.
+    """
+
+    phases: Sizes
+    num_places: int
+    num_vectors: int
+    num_outputs: int
+
+    @property
+    def name(self) -> str:
+        return "_".join(["@tile", *map(str, (*self.phases, self.num_places, self.num_vectors, self.num_outputs))])
+
+
+def _call_tiles(code: Vectors, shape: Shape, block: tuple[int, int], pixels: str, weights: str, target: str) -> None:
+    """All tiles of a block of outputs of an image."""
+
+    def line(phases: Sizes, read: str, write: str) -> None:
+        axis, steps = shape.axes[-1], (shape.frame_steps[-1], shape.result_steps[-1])
+        for start, size, times in axis.tiles(_most_places(shape)):
+            tile = _Tile((*phases, start % axis.period), size, *block)
+            code.module.add(tile.name, lambda tile=tile: _tile(code.module, shape, tile))
+            begin = code.at(read, (start // axis.period * axis.step, steps[0])), code.at(write, (start, steps[1]))
+            far = size // axis.period * axis.step * steps[0], size * steps[1]
+
+            def call(i: str, tile: _Tile = tile, begin: tuple = begin, far: tuple = far) -> None:
+                at, to = (code.at(pointer, (i, distance)) for pointer, distance in zip(begin, far, strict=True))
+                code.do(f"call void {tile.name}(ptr {at}, ptr {weights}, ptr {to})")
+
+            code.loop(times, call)
+
+    def along(number: int, phases: Sizes, read: str, write: str) -> None:
+        if number == len(shape.axes) - 1:
+            line(phases, read, write)
+            return
+        axis, steps = shape.axes[number], (shape.frame_steps[number], shape.result_steps[number])
+        for phase in range(min(axis.period, axis.count)):
+
+            def lines(i: str, phase: int = phase) -> None:
+                at, to = code.at(read, (i, axis.step * steps[0])), code.at(write, (phase, steps[1]), (i, axis.period * steps[1]))
+                along(number + 1, (*phases, phase), at, to)
+
+            code.loop(-(-(axis.count - phase) // axis.period), lines)
+
+    along(0, (), pixels, target)
+
+
+def _most_places(shape: Shape) -> int:
+    """Places in a tile: it, the weights and the pixels that neighbouring positions share are all in registers."""
+    lanes, registers = registers_of(shape.dtype.itemsize)
+    width = shape.blocks[0][0]
+    return max(1, min((registers - width - shape.kernel[-1] + 1) // (width + 1), lanes))
+
+
+def _tile(module: Module, shape: Shape, tile: _Tile) -> str:
+    """A function of pixels, weights and where the result goes."""
+    code, vectors = Vectors(module, shape.dtype), range(tile.num_vectors)
+    vector = code.lanes * code.item
+    sums = [[code.variable() for _ in vectors] for _ in range(tile.num_places)]
+
+    def channel(number: str) -> None:
+        pixels = code.at("%pixels", (number, shape.plane))
+        weights = code.at("%weights", (number, len(shape.positions) * shape.row))
+        for k, position in enumerate(shape.positions):
+            lines = [axis.pixel(phase, i) for axis, phase, i in zip(shape.axes, tile.phases, position, strict=True)][:-1]
+            reads = [shape.axes[-1].pixel(tile.phases[-1] + i, position[-1]) for i in range(tile.num_places)]
+            if None in lines or all(pixel is None for pixel in reads):
+                continue
+            weight = [code.load(code.at(weights, (k, shape.row), (v, vector))) for v in vectors]
+            for variables, pixel in zip(sums, reads, strict=True):
+                if pixel is not None:
+                    offsets = zip([*lines, pixel], shape.frame_steps, strict=True)
+                    spread = code.spread(code.at(pixels, (sum(i * step for i, step in offsets), 1)))
+                    for v in vectors:
+                        code.add_product(variables[v], weight[v], spread)
+
+    code.loop(shape.channels, channel)
+    for v in vectors:
+        rows = code.turned([code.read(variables[v]) for variables in sums])
+        for i, row in enumerate(rows[: tile.num_outputs - v * code.lanes]):
+            code.store(row, code.at("%out", (v * code.lanes + i, shape.result)), tile.num_places)
+    return code.function(f"internal void {tile.name}(ptr noalias %pixels, ptr noalias %weights, ptr noalias %out)")
