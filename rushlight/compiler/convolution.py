@@ -170,15 +170,6 @@ def rounded(size: int) -> int:
 # ---------------------------------------------------------------- what both kinds of program do
 
 
-def share_of(code: Vectors, part: str, count: str) -> tuple[str, str]:
-    """Where the share of a part begins and ends, of so many pieces in as many parts as the table says."""
-    parts, after = code.slot(PARTS, "i64"), code.define(f"add i64 {part}, 1")
-    begin, end = (
-        code.define(f"udiv i64 {code.define(f'mul i64 {number}, {count}')}, {parts}") for number in (part, after)
-    )
-    return begin, end
-
-
 def with_block(code: Vectors, shape: Shape, number: str, body: Callable[[int, int], None]) -> None:
     """`body(vectors, outputs)` for the block of that number: the last one may be smaller."""
     kinds = list(dict.fromkeys(shape.blocks))
@@ -199,7 +190,9 @@ def fill(code: Vectors, shape: Shape, image: str, frame: str) -> None:
         if number == len(shape.axes) - 1:
             code.copy(target, source, axis.size * code.item)
         else:
-            code.loop(axis.size, lambda i: along(number + 1, code.at(source, (i, steps[0])), code.at(target, (i, steps[1]))))
+            code.loop(
+                axis.size, lambda i: along(number + 1, code.at(source, (i, steps[0])), code.at(target, (i, steps[1])))
+            )
 
     code.loop(shape.channels, lambda c: along(0, code.at(image, (c, shape.image)), code.at(frame, (c, shape.plane))))
 
@@ -263,7 +256,8 @@ def _images(module: Module, shape: Shape) -> str:
     if shape.frame:
         code.clear(frame, shape.frame)
     images, out = code.slot(IMAGES), code.slot(OUT)
-    first, last = share_of(code, "%chunk", code.define(f"mul i64 {code.slot(BATCH, 'i64')}, {num_blocks}"))
+    pieces = code.define(f"mul i64 {code.slot(BATCH, 'i64')}, {num_blocks}")
+    first, last = code.share("%chunk", code.slot(PARTS, "i64"), pieces)
 
     def one(piece: str) -> None:
         number, block = (code.define(f"{name} i64 {piece}, {num_blocks}") for name in ("udiv", "urem"))
@@ -324,7 +318,10 @@ def _call_tiles(code: Vectors, shape: Shape, block: tuple[int, int], pixels: str
         for phase in range(min(axis.period, axis.count)):
 
             def lines(i: str, phase: int = phase) -> None:
-                at, to = code.at(read, (i, axis.step * steps[0])), code.at(write, (phase, steps[1]), (i, axis.period * steps[1]))
+                at, to = (
+                    code.at(read, (i, axis.step * steps[0])),
+                    code.at(write, (phase, steps[1]), (i, axis.period * steps[1])),
+                )
                 along(number + 1, (*phases, phase), at, to)
 
             code.loop(-(-(axis.count - phase) // axis.period), lines)
@@ -349,7 +346,9 @@ def _tile(module: Module, shape: Shape, tile: _Tile) -> str:
         pixels = code.at("%pixels", (number, shape.plane))
         weights = code.at("%weights", (number, len(shape.positions) * shape.row))
         for k, position in enumerate(shape.positions):
-            lines = [axis.pixel(phase, i) for axis, phase, i in zip(shape.axes, tile.phases, position, strict=True)][:-1]
+            lines = [axis.pixel(phase, i) for axis, phase, i in zip(shape.axes, tile.phases, position, strict=True)][
+                :-1
+            ]
             reads = [shape.axes[-1].pixel(tile.phases[-1] + i, position[-1]) for i in range(tile.num_places)]
             if None in lines or all(pixel is None for pixel in reads):
                 continue

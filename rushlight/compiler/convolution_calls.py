@@ -18,6 +18,7 @@ from rushlight.compiler.convolution import LINE, Places, Shape, images_scratch, 
 from rushlight.compiler.convolution_weight import weights_scratch, weights_text
 from rushlight.compiler.flat import keep_freed_memory
 from rushlight.compiler.native import Library
+from rushlight.compiler.vectors import run_on_table
 
 LARGE = 100_000  # elements of images or results: compiled at the second call
 PATIENCE = 20  # smaller calls before compiling, which takes a tenth of a second
@@ -66,12 +67,13 @@ def num_flops(shape: Shape, batch: int) -> int:
     return 2 * batch * shape.channels * shape.outputs * places * len(shape.positions)
 
 
-def _run(phases: list[tuple[int, int]], arrays: tuple[ndarray, ...], scratch_size: int, numbers: tuple[int, int]) -> None:
-    """Runs phases on a table (`convolution.py` says what is in it) and scratch memory of their own."""
+def _run(
+    phases: list[tuple[int, int]], arrays: tuple[ndarray, ...], scratch_size: int, numbers: tuple[int, int]
+) -> None:
+    """Runs phases with scratch memory of their own."""
     scratch = np.empty(scratch_size + LINE, np.uint8)
     begin = -(-scratch.ctypes.data // LINE) * LINE
-    table = np.array([*[array.ctypes.data for array in arrays], begin, *numbers], np.int64)
-    workers.Job(phases, table.ctypes.data).run()
+    run_on_table(phases, [*[array.ctypes.data for array in arrays], begin, *numbers])
 
 
 _programs: dict[Any, _Images | _Weights] = {}
@@ -95,7 +97,7 @@ def compute(kind: str, images: ndarray, factor: ndarray, out: ndarray, kernel: S
         if calls <= PATIENCE and (calls == 1 or max(images.size, out.size, factor.size) < LARGE):
             return False
         program = _build(key, kind, images, factor, out, kernel, spacing)
-    program.run(*map(np.ascontiguousarray, (images, factor)), out)
+    program.run(np.ascontiguousarray(images), np.ascontiguousarray(factor), out)
     return True
 
 

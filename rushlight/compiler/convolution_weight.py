@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from rushlight.compiler.convolution import (
-    BATCH, FACTOR, IMAGES, OUT, PARTS, SCRATCH, Shape, fill, rounded, share_of, steps_of, with_block,
+    BATCH,
+    FACTOR,
+    IMAGES,
+    OUT,
+    PARTS,
+    SCRATCH,
+    Shape,
+    fill,
+    rounded,
+    steps_of,
+    with_block,
 )  # fmt: skip
 from rushlight.compiler.module import Module
 from rushlight.compiler.vectors import ATTRIBUTES, Vectors
@@ -72,7 +82,7 @@ def _weights(module: Module, shape: Shape) -> str:
         code.clear(scratch, block.turned)
     code.clear(sums, shape.packed // len(shape.blocks))
     part, outputs = (code.define(f"{name} i64 %chunk, {len(shape.blocks)}") for name in ("udiv", "urem"))
-    first, last = share_of(code, part, code.slot(BATCH, "i64"))
+    first, last = code.share(part, code.slot(PARTS, "i64"), code.slot(BATCH, "i64"))
     most = code.define(f"add i64 {code.define(f'sub i64 {last}, {first}')}, {block.images - 1}")
     by_image = shape.channels * shape.image, shape.outputs * shape.result
     images, factor = code.at(code.slot(IMAGES), (first, by_image[0])), code.at(code.slot(FACTOR), (first, by_image[1]))
@@ -110,7 +120,10 @@ def _add_images(
         line = code.at(gradients, (first, shape.result_steps[0]))
 
         def turn(i: str) -> None:
-            read, write = code.at(line, (i, shape.outputs * shape.result)), code.at(turned, (i, lines * inner * shape.row))
+            read, write = (
+                code.at(line, (i, shape.outputs * shape.result)),
+                code.at(turned, (i, lines * inner * shape.row)),
+            )
             code.do(f"call void {name}(ptr {read}, ptr {write})")
 
         code.loop(num, turn)
@@ -180,7 +193,10 @@ def _call_tiles(
     ends = [num_positions * i // -(-num_positions // most) for i in range(-(-num_positions // most) + 1)]
     by_channel = shape.plane, num_positions * shape.row
 
-    for first, channels, times in ((0, max(1, most // num_positions), full), (shape.channels - rest, rest, min(rest, 1))):
+    for first, channels, times in (
+        (0, max(1, most // num_positions), full),
+        (shape.channels - rest, rest, min(rest, 1)),
+    ):
         for start, end in pairwise(ends) if times else ():
             tile = _Tile(channels, start, end, num_vectors, lines)
             code.module.add(tile.name, lambda tile=tile: _tile(code.module, shape, tile))

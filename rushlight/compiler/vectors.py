@@ -6,13 +6,14 @@ The compiler's own loops (`llvm.py`) come from graphs; these are for what no gra
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from rushlight.compiler import workers
 from rushlight.compiler.elements import llvm_type
 from rushlight.compiler.module import Code, Module
-from rushlight.compiler.native import host_features
+from rushlight.compiler.native import Library, host_features
 
 # LLVM would cut long vectors in two on machines where it thinks that better, and put functions into their callers.
 ATTRIBUTES = 'attributes #0 = { noinline nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" }'
@@ -27,6 +28,12 @@ def registers_of(itemsize: int) -> tuple[int, int]:
     if "+avx2" in features:
         return 32 // itemsize, 16
     return 16 // itemsize, 32 if "+neon" in features else 16
+
+
+def run_on_table(phases: Sequence[tuple[int, int]], numbers: Sequence[int]) -> None:
+    """Runs functions `f(table, chunk)`, (address, number of chunks) each, on the threads of compiled programs."""
+    table = np.array(numbers, np.int64)
+    workers.Job(phases, table.ctypes.data).run()
 
 
 class Vectors(Code):
@@ -44,6 +51,12 @@ class Vectors(Code):
     def function(self, head: str) -> str:
         lines = "\n".join(self.lines)
         return f"define {head} #0 {{\n{lines}\n  ret void\n}}"
+
+    def library(self, name: str) -> Library:
+        """This function alone, compiled, as `name(table, chunk)`."""
+        self.module.parts[name] = self.function(f"void @{name}(ptr %table, i64 %chunk)")
+        self.module.parts["attributes"] = ATTRIBUTES
+        return Library(self.module.text())
 
     # ------------------------------------------------------------ loops and addresses
 
@@ -93,12 +106,20 @@ class Vectors(Code):
         """What the program's table has in a slot."""
         return self.define(f"load {kind}, ptr {self.at('%table', (number, 8))}")
 
+    def share(self, part: str, parts: str, count: str) -> tuple[str, str]:
+        """Where the share of a part of so many begins and ends, if `count` pieces are dealt out evenly."""
+        after = self.define(f"add i64 {part}, 1")
+        begin, end = (
+            self.define(f"udiv i64 {self.define(f'mul i64 {number}, {count}')}, {parts}") for number in (part, after)
+        )
+        return begin, end
+
     def copy(self, target: str, source: str, size: int) -> None:
         name = "@llvm.memcpy.p0.p0.i64"
         self.module.declare(name, f"declare void {name}(ptr, ptr, i64, i1)")
         self.do(f"call void {name}(ptr {target}, ptr {source}, i64 {size}, i1 false)")
 
-    def clear(self, pointer: str, size: int) -> None:
+    def clear(self, pointer: str, size: int | str) -> None:
         name = "@llvm.memset.p0.i64"
         self.module.declare(name, f"declare void {name}(ptr, i8, i64, i1)")
         self.do(f"call void {name}(ptr {pointer}, i8 0, i64 {size}, i1 false)")
@@ -149,7 +170,9 @@ class Vectors(Code):
 
     def add_product(self, variable: str, a: str, b: str) -> None:
         """variable += a * b"""
-        self.write(variable, self.module.intrinsic(self, "fmuladd", self.dtype, self.lanes, [a, b, self.read(variable)]))
+        self.write(
+            variable, self.module.intrinsic(self, "fmuladd", self.dtype, self.lanes, [a, b, self.read(variable)])
+        )
 
     def turned(self, rows: list[str]) -> list[str]:
         """The transpose of at most as many vectors as there are lanes, dealt out like cards, time and again."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 from rushlight.arrays import windows
 from rushlight.ops.define import op
-from rushlight.ops.fused import Fused
+from rushlight.ops.fused import Fused, native
 
 
 def _share(run: Any, parts: Any, is_large: bool) -> None:
@@ -20,18 +18,7 @@ def _share(run: Any, parts: Any, is_large: bool) -> None:
         run(iter(parts))
 
 
-@functools.cache
-def _computing() -> Callable[..., bool]:
-    try:
-        from rushlight.compiler.convolution_calls import compute
-    except ImportError:
-        return lambda *_: False
-    return compute
-
-
-windows.use(
-    lambda function: Fused(function, num_threads=1), _share, lambda *arguments: _computing()(*arguments)
-)
+windows.use(lambda function: Fused(function, num_threads=1), _share, native("convolution_calls", "compute"))
 
 
 @op(waist="convolve", grad_name="Convolution", factors=("x", "weight"))

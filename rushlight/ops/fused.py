@@ -7,6 +7,8 @@ memory. Until then, and wherever it cannot be (no compiler, arrays with gaps, tw
 
 from __future__ import annotations
 
+import functools
+import importlib
 import threading
 from collections.abc import Callable
 from types import ModuleType
@@ -23,6 +25,24 @@ PATIENCE = 20  # calls with small arrays before compiling, which takes some 50 m
 LONG_PATIENCE = 500  # of what NumPy does in one call: a program saves 2 us
 LIMIT = 64  # signatures for each function
 NO_ATTRIBUTES: dict[str, Any] = {}
+
+
+def native(file: str, name: str) -> Callable[..., bool]:
+    """A function of a file of the compiler, loaded at the first call, that says whether it did what it was asked.
+
+    Where there is no compiler it does nothing.
+    """
+
+    @functools.cache
+    def found() -> Callable[..., bool]:
+        try:
+            importlib.import_module("llvmlite")
+            function: Callable[..., bool] = getattr(importlib.import_module(f"rushlight.compiler.{file}"), name)
+        except ImportError:
+            return lambda *arguments: False
+        return function
+
+    return lambda *arguments: found()(*arguments)
 
 
 class Fused:
