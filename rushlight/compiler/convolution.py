@@ -83,9 +83,10 @@ class Places:
         """A line as tiles of about the same length: (first place, places, how many such tiles)."""
         units = -(-self.count // self.period)
         num = -(-units // max(1, most // self.period))
-        ends = [min(self.count, -(-units * i // num) * self.period) for i in range(num + 1)]
-        sizes = [(start, end - start) for start, end in itertools.pairwise(ends)]
-        runs = [list(run) for _, run in itertools.groupby(sizes, key=lambda tile: tile[1])]
+        sizes = [(units // num + (i < units % num)) * self.period for i in range(num)]
+        sizes[-1] -= units * self.period - self.count
+        starts = itertools.accumulate(sizes[:-1], initial=0)
+        runs = [list(run) for _, run in itertools.groupby(zip(starts, sizes, strict=True), key=lambda tile: tile[1])]
         return [(*run[0], len(run)) for run in runs]
 
 
@@ -331,9 +332,8 @@ def _call_tiles(code: Vectors, shape: Shape, block: tuple[int, int], pixels: str
 
 def _most_places(shape: Shape) -> int:
     """Places in a tile: it, the weights and the pixels that neighbouring positions share are all in registers."""
-    lanes, registers = registers_of(shape.dtype.itemsize)
-    width = shape.blocks[0][0]
-    return max(1, min((registers - width - shape.kernel[-1] + 1) // (width + 1), lanes))
+    registers, width = registers_of(shape.dtype.itemsize)[1], shape.blocks[0][0]
+    return max(1, (registers - width - shape.kernel[-1] + 1) // (width + 1))
 
 
 def _tile(module: Module, shape: Shape, tile: _Tile) -> str:
@@ -361,8 +361,9 @@ def _tile(module: Module, shape: Shape, tile: _Tile) -> str:
                         code.add_product(variables[v], weight[v], spread)
 
     code.loop(shape.channels, channel)
-    for v in vectors:
-        rows = code.turned([code.read(variables[v]) for variables in sums])
+    for v, first in itertools.product(vectors, range(0, tile.num_places, code.lanes)):
+        rows = code.turned([code.read(variables[v]) for variables in sums[first : first + code.lanes]])
         for i, row in enumerate(rows[: tile.num_outputs - v * code.lanes]):
-            code.store(row, code.at("%out", (v * code.lanes + i, shape.result)), tile.num_places)
+            place = code.at("%out", (v * code.lanes + i, shape.result), (first, code.item))
+            code.store(row, place, min(code.lanes, tile.num_places - first))
     return code.function(f"internal void {tile.name}(ptr noalias %pixels, ptr noalias %weights, ptr noalias %out)")
