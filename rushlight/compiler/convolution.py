@@ -79,15 +79,30 @@ class Places:
         distance = place + self.padding - k * self.dilation
         return None if distance % self.stride else distance // self.stride + self.before
 
-    def tiles(self, most: int) -> list[tuple[int, int, int]]:
-        """A line as tiles of about the same length: (first place, places, how many such tiles)."""
+    def lines(self) -> list[Run]:
+        """Places one by one, those of each phase of the period together."""
+        phases = range(min(self.period, self.count))
+        return [Run(phase, 1, self.period, -(-(self.count - phase) // self.period)) for phase in phases]
+
+    def tiles(self, most: int) -> list[Run]:
+        """Neighbouring places together, about equally many: at most so many, but a period at least."""
         units = -(-self.count // self.period)
         num = -(-units // max(1, most // self.period))
         sizes = [(units // num + (i < units % num)) * self.period for i in range(num)]
         sizes[-1] -= units * self.period - self.count
         starts = itertools.accumulate(sizes[:-1], initial=0)
         runs = [list(run) for _, run in itertools.groupby(zip(starts, sizes, strict=True), key=lambda tile: tile[1])]
-        return [(*run[0], len(run)) for run in runs]
+        return [Run(*run[0], run[0][1], len(run)) for run in runs]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Tiles along an axis that are alike: from place `start`, each of `size` places, the next one `far` places on."""
+
+    start: int
+    size: int
+    far: int
+    times: int
 
 
 @dataclass(frozen=True)
@@ -277,93 +292,102 @@ def _images(module: Module, shape: Shape) -> str:
 
 @dataclass(frozen=True)
 class _Tile:
-    """Neighbouring places along the last axis, times vectors of output channels.
+    """Neighbouring places times vectors of output channels.
 
     Attributes:
-        phases: the first place along each axis, less whole periods. num_places, num_vectors: of the tile.
-        num_outputs: channels that are there; the last vector may have more.
+        phases: the first place along each axis, less whole periods. sizes: how many places along each axis.
+        num_vectors, num_outputs: of the channels; the last vector may have more lanes than there are outputs.
     """
 
     phases: Sizes
-    num_places: int
+    sizes: Sizes
     num_vectors: int
     num_outputs: int
 
     @property
     def name(self) -> str:
-        return "_".join(["@tile", *map(str, (*self.phases, self.num_places, self.num_vectors, self.num_outputs))])
+        return "_".join(["@tile", *map(str, (*self.phases, *self.sizes, self.num_vectors, self.num_outputs))])
+
+    @property
+    def places(self) -> list[Sizes]:
+        ranges = (range(phase, phase + size) for phase, size in zip(self.phases, self.sizes, strict=True))
+        return list(itertools.product(*ranges))
+
+
+def _runs(shape: Shape) -> list[list[Run]]:
+    """The tiles along each axis: pieces of lines, or whole lines, several if they are short.
+
+    A tile, the weights and the pixels that neighbouring positions of the kernel share are all in registers.
+    """
+    width, last = shape.blocks[0][0], shape.axes[-1]
+    most = registers_of(shape.dtype.itemsize)[1] - width
+    runs = [axis.lines() for axis in shape.axes]
+    runs[-1] = last.tiles((most - last.kernel + 1) // (width + 1))
+    if len(runs) > 1 and len(runs[-1]) == runs[-1][0].times == 1:
+        num_lines = most // (last.count * (width + 1) + last.kernel - 1)
+        if num_lines > shape.axes[-2].period:
+            runs[-2] = shape.axes[-2].tiles(num_lines)
+    return runs
 
 
 def _call_tiles(code: Vectors, shape: Shape, block: tuple[int, int], pixels: str, weights: str, target: str) -> None:
     """All tiles of a block of outputs of an image."""
+    all_runs = _runs(shape)
 
-    def line(phases: Sizes, read: str, write: str) -> None:
-        axis, steps = shape.axes[-1], (shape.frame_steps[-1], shape.result_steps[-1])
-        for start, size, times in axis.tiles(_most_places(shape)):
-            tile = _Tile((*phases, start % axis.period), size, *block)
-            code.module.add(tile.name, lambda tile=tile: _tile(code.module, shape, tile))
-            begin = code.at(read, (start // axis.period * axis.step, steps[0])), code.at(write, (start, steps[1]))
-            far = size // axis.period * axis.step * steps[0], size * steps[1]
-
-            def call(i: str, tile: _Tile = tile, begin: tuple = begin, far: tuple = far) -> None:
-                at, to = (code.at(pointer, (i, distance)) for pointer, distance in zip(begin, far, strict=True))
-                code.do(f"call void {tile.name}(ptr {at}, ptr {weights}, ptr {to})")
-
-            code.loop(times, call)
-
-    def along(number: int, phases: Sizes, read: str, write: str) -> None:
-        if number == len(shape.axes) - 1:
-            line(phases, read, write)
+    def along(chosen: tuple[Run, ...], read: str, write: str) -> None:
+        number = len(chosen)
+        if number == len(shape.axes):
+            phases = tuple([run.start % axis.period for run, axis in zip(chosen, shape.axes, strict=True)])
+            tile = _Tile(phases, tuple([run.size for run in chosen]), *block)
+            code.module.add(tile.name, lambda: _tile(code.module, shape, tile))
+            code.do(f"call void {tile.name}(ptr {read}, ptr {weights}, ptr {write})")
             return
-        axis, steps = shape.axes[number], (shape.frame_steps[number], shape.result_steps[number])
-        for phase in range(min(axis.period, axis.count)):
+        axis, to_pixel, to_place = shape.axes[number], shape.frame_steps[number], shape.result_steps[number]
+        to_period = axis.step * to_pixel
+        for run in all_runs[number]:
+            begin = code.at(read, (run.start // axis.period, to_period)), code.at(write, (run.start, to_place))
+            far = run.far // axis.period * to_period, run.far * to_place
 
-            def lines(i: str, phase: int = phase) -> None:
-                at, to = (
-                    code.at(read, (i, axis.step * steps[0])),
-                    code.at(write, (phase, steps[1]), (i, axis.period * steps[1])),
-                )
-                along(number + 1, (*phases, phase), at, to)
+            def one(i: str, run: Run = run, begin: tuple[str, str] = begin, far: tuple[int, int] = far) -> None:
+                at, to = (code.at(pointer, (i, distance)) for pointer, distance in zip(begin, far, strict=True))
+                along((*chosen, run), at, to)
 
-            code.loop(-(-(axis.count - phase) // axis.period), lines)
+            code.loop(run.times, one)
 
-    along(0, (), pixels, target)
-
-
-def _most_places(shape: Shape) -> int:
-    """Places in a tile: it, the weights and the pixels that neighbouring positions share are all in registers."""
-    registers, width = registers_of(shape.dtype.itemsize)[1], shape.blocks[0][0]
-    return max(1, (registers - width - shape.kernel[-1] + 1) // (width + 1))
+    along((), pixels, target)
 
 
 def _tile(module: Module, shape: Shape, tile: _Tile) -> str:
     """A function of pixels, weights and where the result goes."""
     code, vectors = Vectors(module, shape.dtype), range(tile.num_vectors)
     vector = code.lanes * code.item
-    sums = [[code.variable() for _ in vectors] for _ in range(tile.num_places)]
+    places = tile.places
+    sums = [[code.variable() for _ in vectors] for _ in places]
+
+    def read_by(place: Sizes, position: Sizes) -> int | None:
+        """Where the pixel is that a place reads, in bytes."""
+        read = [axis.pixel(i, k) for axis, i, k in zip(shape.axes, place, position, strict=True)]
+        parts = zip(read, shape.frame_steps, strict=True)
+        return None if None in read else sum(pixel * step for pixel, step in parts if pixel is not None)
 
     def channel(number: str) -> None:
         pixels = code.at("%pixels", (number, shape.plane))
         weights = code.at("%weights", (number, len(shape.positions) * shape.row))
         for k, position in enumerate(shape.positions):
-            lines = [axis.pixel(phase, i) for axis, phase, i in zip(shape.axes, tile.phases, position, strict=True)][
-                :-1
-            ]
-            reads = [shape.axes[-1].pixel(tile.phases[-1] + i, position[-1]) for i in range(tile.num_places)]
-            if None in lines or all(pixel is None for pixel in reads):
+            reads = [read_by(place, position) for place in places]
+            if all(read is None for read in reads):
                 continue
             weight = [code.load(code.at(weights, (k, shape.row), (v, vector))) for v in vectors]
-            for variables, pixel in zip(sums, reads, strict=True):
-                if pixel is not None:
-                    offsets = zip([*lines, pixel], shape.frame_steps, strict=True)
-                    spread = code.spread(code.at(pixels, (sum(i * step for i, step in offsets), 1)))
+            for variables, read in zip(sums, reads, strict=True):
+                if read is not None:
+                    pixel = code.spread(code.at(pixels, (read, 1)))
                     for v in vectors:
-                        code.add_product(variables[v], weight[v], spread)
+                        code.add_product(variables[v], weight[v], pixel)
 
     code.loop(shape.channels, channel)
-    for v, first in itertools.product(vectors, range(0, tile.num_places, code.lanes)):
+    for v, first in itertools.product(vectors, range(0, len(places), code.lanes)):
         rows = code.turned([code.read(variables[v]) for variables in sums[first : first + code.lanes]])
         for i, row in enumerate(rows[: tile.num_outputs - v * code.lanes]):
             place = code.at("%out", (v * code.lanes + i, shape.result), (first, code.item))
-            code.store(row, place, min(code.lanes, tile.num_places - first))
+            code.store(row, place, min(code.lanes, len(places) - first))
     return code.function(f"internal void {tile.name}(ptr noalias %pixels, ptr noalias %weights, ptr noalias %out)")

@@ -61,9 +61,8 @@ def _for_weight(xp: Any, grad: Any, x: Any, weight_shape: tuple[int, ...], spaci
 
 
 convolve.derivative(x=_transposed, weight=_for_weight)
-convolve_biased.derivative(
-    x=_transposed, weight=_for_weight, bias=lambda xp, grad: xp.sum(grad, axis=(0, *range(2, len(grad.shape))))
-)
+_channel_sums = Fused(lambda xp, grad: xp.sum(grad, axis=(0, *range(2, len(grad.shape)))))
+convolve_biased.derivative(x=_transposed, weight=_for_weight, bias=lambda xp, grad: _channel_sums(xp, grad))
 convolve_transposed.derivative(
     y=_convolved,
     weight=lambda xp, grad, y, weight_shape, spacing: _for_weight(xp, y, grad, weight_shape, spacing),
