@@ -141,7 +141,7 @@ def _natively(x: ndarray, rules: tuple[Rule, ...]) -> tuple[ndarray, ndarray] | 
 
 @functools.lru_cache(maxsize=256)
 def _offsets(rules: tuple[Rule, ...]) -> tuple[ndarray, ndarray]:
-    """Flat offsets of the elements that make up each line of the result (all axes but the last), and each of its columns."""
+    """Flat offsets of what makes up each line of the result (all axes but the last), and each of its columns."""
     lines = np.zeros((1, 1), np.int64)
     for rule in rules[:-1]:
         found = taps_of(rule).indices

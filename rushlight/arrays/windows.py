@@ -2,8 +2,8 @@
 
 Part of the waist: names here are listed in `protocol.HOST`.
 
-What is compiled for the sizes of an image (`compiler/convolution.py`) computes most convolutions. Here is what computes the first of
-their kind, those of groups, and all where there is no compiler.
+Most convolutions are computed by what is compiled for the sizes of an image (`compiler/convolution.py`). Here is what
+computes the first of their kind, those of groups, and all where there is no compiler.
 
 A convolution is a product with the matrix of all windows: a row for each position in the kernel, a column for each
 place of the kernel on the image (Chellapilla et al., 2006). That matrix is never there as a whole: `_Lattice` makes
@@ -224,7 +224,7 @@ def use(compile: Callable[..., Any], share: Callable[..., Any], compute: Callabl
     """Says what is quicker than NumPy.
 
     Args:
-        compile: of a function, `compile(function)`. share: calls `run(iterator of parts)`, on several threads if it is large.
+        compile: `compile(function)`. share: calls `run(iterator of parts)`, on several threads if it is large.
         compute: writes what `compiler.convolution_calls.compute` says into `out`; False if it does not.
     """
     global _compile, _share, _compute

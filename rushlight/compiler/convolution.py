@@ -1,13 +1,15 @@
 """Convolution without copies of windows: kernels of vectors and registers, written for the sizes of an image.
 
 A tile of the result, some neighbouring places times some vectors of output channels, stays in registers while all
-channels and positions of the kernel are added to it: a vector of weights, packed so that output channels are neighbours,
-times one pixel, which all lanes get. Pixels are read one by one, so any stride will do. In the end the tile is turned around in
-registers, since in memory places are neighbours. Where padding is, an image is copied into a frame of zeros first.
+channels and positions of the kernel are added to it: a vector of weights, packed so that output channels are
+neighbours, times one pixel, which all lanes get. Pixels are read one by one, so any stride will do. In the end the
+tile is turned around in registers, since in memory places are neighbours. Where padding is, an image is copied into a
+frame of zeros first.
 
-`Places` says which pixel a place of the result reads for a position in the kernel; a convolution and its derivative by the
-images (where with a stride a place reads for some positions only) are one program that differs in this. The derivative by the
-weights is in `convolution_weight.py`. A program knows all sizes but the number of images. Left out: groups.
+`Places` says which pixel a place of the result reads for a position in the kernel; a convolution and its derivative
+by the images (where with a stride a place reads for some positions only) are one program that differs in this. The
+derivative by the weights is in `convolution_weight.py`. A program knows all sizes but the number of images. Left out:
+groups.
 """
 
 from __future__ import annotations

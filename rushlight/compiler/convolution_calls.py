@@ -1,7 +1,8 @@
-"""Calls of the programs for convolutions: which there are, when they are compiled, and into how many chunks the work falls.
+"""Calls of the programs for convolutions: when they are compiled, and into how many chunks the work falls.
 
-A program serves every number of images. It is compiled at the second large call of its sizes, or after some small ones, as those of
-`ops/fused.py`; before that, and where there is none, `arrays/windows.py` multiplies with the matrix of windows.
+A program serves every number of images. It is compiled at the second large call of its sizes, or after some small
+ones, as those of `ops/fused.py`; before that, and where there is none, `arrays/windows.py` multiplies with the matrix
+of windows.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ def compute(kind: str, images: ndarray, factor: ndarray, out: ndarray, kernel: S
             weights. "weight": the derivative by the weights, from images and gradients.
         spacing: of `arrays.windows`.
     """
-    if spacing.groups != 1 or images.dtype.char not in "fd" or math.prod(kernel) > MOST_POSITIONS:
+    is_plain = images.dtype.char in "fd" and images.dtype == factor.dtype == out.dtype
+    if spacing.groups != 1 or not is_plain or math.prod(kernel) > MOST_POSITIONS:
         return False
     key = (kind, images.shape[1:], out.shape[1:], factor.shape[1:], images.dtype.char, spacing)
     program = _programs.get(key)

@@ -1,9 +1,9 @@
 """The derivative of a convolution by its weights: the outputs at every place times the pixels that it read.
 
-A tile, some (channel, position in the kernel) times the vectors of a block of outputs, stays in registers while some hundred
-places are added to it: so few that their outputs stay in the nearest cache. Outputs are turned around first, so that those of
-a place are neighbours. A chunk is a block of outputs and a part of the images, which it adds up to weights of its own; the sums of
-all parts are turned back.
+A tile, some (channel, position in the kernel) times the vectors of a block of outputs, stays in registers while some
+hundred places are added to it: so few that their outputs stay in the nearest cache. Outputs are turned around first,
+so that those of a place are neighbours. A chunk is a block of outputs and a part of the images, which it adds up to
+weights of its own; the sums of all parts are turned back.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Maxima of windows, and numbers put where indices say: one native loop over all planes, shared among threads.
 
-Both are loops that NumPy has only in several passes. Windows come as tables of offsets, for the lines of a plane and for the columns, so a
-program knows how many taps a window has and nothing else: padding, dilation and windows of different places are in the tables.
+NumPy needs several passes for either. Windows come as tables of offsets, for the lines of a plane and for its
+columns, so a program knows how many taps a window has and nothing else: padding, dilation and unequal windows are in
+the tables.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from rushlight.compiler.vectors import Vectors, run_on_table
 MOST_TAPS = 64  # the code has instructions for each
 CHUNKS = 8  # for each thread
 
-# Slots of the tables.
-X, LINES, COLUMNS, VALUES, INDICES, PLANES, LENGTH, NUM_LINES, NUM_COLUMNS, PARTS = range(10)
-OUT, COUNT, FAULTS = LINES, NUM_LINES, COLUMNS
+# Slots of the tables: those of both functions, then those of each.
+VALUES, INDICES, PLANES, LENGTH, PARTS = range(5)
+X, LINES, COLUMNS, NUM_LINES, NUM_COLUMNS = range(5, 10)
+OUT, FAULTS, COUNT = range(5, 8)
 
 
 def max_windows(x: ndarray, lines: ndarray, columns: ndarray, values: ndarray, indices: ndarray) -> bool:
@@ -35,21 +37,21 @@ def max_windows(x: ndarray, lines: ndarray, columns: ndarray, values: ndarray, i
     taps = lines.shape[1], columns.shape[1]
     if x.dtype.char not in "fd" or taps[0] * taps[1] > MOST_TAPS:
         return False
-    arrays = [array.ctypes.data for array in (x, lines, columns, values, indices)]
     parts = _parts(len(x))
-    phases = [(_maxima(x.dtype, *taps).address("maxima"), parts)]
-    run_on_table(phases, [*arrays, *x.shape, len(lines), len(columns), parts])
+    results, arrays = ([array.ctypes.data for array in group] for group in ((values, indices), (x, lines, columns)))
+    table = [*results, *x.shape, parts, *arrays, len(lines), len(columns)]
+    run_on_table([(_maxima(x.dtype, *taps).address("maxima"), parts)], table)
     return True
 
 
 def put_at(values: ndarray, indices: ndarray, out: ndarray, accumulate: bool) -> bool:
-    """Fills `out`, (planes, length), with zeros and with values at indices, both (planes, count); False if it did not."""
+    """Fills `out`, (planes, length), with zeros and values at indices, both (planes, count); False if it did not."""
     if values.dtype.char not in "fd":
         return False
     faults, parts = np.zeros(1, np.int64), _parts(len(out))
-    arrays = [array.ctypes.data for array in (values, out, faults)]
-    numbers = [*out.shape, values.shape[1], 0, parts]
-    run_on_table([(_put(values.dtype, accumulate).address("put"), parts)], [*arrays, 0, indices.ctypes.data, *numbers])
+    given, written = ([array.ctypes.data for array in group] for group in ((values, indices), (out, faults)))
+    table = [*given, *out.shape, parts, *written, values.shape[1]]
+    run_on_table([(_put(values.dtype, accumulate).address("put"), parts)], table)
     return not faults[0]
 
 
@@ -110,7 +112,7 @@ def _maxima(dtype: np.dtype, num_lines: int, num_columns: int) -> Library:
 def _put(dtype: np.dtype, accumulate: bool) -> Library:
     """`put(table, part)`. An index that is out of bounds is counted and left out."""
     code = Vectors(Module(), dtype)
-    out, values, indices = (code.slot(slot) for slot in (OUT, X, INDICES))
+    out, values, indices = (code.slot(slot) for slot in (OUT, VALUES, INDICES))
     length, count = (code.slot(slot, "i64") for slot in (LENGTH, COUNT))
 
     def plane(number: str) -> None:

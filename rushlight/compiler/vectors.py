@@ -1,4 +1,4 @@
-"""Functions written by hand for vectors and registers: loops, addresses in bytes, vectors of numbers and their transposes.
+"""Functions written by hand for vectors and registers: loops, addresses in bytes, vectors and their transposes.
 
 The compiler's own loops (`llvm.py`) come from graphs; these are for what no graph says: which registers hold what.
 """
@@ -49,6 +49,7 @@ class Vectors(Code):
         self.number, self.kind = llvm_type(dtype), llvm_type(dtype, self.lanes)
 
     def function(self, head: str) -> str:
+        """The text of the function, which returns nothing."""
         lines = "\n".join(self.lines)
         return f"define {head} #0 {{\n{lines}\n  ret void\n}}"
 

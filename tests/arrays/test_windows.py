@@ -28,7 +28,7 @@ SHAPES = [
 def test_convolution_and_its_derivatives(
     monkeypatch, shape, outputs, kernel, stride, padding, dilation, groups, threads
 ):
-    """With the matrix of windows: what the compiler computes otherwise is tested in tests/compiler/test_convolution.py."""
+    """With the matrix of windows; tests/compiler/test_convolution.py has the kernels without it."""
     monkeypatch.setattr(windows, "SHARED", 1)
     monkeypatch.setattr(windows, "_compute", lambda *arguments: False)
     random, axes = np.random.default_rng(0), len(shape) - 2

@@ -107,7 +107,7 @@ def test_noncontiguous_operands_and_what_is_left_to_numpy(monkeypatch):
     grad, right = expected(x, weight, random, Spacing((1, 1), (1, 1), (1, 1)))
     found = compute(x, weight, grad, Spacing((1, 1), (1, 1), (1, 1)), x.shape)[0]
     np.testing.assert_allclose(found, right[0], rtol=1e-12, atol=1e-12)
-    for arrays, kernel, groups in (
-        ((x, weight, grad), (3, 3), 2), ((x, weight, grad), (9, 9), 1), ([a.astype(complex) for a in (x, weight, grad)], (3, 3), 1),
-    ):  # fmt: skip
-        assert not convolution_calls.compute("forward", *arrays, kernel, Spacing((1, 1), (1, 1), (1, 1), groups))
+    arrays = x, weight, grad
+    of_complex = [array.astype(complex) for array in arrays]
+    for left, kernel, groups in ((arrays, (3, 3), 2), (arrays, (9, 9), 1), (of_complex, (3, 3), 1)):
+        assert not convolution_calls.compute("forward", *left, kernel, Spacing((1, 1), (1, 1), (1, 1), groups))
