@@ -7,13 +7,29 @@ for every tap. Where taps are evenly spaced, which is nearly always, a pass read
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from rushlight.arrays.taps import Fractional, Rule, Taps, taps_of
+
+
+def _never(*arguments: Any) -> bool:
+    return False
+
+
+LARGE = 20_000  # elements: where NumPy's passes take longer than one native call
+_maxima = _put = _never
+
+
+def use(maxima: Callable[..., bool], put: Callable[..., bool]) -> None:
+    """Says what is quicker than NumPy: functions of `compiler/pooling.py`, which are False where they did nothing."""
+    global _maxima, _put
+    _maxima, _put = maxima, put
 
 
 def resample(x: ndarray, *, rules: tuple[Rule | None, ...]) -> ndarray:
@@ -106,6 +122,10 @@ def max_windows(x: ndarray, *samples: ndarray, rules: tuple[Rule, ...]) -> tuple
     if any(rule.count == 0 for rule in rules):
         shape = (*x.shape[: x.ndim - len(rules)], *[rule.count for rule in rules])
         return np.empty(shape, x.dtype), np.empty(shape, np.int64)
+    if not samples and x.size >= LARGE:
+        found = _natively(x, rules)
+        if found is not None:
+            return found
     tables = [
         rule.windows(samples[0][..., i]) if isinstance(rule, Fractional) else taps_of(rule).indices.T
         for i, rule in enumerate(rules)
@@ -114,6 +134,26 @@ def max_windows(x: ndarray, *samples: ndarray, rules: tuple[Rule, ...]) -> tuple
     if x.dtype.kind not in "iub" and (values != values).any():
         values, ranks = _largest(x, tables, True)
     return values, _places(ranks, tables, size)
+
+
+def _natively(x: ndarray, rules: tuple[Rule, ...]) -> tuple[ndarray, ndarray] | None:
+    """`max_windows` in one pass, where there is a compiler."""
+    lines, columns = _offsets(rules)
+    planes, counts = x.shape[: x.ndim - len(rules)], [rule.count for rule in rules]
+    values, indices = np.empty((*planes, *counts), x.dtype), np.empty((*planes, *counts), np.int64)
+    x = np.ascontiguousarray(x).reshape(math.prod(planes), -1)
+    return (values, indices) if _maxima(x, lines, columns, values, indices) else None
+
+
+@functools.lru_cache(maxsize=256)
+def _offsets(rules: tuple[Rule, ...]) -> tuple[ndarray, ndarray]:
+    """Flat offsets of what makes up each line of the result (all axes but the last), and each of its columns."""
+    lines = np.zeros((1, 1), np.int64)
+    for rule in rules[:-1]:
+        found = taps_of(rule).indices
+        lines = lines[:, None, :, None] * rule.size + found[None, :, None, :]
+        lines = lines.reshape(lines.shape[0] * lines.shape[1], -1)
+    return np.ascontiguousarray(lines * rules[-1].size), np.ascontiguousarray(taps_of(rules[-1]).indices, np.int64)
 
 
 def _largest(x: ndarray, tables: list[ndarray], has_nan: bool) -> tuple[ndarray, ndarray]:
@@ -181,6 +221,11 @@ def put_at(values: ndarray, indices: ndarray, *, size: tuple[int, ...], accumula
     planes, length = math.prod(leading), math.prod(size)
     if length == 1:
         indices = np.zeros_like(indices)  # whatever stands there: shapes are inferred with ones
+    if planes * length >= LARGE:
+        out = np.empty((*leading, *size), values.dtype)
+        given = (np.ascontiguousarray(a).reshape(planes, -1) for a in (values, indices.astype(np.int64, copy=False)))
+        if _put(*given, out.reshape(planes, length), accumulate):
+            return out
     flat = (
         indices.reshape(planes, math.prod(values.shape[len(leading) :])) + np.arange(planes)[:, None] * length
     ).reshape(-1)

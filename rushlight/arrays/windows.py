@@ -2,6 +2,9 @@
 
 Part of the waist: names here are listed in `protocol.HOST`.
 
+Most convolutions are computed by what is compiled for the sizes of an image (`compiler/convolution.py`). Here is what
+computes the first of their kind, those of groups, and all where there is no compiler.
+
 A convolution is a product with the matrix of all windows: a row for each position in the kernel, a column for each
 place of the kernel on the image (Chellapilla et al., 2006). That matrix is never there as a whole: `_Lattice` makes
 it for some images at a time. NumPy copies long pieces of memory quickly and short ones slowly, so images with short
@@ -208,10 +211,22 @@ _compile: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
 _share: Callable[[Callable[[Iterator[slice]], None], list[slice], bool], None] | None = None
 
 
-def use(compile: Callable[..., Any], share: Callable[..., Any]) -> None:
-    """Says what compiles loops (`compile(function)`), and what calls `run(iterator of parts)`, on several threads if it is large."""
-    global _compile, _share
-    _compile, _share = compile, share
+def _never(kind: str, images: ndarray, factor: ndarray, out: ndarray, kernel: Sizes, spacing: Spacing) -> bool:
+    return False
+
+
+_compute = _never
+
+
+def use(compile: Callable[..., Any], share: Callable[..., Any], compute: Callable[..., bool]) -> None:
+    """Says what is quicker than NumPy.
+
+    Args:
+        compile: `compile(function)`. share: calls `run(iterator of parts)`, on several threads if it is large.
+        compute: writes what `compiler.convolution_calls.compute` says into `out`; False if it does not.
+    """
+    global _compile, _share, _compute
+    _compile, _share, _compute = compile, share, compute
 
 
 # ---------------------------------------------------------------- convolution and its derivatives
@@ -240,12 +255,15 @@ def convolve(x: ndarray, weight: ndarray, *, spacing: Spacing) -> ndarray:
     """out[n, o, p] = sum over c, k of weight[o, c, k] x[n, c, stride p + dilation k - padding], with zeros around x."""
     kernel = weight.shape[2:]
     count = spacing.places(x.shape[2:], kernel)
-    if spacing.is_pointwise(kernel):
-        out = np.matmul(weight.reshape(weight.shape[:2]), x.reshape(*x.shape[:2], -1))
-        return out.reshape(*out.shape[:2], *count)
     out = np.empty((x.shape[0], weight.shape[0], *count), x.dtype)
     if out.size == 0 or weight.size == 0:
         return np.zeros_like(out)
+    if _compute("forward", x, weight, out, kernel, spacing):
+        return out
+    if spacing.is_pointwise(kernel):
+        images = out.reshape(*out.shape[:2], -1)
+        np.matmul(weight.reshape(weight.shape[:2]), x.reshape(*x.shape[:2], -1), out=images)
+        return out
     lattice = _Lattice(x.shape, count, kernel, x.dtype, spacing)
     matrices = _as_matrices(weight, spacing.groups)
 
@@ -260,12 +278,16 @@ def convolve_transposed(y: ndarray, weight: ndarray, *, size: Sizes, spacing: Sp
     """The derivative of `convolve` by x, for images of a size: every y spread out over the window it came from."""
     kernel = weight.shape[2:]
     shape = (y.shape[0], weight.shape[1] * spacing.groups, *size)
-    if spacing.is_pointwise(kernel) and y.shape[2:] == size:
-        return np.matmul(weight.reshape(weight.shape[:2]).T, y.reshape(*y.shape[:2], -1)).reshape(shape)
     if y.size == 0 or weight.size == 0:
         return np.zeros(shape, y.dtype)
-    lattice = _Lattice(shape, y.shape[2:], kernel, y.dtype, spacing)
     out = np.empty(shape, y.dtype)
+    if _compute("transposed", y, weight, out, kernel, spacing):
+        return out
+    if spacing.is_pointwise(kernel) and y.shape[2:] == size:
+        images = out.reshape(*shape[:2], -1)
+        np.matmul(weight.reshape(weight.shape[:2]).T, y.reshape(*y.shape[:2], -1), out=images)
+        return out
+    lattice = _Lattice(shape, y.shape[2:], kernel, y.dtype, spacing)
     matrices = _as_matrices(weight, spacing.groups).swapaxes(-1, -2)
 
     def work(own: _Lattice, part: slice) -> None:
@@ -280,6 +302,9 @@ def convolve_weight(y: ndarray, x: ndarray, *, kernel: Sizes, spacing: Spacing) 
     shape = (y.shape[1], x.shape[1] // spacing.groups, *kernel)
     if math.prod(shape) == 0 or y.size == 0:
         return np.zeros(shape, y.dtype)
+    out = np.empty(shape, y.dtype)
+    if _compute("weight", x, y, out, kernel, spacing):
+        return out
     lattice = _Lattice(x.shape, y.shape[2:], kernel, y.dtype, spacing)
     groups, outputs = spacing.groups, y.shape[1] // spacing.groups
     turned = np.zeros(
@@ -294,7 +319,8 @@ def convolve_weight(y: ndarray, x: ndarray, *, kernel: Sizes, spacing: Spacing) 
             np.add(turned, product, out=turned)
 
     lattice.share(work)
-    return np.ascontiguousarray(turned.swapaxes(-1, -2)).reshape(shape)
+    out.reshape(groups, outputs, -1)[...] = turned.swapaxes(-1, -2)
+    return out
 
 
 # ---------------------------------------------------------------- the windows themselves

@@ -56,6 +56,11 @@ def _host() -> tuple[str, str, str]:
     return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), llvmlite.__version__
 
 
+def host_features() -> str:
+    """What this machine's processor has, as LLVM lists it: "+avx2,-avx512f,..."."""
+    return _host()[1]
+
+
 @functools.cache
 def vector_registers() -> tuple[int, int]:
     """How many vector registers this machine has, and the bytes in each."""

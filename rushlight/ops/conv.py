@@ -6,7 +6,7 @@ from typing import Any
 
 from rushlight.arrays import windows
 from rushlight.ops.define import op
-from rushlight.ops.fused import Fused
+from rushlight.ops.fused import Fused, native
 
 
 def _share(run: Any, parts: Any, is_large: bool) -> None:
@@ -18,7 +18,7 @@ def _share(run: Any, parts: Any, is_large: bool) -> None:
         run(iter(parts))
 
 
-windows.use(lambda function: Fused(function, num_threads=1), _share)
+windows.use(lambda function: Fused(function, num_threads=1), _share, native("convolution_calls", "compute"))
 
 
 @op(waist="convolve", grad_name="Convolution", factors=("x", "weight"))
@@ -61,9 +61,8 @@ def _for_weight(xp: Any, grad: Any, x: Any, weight_shape: tuple[int, ...], spaci
 
 
 convolve.derivative(x=_transposed, weight=_for_weight)
-convolve_biased.derivative(
-    x=_transposed, weight=_for_weight, bias=lambda xp, grad: xp.sum(grad, axis=(0, *range(2, len(grad.shape))))
-)
+_channel_sums = Fused(lambda xp, grad: xp.sum(grad, axis=(0, *range(2, len(grad.shape)))))
+convolve_biased.derivative(x=_transposed, weight=_for_weight, bias=lambda xp, grad: _channel_sums(xp, grad))
 convolve_transposed.derivative(
     y=_convolved,
     weight=lambda xp, grad, y, weight_shape, spacing: _for_weight(xp, y, grad, weight_shape, spacing),

@@ -9,6 +9,8 @@ On a GPU what costs is how many kernels are launched: there it is compiled at th
 
 from __future__ import annotations
 
+import functools
+import importlib
 import threading
 from collections.abc import Callable
 from types import ModuleType
@@ -27,6 +29,24 @@ LIMIT = 64  # signatures for each function
 GPU_LIMIT = 512
 CPU_DTYPES, GPU_DTYPES = "fdlqi?B", "fdeElqi?B"  # NumPy's characters of those that functions are compiled for
 NO_ATTRIBUTES: dict[str, Any] = {}
+
+
+def native(file: str, name: str) -> Callable[..., bool]:
+    """A function of a file of the compiler, loaded at the first call, that says whether it did what it was asked.
+
+    Where there is no compiler it does nothing.
+    """
+
+    @functools.cache
+    def found() -> Callable[..., bool]:
+        try:
+            importlib.import_module("llvmlite")
+            function: Callable[..., bool] = getattr(importlib.import_module(f"rushlight.compiler.{file}"), name)
+        except ImportError:
+            return lambda *arguments: False
+        return function
+
+    return lambda *arguments: found()(*arguments)
 
 
 class Fused:

@@ -40,7 +40,10 @@ def normalize(xp, x, weight, bias, *, axes, eps):
 
 
 _fused_input_gradient = Fused(_input_gradient)
-_fused_normal = Fused(lambda xp, x, mean, rate: (x - mean) * rate)
+_fused_sum = Fused(lambda xp, grad, *, shape: sum_to_shape(xp, grad, shape))
+_fused_product_sum = Fused(
+    lambda xp, grad, x, mean, rate, *, shape: sum_to_shape(xp, grad * ((x - mean) * rate), shape)
+)
 
 
 def _normalize_input_gradient(
@@ -60,13 +63,13 @@ def _normalize_input_gradient(
 
 
 def _normalize_weight_gradient(xp: Any, grads: tuple, x: Any, mean: Any, rate: Any, weight_shape: tuple) -> Any:
-    return None if grads[0] is None else sum_to_shape(xp, grads[0] * _fused_normal(xp, x, mean, rate), weight_shape)
+    return None if grads[0] is None else _fused_product_sum(xp, grads[0], x, mean, rate, shape=weight_shape)
 
 
 normalize.derivative(
     x=_normalize_input_gradient,
     weight=_normalize_weight_gradient,
-    bias=lambda xp, grads, bias_shape: None if grads[0] is None else sum_to_shape(xp, grads[0], bias_shape),
+    bias=lambda xp, grads, bias_shape: None if grads[0] is None else _fused_sum(xp, grads[0], shape=bias_shape),
 )
 
 

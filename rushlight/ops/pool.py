@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from rushlight.arrays import pooling
 from rushlight.ops.activation import stepwise
 from rushlight.ops.define import op
+from rushlight.ops.fused import native
+
+pooling.use(native("pooling", "max_windows"), native("pooling", "put_at"))
 
 
 @op(waist="resample", linear=True)

@@ -1,0 +1,117 @@
+"""Calls of the programs for convolutions: when they are compiled, and into how many chunks the work falls.
+
+A program serves every number of images. It is compiled at the second large call of its sizes, or after some small
+ones, as those of `ops/fused.py`; before that, and where there is none, `arrays/windows.py` multiplies with the matrix
+of windows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.compiler import workers
+from rushlight.compiler.convolution import LINE, Places, Shape, images_scratch, images_text
+from rushlight.compiler.convolution_weight import weights_scratch, weights_text
+from rushlight.compiler.flat import keep_freed_memory
+from rushlight.compiler.native import Library
+from rushlight.compiler.vectors import run_on_table
+
+LARGE = 100_000  # elements of images or results: compiled at the second call
+PATIENCE = 20  # smaller calls before compiling, which takes a tenth of a second
+LIMIT = 256  # programs that are kept
+MOST_POSITIONS = 64  # in a kernel: the code has instructions for each
+LARGE_FRAME = 1 << 20  # bytes: every thread has one and no more
+TURN = 1 << 21  # floating-point operations of a chunk at least: 10 us
+PARTS = 16  # chunks of weights' sums: not a matter of the number of threads, so neither are the sums' last bits
+
+Sizes = tuple[int, ...]
+
+
+class _Images:
+    """Images from images and weights."""
+
+    def __init__(self, shape: Shape):
+        self.shape, self.library = shape, Library(images_text(shape))
+        self.pack, self.images = (self.library.address(name) for name in ("pack", "images"))
+
+    def run(self, images: ndarray, factor: ndarray, out: ndarray) -> None:
+        pieces, most = len(images) * len(self.shape.blocks), workers.get_num_threads()
+        if self.shape.frame < LARGE_FRAME and most > 1:
+            most *= 4
+        chunks = max(1, min(pieces, most, num_flops(self.shape, len(images)) // TURN))
+        phases = [(self.pack, len(self.shape.blocks)), (self.images, chunks)]
+        _run(phases, (images, factor, out), images_scratch(self.shape, chunks), (len(images), chunks))
+
+
+class _Weights:
+    """Weights from images and gradients of the results."""
+
+    def __init__(self, shape: Shape):
+        self.shape, self.library = shape, Library(weights_text(shape))
+        self.weights, self.sums = (self.library.address(name) for name in ("weights", "sums"))
+
+    def run(self, images: ndarray, factor: ndarray, out: ndarray) -> None:
+        num_blocks = len(self.shape.blocks)
+        parts = max(1, min(len(images), PARTS // num_blocks, num_flops(self.shape, len(images)) // TURN))
+        phases = [(self.weights, parts * num_blocks), (self.sums, num_blocks)]
+        scratch = weights_scratch(self.shape, parts)
+        _run(phases, (images, factor, out), scratch, (len(images), parts))
+
+
+def num_flops(shape: Shape, batch: int) -> int:
+    places = shape.result // shape.dtype.itemsize
+    return 2 * batch * shape.channels * shape.outputs * places * len(shape.positions)
+
+
+def _run(
+    phases: list[tuple[int, int]], arrays: tuple[ndarray, ...], scratch_size: int, numbers: tuple[int, int]
+) -> None:
+    """Runs phases with scratch memory of their own."""
+    scratch = np.empty(scratch_size + LINE, np.uint8)
+    begin = -(-scratch.ctypes.data // LINE) * LINE
+    run_on_table(phases, [*[array.ctypes.data for array in arrays], begin, *numbers])
+
+
+_programs: dict[Any, _Images | _Weights] = {}
+_calls: dict[Any, int] = {}
+
+
+def compute(kind: str, images: ndarray, factor: ndarray, out: ndarray, kernel: Sizes, spacing: Any) -> bool:
+    """Computes a convolution or a derivative of one into `out`, if there is a program for it.
+
+    Args:
+        kind: "forward": `out` from images and weights. "transposed": the derivative by the images, from gradients and
+            weights. "weight": the derivative by the weights, from images and gradients.
+        spacing: of `arrays.windows`.
+    """
+    is_plain = images.dtype.char in "fd" and images.dtype == factor.dtype == out.dtype
+    if spacing.groups != 1 or not is_plain or math.prod(kernel) > MOST_POSITIONS:
+        return False
+    key = (kind, images.shape[1:], out.shape[1:], factor.shape[1:], images.dtype.char, spacing)
+    program = _programs.get(key)
+    if program is None:
+        calls = _calls[key] = _calls.get(key, 0) + 1
+        if calls <= PATIENCE and (calls == 1 or max(images.size, out.size, factor.size) < LARGE):
+            return False
+        program = _build(key, kind, images, factor, out, kernel, spacing)
+    program.run(np.ascontiguousarray(images), np.ascontiguousarray(factor), out)
+    return True
+
+
+def _build(
+    key: Any, kind: str, images: ndarray, factor: ndarray, out: ndarray, kernel: Sizes, spacing: Any
+) -> _Images | _Weights:
+    keep_freed_memory()
+    places = factor if kind == "weight" else out
+    lengths = zip(images.shape[2:], places.shape[2:], kernel, *spacing[:3], strict=True)
+    axes = tuple([Places(*along, is_transposed=kind == "transposed") for along in lengths])
+    make: Callable[[Shape], _Images | _Weights] = _Weights if kind == "weight" else _Images
+    if len(_programs) >= LIMIT:
+        _programs.clear()
+    program = _programs[key] = make(Shape(images.shape[1], places.shape[1], axes, images.dtype))
+    return program

@@ -1,0 +1,277 @@
+"""The derivative of a convolution by its weights: the outputs at every place times the pixels that it read.
+
+A tile, some (channel, position in the kernel) times the vectors of a block of outputs, stays in registers while some
+hundred places are added to it: so few that their outputs stay in the nearest cache. Outputs are turned around first,
+so that those of a place are neighbours. A chunk is a block of outputs and a part of the images, which it adds up to
+weights of its own; the sums of all parts are turned back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from rushlight.compiler.convolution import (
+    BATCH,
+    FACTOR,
+    IMAGES,
+    OUT,
+    PARTS,
+    SCRATCH,
+    Shape,
+    fill,
+    rounded,
+    steps_of,
+    with_block,
+)  # fmt: skip
+from rushlight.compiler.module import Module
+from rushlight.compiler.vectors import ATTRIBUTES, Vectors
+
+PLACES = 256  # that are added to a tile at a time
+
+
+@dataclass(frozen=True)
+class Block:
+    """What is added to a tile at a time: some lines of some images.
+
+    Attributes:
+        images: how many at most. lines: places along the first axis, of one image or of all of them.
+        turned, sums: where the turned outputs and the weights are in the memory of a chunk, after its frames.
+        size: of that memory. All three in bytes.
+    """
+
+    images: int
+    lines: int
+    turned: int
+    sums: int
+    size: int
+
+    @classmethod
+    def of(cls, shape: Shape) -> Block:
+        count = shape.axes[0].count
+        inner = shape.result_steps[0] // shape.dtype.itemsize  # places of a line
+        num = -(-count * inner // PLACES)
+        lines = -(-count // min(num, count))
+        images = max(1, PLACES // (count * inner))
+        turned = images * shape.frame
+        sums = turned + rounded(images * lines * inner * shape.row)
+        return cls(images, lines, turned, sums, sums + rounded(shape.packed // len(shape.blocks)))
+
+
+def weights_text(shape: Shape) -> str:
+    """The functions `weights(table, chunk)` and `sums(table, block)`."""
+    module = Module()
+    module.parts["weights"] = _weights(module, shape)
+    module.parts["sums"] = _sums(module, shape)
+    module.parts["attributes"] = ATTRIBUTES
+    return module.text()
+
+
+def weights_scratch(shape: Shape, parts: int) -> int:
+    """Bytes of scratch memory, if the images are taken in so many parts."""
+    return parts * len(shape.blocks) * Block.of(shape).size
+
+
+def _weights(module: Module, shape: Shape) -> str:
+    """A chunk: a part of the images and a block of outputs. Chunks of a part are next to each other."""
+    code, block = Vectors(module, shape.dtype), Block.of(shape)
+    scratch = code.at(code.slot(SCRATCH), ("%chunk", block.size))
+    turned, sums = code.at(scratch, (block.turned, 1)), code.at(scratch, (block.sums, 1))
+    if shape.frame:
+        code.clear(scratch, block.turned)
+    code.clear(sums, shape.packed // len(shape.blocks))
+    part, outputs = (code.define(f"{name} i64 %chunk, {len(shape.blocks)}") for name in ("udiv", "urem"))
+    first, last = code.share(part, code.slot(PARTS, "i64"), code.slot(BATCH, "i64"))
+    most = code.define(f"add i64 {code.define(f'sub i64 {last}, {first}')}, {block.images - 1}")
+    by_image = shape.channels * shape.image, shape.outputs * shape.result
+    images, factor = code.at(code.slot(IMAGES), (first, by_image[0])), code.at(code.slot(FACTOR), (first, by_image[1]))
+    factor = code.at(factor, (outputs, shape.row // code.item * shape.result))
+
+    def some(number: str) -> None:
+        begin = code.define(f"mul i64 {number}, {block.images}")
+        left = code.define(f"sub i64 {code.define(f'sub i64 {last}, {first}')}, {begin}")
+        num = code.minimum(left, block.images)
+        pixels, gradients = (
+            code.at(pointer, (begin, step)) for pointer, step in zip((images, factor), by_image, strict=True)
+        )
+        if shape.frame:
+            image, pixels = pixels, scratch
+            steps = by_image[0], shape.frame
+            code.loop(num, lambda i: fill(code, shape, code.at(image, (i, steps[0])), code.at(scratch, (i, steps[1]))))
+        with_block(
+            code, shape, outputs, lambda *kind: _add_images(code, shape, kind, num, (pixels, gradients, turned, sums))
+        )
+
+    code.loop(code.define(f"udiv i64 {most}, {block.images}"), some)
+    return code.function("void @weights(ptr %table, i64 %chunk)")
+
+
+def _add_images(
+    code: Vectors, shape: Shape, kind: tuple[int, ...], num: str, pointers: tuple[str, str, str, str]
+) -> None:
+    """Adds some images to the sums of a block of outputs."""
+    pixels, gradients, turned, sums = pointers
+    axis, inner = shape.axes[0], shape.result_steps[0] // code.item
+
+    def some(first: str, lines: int) -> None:
+        name = f"@turn_{kind[0]}_{kind[1]}_{lines}"
+        code.module.add(name, lambda: _turn(code.module, shape, kind, lines * inner, name))
+        line = code.at(gradients, (first, shape.result_steps[0]))
+
+        def turn(i: str) -> None:
+            read, write = (
+                code.at(line, (i, shape.outputs * shape.result)),
+                code.at(turned, (i, lines * inner * shape.row)),
+            )
+            code.do(f"call void {name}(ptr {read}, ptr {write})")
+
+        code.loop(num, turn)
+        read = code.at(pixels, (first, axis.step * shape.frame_steps[0]))
+        _call_tiles(code, shape, kind[0], lines, num, (read, turned, sums))
+
+    at_once = Block.of(shape).lines
+    full, rest = divmod(axis.count, at_once)
+    code.loop(full, lambda i: some(code.define(f"mul i64 {i}, {at_once}"), at_once))
+    if rest:
+        some(str(full * at_once), rest)
+
+
+def _turn(module: Module, shape: Shape, kind: tuple[int, ...], count: int, name: str) -> str:
+    """Outputs at neighbouring places, which lie as (outputs, places), as (places, outputs)."""
+    code, (num_vectors, num_outputs) = Vectors(module, shape.dtype), kind
+    lanes = code.lanes
+
+    def piece(v: int, first: str, width: int) -> None:
+        read = code.at("%from", (v * lanes, shape.result), (first, code.item))
+        write = code.at("%to", (first, shape.row), (v * lanes, code.item))
+        num_rows = min(lanes, num_outputs - v * lanes)
+        rows = [code.load(code.at(read, (i, shape.result)), width) for i in range(num_rows)]
+        rows += ["zeroinitializer"] * (lanes - num_rows)
+        for i, row in enumerate(code.turned(rows)[:width]):
+            code.store(row, code.at(write, (i, shape.row)))
+
+    for v in range(num_vectors):
+        _in_pieces(code, count, lambda first, width, v=v: piece(v, first, width))
+    return code.function(f"internal void {name}(ptr noalias %from, ptr noalias %to)")
+
+
+def _in_pieces(code: Vectors, count: int, body: Callable[[str, int], None]) -> None:
+    """`body(first, width)` for as many whole vectors as there are, and for the rest."""
+    full, rest = divmod(count, code.lanes)
+    code.loop(full, lambda i: body(code.define(f"mul i64 {i}, {code.lanes}"), code.lanes))
+    if rest:
+        body(str(full * code.lanes), rest)
+
+
+# ---------------------------------------------------------------- tiles
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """Some channels, of each the positions of the kernel from one to another, times vectors of outputs."""
+
+    channels: int
+    start: int
+    end: int
+    num_vectors: int
+    lines: int
+
+    @property
+    def name(self) -> str:
+        return f"@add_{self.channels}_{self.start}_{self.end}_{self.num_vectors}_{self.lines}"
+
+
+def _call_tiles(
+    code: Vectors, shape: Shape, num_vectors: int, lines: int, num: str, pointers: tuple[str, str, str]
+) -> None:
+    """Adds lines of some images to the tiles of all channels and positions."""
+    pixels, turned, sums = pointers
+    num_positions = len(shape.positions)
+    most = (code.num_registers - num_vectors - 2) // num_vectors  # (channel, position) in a tile
+    full, rest = divmod(shape.channels, max(1, most // num_positions))
+    ends = [num_positions * i // -(-num_positions // most) for i in range(-(-num_positions // most) + 1)]
+    by_channel = shape.plane, num_positions * shape.row
+
+    for first, channels, times in (
+        (0, max(1, most // num_positions), full),
+        (shape.channels - rest, rest, min(rest, 1)),
+    ):
+        for start, end in pairwise(ends) if times else ():
+            tile = _Tile(channels, start, end, num_vectors, lines)
+            code.module.add(tile.name, lambda tile=tile: _tile(code.module, shape, tile))
+
+            def call(i: str, tile: _Tile = tile, first: int = first) -> None:
+                read, write = (
+                    code.at(pointer, (first, step), (i, tile.channels * step))
+                    for pointer, step in zip((pixels, sums), by_channel, strict=True)
+                )
+                code.do(f"call void {tile.name}(ptr {read}, ptr {turned}, ptr {write}, i64 {num})")
+
+            code.loop(times, call)
+
+
+def _tile(module: Module, shape: Shape, tile: _Tile) -> str:
+    """Adds the lines of some images to a tile."""
+    code, vectors = Vectors(module, shape.dtype), range(tile.num_vectors)
+    vector = code.lanes * code.item
+    offsets = [
+        sum(axis.dilation * i * step for axis, i, step in zip(shape.axes, position, shape.frame_steps, strict=True))
+        for position in shape.positions
+    ]
+    rows = [(c, k) for c in range(tile.channels) for k in range(tile.start, tile.end)]
+    places = [code.at("%sums", (c * len(offsets) + k, shape.row)) for c, k in rows]
+    sums = [[code.variable(code.load(code.at(place, (v, vector)))) for v in vectors] for place in places]
+    counts = [tile.lines, *[axis.count for axis in shape.axes[1:]]]
+    steps = steps_of(counts, shape.row)
+
+    def along(number: int, pixels: str, turned: str) -> None:
+        if number < len(counts):
+            far = shape.axes[number].step * shape.frame_steps[number], steps[number]
+            code.loop(
+                counts[number], lambda i: along(number + 1, code.at(pixels, (i, far[0])), code.at(turned, (i, far[1])))
+            )
+            return
+        outputs = [code.load(code.at(turned, (v, vector))) for v in vectors]
+        for (c, k), variables in zip(rows, sums, strict=True):
+            pixel = code.spread(code.at(pixels, (c * shape.plane + offsets[k], 1)))
+            for variable, output in zip(variables, outputs, strict=True):
+                code.add_product(variable, output, pixel)
+
+    far = shape.frame or shape.channels * shape.image, counts[0] * steps[0]
+    code.loop("%images", lambda i: along(0, code.at("%pixels", (i, far[0])), code.at("%turned", (i, far[1]))))
+    for place, variables in zip(places, sums, strict=True):
+        for v, variable in enumerate(variables):
+            code.store(code.read(variable), code.at(place, (v, vector)))
+    arguments = "ptr noalias %pixels, ptr noalias %turned, ptr noalias %sums, i64 %images"
+    return code.function(f"internal void {tile.name}({arguments})")
+
+
+def _sums(module: Module, shape: Shape) -> str:
+    """A block of outputs: the sum of all parts' weights, as (outputs, channels, positions)."""
+    code, block = Vectors(module, shape.dtype), Block.of(shape)
+    count, vector = shape.channels * len(shape.positions), code.lanes * code.item
+    parts = code.slot(PARTS, "i64")
+    sums = code.at(code.slot(SCRATCH), (block.sums, 1), ("%chunk", block.size))
+    out = code.at(code.slot(OUT), ("%chunk", shape.row * count))
+
+    def piece(v: int, num_outputs: int, first: str, height: int) -> None:
+        variables = [code.variable() for _ in range(height)]
+
+        def add(part: str) -> None:
+            read = code.at(sums, (part, len(shape.blocks) * block.size), (first, shape.row), (v, vector))
+            for i, variable in enumerate(variables):
+                part = code.load(code.at(read, (i, shape.row)))
+                code.write(variable, code.define(f"fadd {code.kind} {code.read(variable)}, {part}"))
+
+        code.loop(parts, add)
+        rows = code.turned([code.read(variable) for variable in variables])
+        for i, row in enumerate(rows[: num_outputs - v * code.lanes]):
+            code.store(row, code.at(out, (v * code.lanes + i, count * code.item), (first, code.item)), height)
+
+    def all_pieces(num_vectors: int, num_outputs: int) -> None:
+        for v in range(num_vectors):
+            _in_pieces(code, count, lambda first, height, v=v: piece(v, num_outputs, first, height))
+
+    with_block(code, shape, "%chunk", all_pieces)
+    return code.function("void @sums(ptr %table, i64 %chunk)")

@@ -1,0 +1,113 @@
+"""Convolution by kernels of vectors, for every kind of machine, against PyTorch in float64."""
+
+import numpy as np
+import pytest
+
+import rushlight
+from rushlight.arrays.windows import Spacing
+from rushlight.compiler import convolution, convolution_calls, vectors
+
+torch = pytest.importorskip("torch")
+
+# Shape of images, outputs, kernel, stride, padding, dilation.
+SHAPES = [
+    ((3, 2, 5, 7), 5, (3, 3), (1, 1), (1, 1), (1, 1)),  # fewer outputs than lanes
+    ((2, 3, 11, 8), 40, (3, 2), (2, 3), (2, 1), (2, 1)),  # a last block of one vector; places that read nothing
+    ((2, 17, 4, 9), 33, (1, 1), (2, 2), (0, 0), (1, 1)),
+    ((1, 2, 19), 6, (4,), (3,), (2,), (1,)),
+    ((5, 1, 16, 16), 32, (5, 5), (1, 1), (0, 0), (1, 1)),  # several tiles of positions
+    ((2, 2, 4, 5, 6), 3, (2, 3, 2), (2, 1, 1), (1, 0, 1), (1, 1, 2)),
+    ((1, 1, 40, 33), 2, (3, 3), (1, 1), (3, 3), (1, 1)),  # more padding than the kernel needs; blocks of lines
+]
+MACHINES = {"avx512": (64, 32), "avx2": (32, 16), "sse": (16, 16)}  # bytes of a vector, registers
+
+
+@pytest.fixture(params=MACHINES)
+def machine(request, monkeypatch):
+    """LLVM makes instructions of its own machine of whatever vectors it is given."""
+    size, registers = MACHINES[request.param]
+    for module in (vectors, convolution):
+        monkeypatch.setattr(module, "registers_of", lambda itemsize: (size // itemsize, registers))
+    monkeypatch.setattr(convolution_calls, "_programs", {})
+
+
+def compute(x, weight, grad, spacing, size):
+    """The result and both derivatives."""
+    kernel = weight.shape[2:]
+    out, by_x, by_weight = (np.full_like(like, np.nan) for like in (grad, x, weight))
+    for kind, images, factor, result in (
+        ("forward", x, weight, out), ("transposed", grad, weight, by_x), ("weight", x, grad, by_weight),
+    ):  # fmt: skip
+        assert convolution_calls.compute(kind, images, factor, result, kernel, spacing)
+    return out, by_x, by_weight
+
+
+def expected(x, weight, random, spacing):
+    a, b = (torch.from_numpy(array.astype(np.float64)).requires_grad_() for array in (x, weight))
+    function = getattr(torch.nn.functional, f"conv{x.ndim - 2}d")
+    out = function(a, b, None, spacing.stride, spacing.padding, spacing.dilation)
+    grad = random.standard_normal(tuple(out.shape)).astype(x.dtype)
+    out.backward(torch.from_numpy(grad.astype(np.float64)))
+    return grad, (out.detach().numpy(), a.grad.numpy(), b.grad.numpy())
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape[0])))
+def test_result_and_derivatives(machine, monkeypatch, shape):
+    monkeypatch.setattr(convolution_calls, "PATIENCE", 0)
+    monkeypatch.setattr(convolution_calls, "TURN", 1)  # each image is a chunk
+    size, outputs, kernel, *around = shape
+    random, spacing = np.random.default_rng(0), Spacing(*around)
+    for dtype, tolerance in ((np.float32, 2e-5), (np.float64, 1e-12)):
+        x, weight = (random.standard_normal(s).astype(dtype) for s in (size, (outputs, size[1], *kernel)))
+        grad, right = expected(x, weight, random, spacing)
+        for found, other in zip(compute(x, weight, grad, spacing, size), right, strict=True):
+            np.testing.assert_allclose(found, other, rtol=tolerance, atol=tolerance * np.abs(other).max())
+
+
+def test_a_program_serves_every_batch_and_threads_change_nothing(monkeypatch):
+    monkeypatch.setattr(convolution_calls, "PATIENCE", 0)
+    monkeypatch.setattr(convolution_calls, "_programs", {})
+    random, spacing = np.random.default_rng(0), Spacing((1, 1), (1, 1), (1, 1))
+    weight = random.standard_normal((8, 3, 3, 3)).astype(np.float32)
+    before = rushlight.get_num_threads()
+    for batch in (1, 3, 40):
+        x = random.standard_normal((batch, 3, 14, 14)).astype(np.float32)
+        grad, right = expected(x, weight, random, spacing)
+        results = []
+        for threads in (1, 3):
+            rushlight.set_num_threads(threads)
+            try:
+                results.append(compute(x, weight, grad, spacing, x.shape))
+            finally:
+                rushlight.set_num_threads(before)
+        for one, other, true in zip(*results, right, strict=True):
+            np.testing.assert_array_equal(one, other)
+            np.testing.assert_allclose(one, true, rtol=1e-4, atol=1e-5 * np.abs(true).max())
+    assert len(convolution_calls._programs) == 3
+
+
+def test_when_it_is_compiled(monkeypatch):
+    for name in ("_programs", "_calls"):
+        monkeypatch.setattr(convolution_calls, name, {})
+    spacing, weight = Spacing((1,), (0,), (1,)), np.ones((2, 1, 3), np.float32)
+
+    def is_computed(length):
+        x, out = np.ones((1, 1, length), np.float32), np.empty((1, 2, length - 2), np.float32)
+        return convolution_calls.compute("forward", x, weight, out, (3,), spacing)
+
+    assert [is_computed(100_000) for _ in range(3)] == [False, True, True]
+    assert [is_computed(10) for _ in range(22)] == [False] * 20 + [True] * 2
+
+
+def test_noncontiguous_operands_and_what_is_left_to_numpy(monkeypatch):
+    monkeypatch.setattr(convolution_calls, "PATIENCE", 0)
+    random = np.random.default_rng(0)
+    x, weight = random.standard_normal((2, 9, 9, 4)).transpose(0, 3, 1, 2), random.standard_normal((3, 3, 4, 6)).T
+    weight = weight.transpose(0, 1, 3, 2)
+    grad, right = expected(x, weight, random, Spacing((1, 1), (1, 1), (1, 1)))
+    found = compute(x, weight, grad, Spacing((1, 1), (1, 1), (1, 1)), x.shape)[0]
+    np.testing.assert_allclose(found, right[0], rtol=1e-12, atol=1e-12)
+    arrays = x, weight, grad
+    of_complex = [array.astype(complex) for array in arrays]
+    for left, kernel, groups in ((arrays, (3, 3), 2), (arrays, (9, 9), 1), (of_complex, (3, 3), 1)):
+        assert not convolution_calls.compute("forward", *left, kernel, Spacing((1, 1), (1, 1), (1, 1), groups))
