@@ -248,7 +248,7 @@ def softmax(xp, x, *, axis):
 softmax.derivative(x=lambda xp, grad, out, axis: out * (grad - xp.sum(grad * out, axis=axis, keepdims=True)))
 
 
-@op(fuse=True)
+@op(fuse=True, grad_name="Softmax")
 def attention_weights(xp, scores, *, scale, causal):
     """softmax(scale scores) over the last axis; with `causal`, row i looks at columns 0 ... i only."""
     x = scores * scale

@@ -151,7 +151,7 @@ def test_modules_are_read_off_the_parameters() -> None:
     loss = loss_of(model)
     picture = graph.trace(loss, model)
     where = {node.op: node.module for node in picture.nodes if "layers.1" in node.module}
-    assert where["softmax"] == "blocks.layers.1.self_attn" and where["gelu"] == "blocks.layers.1"
+    assert where["attention_weights"] == "blocks.layers.1.self_attn" and where["gelu"] == "blocks.layers.1"
     names = {node.name for node in picture.nodes if node.kind == "leaf"}
     assert names == {name for name, _ in model.named_parameters()}
     assert picture.missing == []
@@ -206,10 +206,10 @@ def test_search_finds_by_operation_module_shape_formula_and_line() -> None:
     with graph.record():
         loss = loss_of(model)
     picture = graph.trace(loss, model)
-    assert [node.op for node in picture.find("softmax")][:2] == ["softmax", "softmax"]
+    assert [node.op for node in picture.find("softmax")][:2] == ["attention_weights", "attention_weights"]
     assert picture.find("layers.1 softmax")[0].module == "blocks.layers.1.self_attn"
-    assert {node.op for node in picture.find("(2, 4, 16, 16)")} >= {"softmax", "matmul", "where"}
-    assert "softmax" in {node.op for node in picture.find("grad * out")}
+    assert {node.op for node in picture.find("(2, 4, 16, 16)")} >= {"attention_weights", "matmul"}
+    assert "attention_weights" in {node.op for node in picture.find("grad * out")}
     assert "cross_entropy_mean" in {node.op for node in picture.find("graph_models.py roll")}
     assert picture.find("nothing of the kind") == [] and picture.find("") == []
 

@@ -34,7 +34,7 @@ def test_lines_inside_of_the_library_follow_the_users() -> None:
         loss = loss_of(model)
     softmax = graph.trace(loss).find("softmax")[0]
     assert softmax.lines[0].text == "return self.head(self.blocks(x, causal, is_causal=True))"
-    assert softmax.lines[1].file.endswith("nn/attention.py") and "softmax(" in softmax.lines[1].text
+    assert softmax.lines[1].file.endswith("nn/attention.py") and "attention_weights(" in softmax.lines[1].text
 
 
 def test_modules_are_those_whose_forward_ran() -> None:
