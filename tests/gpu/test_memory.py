@@ -13,6 +13,7 @@ MB = 2**20
 
 def test_tensors_take_memory() -> None:
     gc.collect()
+    torch.cuda.init()  # until then there are no figures
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     x = torch.zeros(MB, device="cuda")  # 4 MB
