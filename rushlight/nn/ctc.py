@@ -101,7 +101,7 @@ def _rows(targets: Tensor, lengths: Tensor, batch: int) -> Tensor:
     if not targets.numel():
         return targets.new_zeros((batch, 0))
     starts = lengths.cumsum(0) - lengths
-    places = (starts.unsqueeze(1) + arange(longest)).clamp(max=targets.numel() - 1)
+    places = (starts.unsqueeze(1) + arange(longest, device=starts.device)).clamp(max=targets.numel() - 1)
     return take(targets.reshape(-1), places, axis=0)
 
 
