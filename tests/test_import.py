@@ -22,7 +22,7 @@ NOW: dict[str, set[str]] = {
     "layouts": set(),
     "return_types": set(),
     "random": {"devices", "dtypes"},
-    "arrays": {"devices", "dtypes"},
+    "arrays": {"devices", "dtypes", "settings"},
     "func": CORE | {"nn", "utils"},
     "tensor": BASE | {"arrays", "autograd", "ops"},
     "autograd": {"arrays", "dtypes", "ops", "random", "tensor"},

@@ -21,8 +21,9 @@ from typing import Any
 import cupy
 import numpy as np
 from cupy import ndarray
+from cupy._core import _routines_linalg as linalg_routines  # the only door to how exact products are
 
-from rushlight import devices
+from rushlight import devices, settings
 from rushlight.arrays import kinds, numpy as numpy_arrays
 from rushlight.arrays.gpu import scattering
 from rushlight.arrays.protocol import HOST
@@ -118,8 +119,13 @@ def where(condition: Any, x: Any, y: Any) -> ndarray:
     return cupy.where(*_here(condition, x, y))
 
 
+_HALF = "eE"  # NumPy's characters of float16 and bfloat16
+
+
 def sum(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:
     """Integers and truth values are added up in int64, as in PyTorch."""
+    if x.dtype.char in _HALF:  # sums of half precision are float32 on the way
+        return cupy.sum(x, axis, np.float32, None, keepdims).astype(x.dtype)
     return cupy.sum(x, axis, np.int64 if x.dtype.kind in "iub" else None, None, keepdims)
 
 
@@ -160,8 +166,18 @@ def reshape(x: ndarray, shape: Any) -> ndarray:
     return x.reshape(shape)
 
 
+_allows_tf32 = False  # what cuBLAS has been told
+
+
 def matmul(x: ndarray, y: ndarray) -> ndarray:
-    return cupy.matmul(x, y)
+    """By cuBLAS; of float32 as exactly as `set_float32_matmul_precision` says."""
+    global _allows_tf32
+    if settings.products.allow_tf32 is not _allows_tf32:
+        _allows_tf32 = settings.products.allow_tf32
+        kind = linalg_routines.COMPUTE_TYPE_TF32 if _allows_tf32 else linalg_routines.COMPUTE_TYPE_DEFAULT
+        linalg_routines.set_compute_type(np.float32, kind)
+    out = cupy.matmul(x, y)
+    return out.astype(x.dtype, copy=False) if x.dtype.char in _HALF else out
 
 
 def permute_dims(x: ndarray, axes: tuple[int, ...]) -> ndarray:

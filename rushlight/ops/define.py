@@ -186,6 +186,7 @@ class Op:
         waist: the waist function that this operation is on Tensors.
         promote_from: the first operand that takes part in promotion.
         wide: half precision is computed in float32 and rounded once, as PyTorch does; not so for what only moves values.
+        native_half: a product, which GPUs compute of half precision by themselves: sums in float32, rounded once.
         refuses: dtypes that PyTorch has no such operation for: "b" for a boolean result, "B" for any boolean operand.
         fuse: a composition worth compiling into one pass, forward and derivatives (`ops.fused`); "simple": one step of
             NumPy, worth it on large arrays or after very many calls, and only forward; "derivative": the other way round.
@@ -199,12 +200,13 @@ class Op:
         waist: str | None = None, grad_name: str | None = None, name: str | None = None, promote_from: int = 0,
         wide: bool = True, refuses: str = "", fuse: bool | str = False, wirtinger: bool = False, linear: bool = False,
         factors: tuple[str, ...] = (), symmetric: bool = False, outputs: tuple[str, ...] = ("out",),
+        native_half: bool = False,
     ):  # fmt: skip
         self.name, self.fuse = name or forward.__name__.rstrip("_"), fuse
         (_, *self.inputs), self.variadic, self.attributes = parameters_of(forward)
         self.elementwise, self.floats, self.view = elementwise or floats, floats, view
         self.promote_from, self.linear = promote_from, linear or view
-        self.factors, self.symmetric = factors, symmetric
+        self.factors, self.symmetric, self.native_half = factors, symmetric, native_half
         self.wide, self.refuses, self.wirtinger, self.outputs = wide and not view, refuses, wirtinger, outputs
         self.several = len(outputs) > 1
         not_floats = "?bBhHiIlLqQpP" if self.floats else "?" if refuses else ""
@@ -239,10 +241,18 @@ class Op:
         """The class of nodes of a holomorphic operation on complex numbers."""
         return type(self.node_class.__name__, (self.node_class,), {"__slots__": (), "op": Conjugated(self)})
 
+    def _half_among(self, arrays: Any) -> np.dtype | None:
+        """The half-precision dtype among the operands, if this is to be computed in float32."""
+        half = half_among(arrays) if self.wide else None
+        if half is not None and self.native_half and kinds.GPU is not None:
+            if all(a.__class__ is kinds.GPU.ndarray and a.dtype == half for a in arrays):
+                return None
+        return half
+
     def fit_node_class(self, node: Node, arrays: Any) -> None:
         """Gives a node the class for the dtypes of its operands."""
         if self.wide:
-            if half_among(arrays) is not None:
+            if self._half_among(arrays) is not None:
                 node.__class__ = self.half_node_class
             elif not self.wirtinger and any(a.__class__ not in NUMBERS and a.dtype.kind == "c" for a in arrays):
                 node.__class__ = self.complex_node_class
@@ -524,7 +534,7 @@ class Op:
 
     def run(self, xp: Any, arrays: tuple, attrs: dict[str, Any] | None) -> Any:
         token = _set_quiet(_quiet_value)
-        half = half_among(arrays) if self.wide else None
+        half = self._half_among(arrays)
         before = -1
         try:
             if xp not in DIRECT:

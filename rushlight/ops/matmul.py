@@ -62,7 +62,7 @@ def _in_shape(xp: Any, grad: Any, matrices: tuple[int, ...], shape: tuple[int, .
     return grad if grad.shape == shape else xp.reshape(grad, shape)
 
 
-@op(waist="matmul", grad_name="Mm", factors=("a", "b"))
+@op(waist="matmul", grad_name="Mm", factors=("a", "b"), native_half=True)
 def matmul(xp, a, b):
     """NumPy's and PyTorch's matmul: vectors, matrices and batches of matrices."""
     return xp.matmul(a, b)
@@ -71,7 +71,7 @@ def matmul(xp, a, b):
 matmul.derivative(a=_left_gradient, b=_right_gradient)
 
 
-@op(grad_name="Mm")
+@op(grad_name="Mm", native_half=True)
 def _of_columns(xp, a, b):
     """a^T b, for matrices."""
     return xp.matmul(a.T, b)
@@ -93,7 +93,7 @@ def _rows(xp: Any, x: Any) -> Any:
     return x if len(x.shape) == 2 else xp.reshape(x, (-1, x.shape[-1]))
 
 
-@op(grad_name="Addmm", factors=("x", "weight"))
+@op(grad_name="Addmm", factors=("x", "weight"), native_half=True)
 def linear(xp, x, weight, bias):
     """x weight^T + bias, for x of shape (..., in), weight (out, in), bias (out)."""
     out = xp.matmul(x, weight.T)
@@ -108,7 +108,7 @@ linear.derivative(
 )
 
 
-@op(grad_name="Mm", factors=("x", "weight"))
+@op(grad_name="Mm", factors=("x", "weight"), native_half=True)
 def linear_without_bias(xp, x, weight):
     """x weight^T."""
     return xp.matmul(x, weight.T)
