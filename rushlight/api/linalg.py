@@ -292,6 +292,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise error
     if a.ndim == 1:
         return linear(input.unsqueeze(0), weight, bias).squeeze(0)
+    if a.ndim > 2 and a.__class__ is np.ndarray and a.strides[-3] < a.strides[-2] and not a.flags.c_contiguous:
+        input = input.contiguous()  # in another order its rows are copied, so once: the way back needs them too
     return ops.linear_without_bias(input, weight) if bias is None else ops.linear(input, weight, bias)
 
 

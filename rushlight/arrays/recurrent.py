@@ -12,6 +12,7 @@ them: gates i, f, g, o; r, z, n. The logistic function is taken as (1 + tanh(x /
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,14 +22,15 @@ from numpy import ndarray
 from rushlight.arrays import numpy as numpy_arrays
 
 Sizes = tuple[int, ...]
-Times = list[tuple[slice, int]]
+Times = tuple[tuple[slice, int], ...]
 Step = Callable[..., tuple]
 
 
+@functools.lru_cache(maxsize=64)
 def steps(sizes: Sizes, reverse: bool) -> Times:
     """Where the samples of each time are, and how many, in the order of the steps."""
     ends = np.cumsum(sizes).tolist()
-    found = [(slice(end - n, end), n) for end, n in zip(ends, sizes, strict=True)]
+    found = tuple([(slice(end - n, end), n) for end, n in zip(ends, sizes, strict=True)])
     return found[::-1] if reverse else found
 
 

@@ -55,6 +55,26 @@ def test_layers(same, kind, more, options, form):
     same(ask, 1e-10)
 
 
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+def test_a_linear_layer_at_every_time(same, kind):
+    """The output's rows lie in the order of times, so the layer copies them; the last states may be changed in place."""
+
+    def ask(t):
+        layer, linear = getattr(t.nn, kind)(3, 4, batch_first=True).double(), t.nn.Linear(4, 2).double()
+        x = t.linspace(-1, 1, 60, dtype=t.float64).reshape(4, 5, 3).requires_grad_()
+        output, hidden = layer(x)
+        assert not output.is_contiguous()
+        last = states(hidden)
+        changed = [h.mul_(2.0) for h in last]
+        scores = linear(output)
+        unbiased = t.nn.functional.linear(output, linear.weight)
+        loss = total([scores, unbiased, *changed])
+        grads = t.autograd.grad(loss, [x, output, *layer.parameters(), *linear.parameters()])
+        return scores, unbiased, changed, grads
+
+    same(ask, 1e-10)
+
+
 @pytest.mark.parametrize(("kind", "more"), KINDS)
 def test_without_a_state(same, kind, more):
     def ask(t):
