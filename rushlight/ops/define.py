@@ -380,12 +380,12 @@ class Op:
         self, inputs: tuple, arrays: Any, outs: Any, attrs: dict[str, Any] | None, watched: bool = True
     ) -> Node:  # fmt: skip
         node = _new(self.node_class)
-        node.serial = next_serial()
         node.extras = None
         node.attrs = attrs
         node.edges = edges = tuple(
             [edge_of(x) if x.__class__ not in NUMBERS and x._needs_grad else None for x in inputs]
         )
+        node.serial = next_serial()  # after those of its edges: a view whose base was written to makes its node anew
         needed = tuple([edge is not None for edge in edges])
         pick, kept, _ = self.plans.get(needed) or self.plan_for(needed)
         if self.variadic:
@@ -738,11 +738,11 @@ def _unary_recorder(op: Op) -> Callable[..., None]:
 
     def record(result: Tensor, x: Tensor, a: Any, out: Any, attrs: Any = None) -> None:
         node = _new(node_class)
-        node.serial = next_serial()
         node.extras = None
         node.attrs = attrs
         source = x._node
         node.edges = (source if source is not None and x._view is None and not x._output else edge_of(x),)
+        node.serial = next_serial()
         pick, kept, keeps_out = op.plans.get(_ALONE) or op.plan_for(_ALONE)
         node.saved = pick((a, out, None))
         cells: tuple = ()
@@ -839,7 +839,6 @@ def _binary_recorder(op: Op) -> Callable[..., None]:
 
     def record(result: Tensor, x: Tensor, y: Any, a: Any, b: Any, out: Any, y_needs_grad: bool) -> None:
         node = _new(node_class)
-        node.serial = next_serial()
         node.extras = node.attrs = node.shapes = None
         if not y_needs_grad:
             source, needed = x._node, _FIRST
@@ -848,6 +847,7 @@ def _binary_recorder(op: Op) -> Callable[..., None]:
             node.edges, needed = (edge_of(x), edge_of(y)), _BOTH
         else:
             node.edges, needed = (None, edge_of(y)), _SECOND
+        node.serial = next_serial()
         pick, kept, keeps_out = plans.get(needed) or op.plan_for(needed)
         node.saved = pick((a, b, out, None))
         cells: tuple = ()

@@ -178,3 +178,16 @@ def test_the_gradient_need_not_lie_in_memory_as_the_base_does() -> None:
 
     for expected, got in zip(gradients(pytorch), gradients(rushlight), strict=True):
         np.testing.assert_allclose(got.detach().numpy(), expected.detach().numpy(), 1e-12)
+
+
+def test_a_view_that_was_written_to_finds_its_history_before_it_is_used() -> None:
+    """Its node is made anew when it is next used, and has to come before that of the use: the order of the walk, and masks."""
+    results = []
+    for lib in (rushlight, pytorch):
+        x, w = (lib.tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+        h = (x * w).unsqueeze(0)
+        h.mul_(3)
+        loss = (h**2).sum() + (h * w).sum() + h.exp().sum()
+        grads = [*lib.autograd.grad(loss, [x], retain_graph=True), *lib.autograd.grad(loss, [x, w])]
+        results.append([g.tolist() for g in grads])
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-6)
