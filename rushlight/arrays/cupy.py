@@ -15,7 +15,6 @@ import math
 import operator
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import cupy
@@ -423,23 +422,11 @@ def on_host(name: str, *arrays: Any, **attrs: Any) -> Any:
     return tuple(map(cupy.asarray, found)) if isinstance(found, tuple) else cupy.asarray(found)
 
 
-def _loaded_later(file: str, name: str) -> Callable[..., Any]:
-    """A numerical routine, whose file is imported at its first call."""
-
-    def call(*arrays: Any, **attrs: Any) -> Any:
-        nonlocal function
-        if function is None:
-            own = import_module(f"rushlight.arrays.gpu.{file}") if file in _ON_GPU else None
-            function = getattr(own, name, None) or getattr(import_module(f"rushlight.arrays.{file}"), name)
-        return function(*arrays, **attrs)
-
-    function: Callable[..., Any] | None = functools.partial(on_host, name) if name in ON_HOST else None
-    call.__name__ = name
-    return call
-
-
 for _file, _names in HOST.items():
     for _name in _names:
-        globals()[_name] = _loaded_later(_file, _name)
+        if _name in ON_HOST:
+            globals()[_name] = functools.partial(on_host, _name)
+        else:
+            globals()[_name] = numpy_arrays.loaded_later(_name, *[f"gpu.{_file}"] * (_file in _ON_GPU), _file)
 
 kinds.add_kind(ndarray, sys.modules[__name__])

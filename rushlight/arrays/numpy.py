@@ -396,13 +396,14 @@ def kinds() -> Any:
 # ---------------------------------------------------------------- numerical routines
 
 
-def _loaded_later(file: str, name: str) -> Any:
-    """A function of a file that is imported at its first call: with SciPy's parts of it these take longer than all else."""
+def loaded_later(name: str, *files: str) -> Any:
+    """A function of the first of some files here that has it, imported at its first call: SciPy takes longer than all else."""
 
     def call(*arrays: Any, **attrs: Any) -> Any:
         nonlocal function
         if function is None:
-            function = getattr(import_module(f"rushlight.arrays.{file}"), name)
+            modules = (import_module(f"rushlight.arrays.{file}") for file in files)
+            function = next(getattr(module, name) for module in modules if hasattr(module, name))
         return function(*arrays, **attrs)
 
     function = None
@@ -412,4 +413,4 @@ def _loaded_later(file: str, name: str) -> Any:
 
 for _file, _names in HOST.items():
     for _name in _names:
-        globals()[_name] = _loaded_later(_file, _name)
+        globals()[_name] = loaded_later(_name, _file)
