@@ -1,5 +1,7 @@
 """What may be asked of a generator: bounds that a dtype holds, weights that are a distribution."""
 
+import operator
+
 import numpy as np
 
 SIGNIFICAND_BITS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
@@ -8,6 +10,21 @@ C_NAMES = {
     "int64": "long int", "float16": "c10::Half", "bfloat16": "c10::BFloat16", "float32": "float", "float64": "double",
     "complex64": "c10::complex<float>", "complex128": "c10::complex<double>",
 }  # fmt: skip
+
+
+def integer_range(low, high, dtype):
+    """(low, end) of the integers in [low, high) that a dtype holds. `high=None`: up to the last of int64."""
+    low, high = operator.index(low), 2**63 if high is None else operator.index(high)
+    if low >= high:
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    check_bounds(low, high, dtype)
+    return representable(low, high, dtype) if dtype.name in SIGNIFICAND_BITS else (low, high)
+
+
+def full_range(dtype):
+    """The end of the integers from 0 on that a dtype holds, each of them."""
+    bits = SIGNIFICAND_BITS.get(dtype.name)
+    return 2**bits + 1 if bits else 2 if dtype.kind == "b" else int(np.iinfo(dtype).max) + 1
 
 
 def representable(low, high, dtype):

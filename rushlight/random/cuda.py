@@ -12,7 +12,6 @@ What is drawn by rejection takes words one after another: that is done on the CP
 from __future__ import annotations
 
 import math
-import operator
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import devices
-from rushlight.random.checks import SIGNIFICAND_BITS, check_bounds, representable
+from rushlight.random.checks import full_range, integer_range
 from rushlight.random.generator import CpuGenerator
 from rushlight.random.philox import Words, philox, start, words
 from rushlight.random.seeds import DEFAULT_SEED, Generator
@@ -138,19 +137,13 @@ class CudaGenerator(Generator):
         """What `random_()` draws: integers over all the non-negative numbers of an integer dtype; 0 ... 2**significand,
         all of which it holds, for a float."""
         dtype = np.dtype(dtype)
-        bits = SIGNIFICAND_BITS.get(dtype.name)
-        span = 2**bits + 1 if bits else 2 if dtype.kind == "b" else int(np.iinfo(dtype).max) + 1
+        span = full_range(dtype)
         return self._draw(xp, _integers, shape, low=0, span=span, is_long=dtype.itemsize == 8, dtype=dtype)
 
     def randint(self, xp: Any, shape: tuple[int, ...], low: int, high: int | None, dtype: Any = np.int64) -> Any:
         """Integers in [low, high): a word modulo the range, two words from a range of 2**28 on. `high=None`: all int64."""
         dtype = np.dtype(dtype)
-        low, end = operator.index(low), 2**63 if high is None else operator.index(high)
-        if low >= end:
-            raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={end}")
-        check_bounds(low, end, dtype)
-        if dtype.name in SIGNIFICAND_BITS:
-            low, end = representable(low, end, dtype)
+        low, end = integer_range(low, high, dtype)
         if end - low == 2**64:  # over all of int64 the words are the numbers
             return self._draw(xp, _integers, shape, low=0, span=2**64, is_long=True, dtype=dtype)
         return self._draw(xp, _integers, shape, low=low, span=end - low, is_long=end - low >= 2**28, dtype=dtype)

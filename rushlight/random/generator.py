@@ -1,12 +1,11 @@
 """Distributions: which words each takes, in which order, and what is made of them."""
 
 import math
-import operator
 
 import numpy as np
 
 from rushlight.random import rejection
-from rushlight.random.checks import SIGNIFICAND_BITS, check_bounds, representable
+from rushlight.random.checks import full_range, integer_range
 from rushlight.random.normals import box_muller, box_muller_exact, fill_blocks, multiply_add
 from rushlight.random.seeds import Generator
 from rushlight.random.words import LOW_53_BITS, Words
@@ -59,8 +58,7 @@ class CpuGenerator(Words):
         """What `random_()` draws: integers over all the non-negative numbers of an integer dtype;
         0 ... 2**significand, all of which it holds, for a float."""
         dtype = np.dtype(dtype)
-        bits = SIGNIFICAND_BITS.get(dtype.name)
-        high = 2**bits + 1 if bits else 2 if dtype.kind == "b" else int(np.iinfo(dtype).max) + 1
+        high = full_range(dtype)
         draw = self.random64 if dtype.itemsize == 8 else self.random32
         return self._fill(shape, dtype, lambda count: _modulo(draw(count), high))
 
@@ -70,12 +68,7 @@ class CpuGenerator(Words):
         `high=None` asks for every int64 from `low` on; only `low = -2**63` needs it.
         """
         dtype = np.dtype(dtype)
-        low, high = operator.index(low), 2**63 if high is None else operator.index(high)
-        if low >= high:
-            raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-        check_bounds(low, high, dtype)
-        if dtype.name in SIGNIFICAND_BITS:
-            low, high = representable(low, high, dtype)
+        low, high = integer_range(low, high, dtype)
         draw = self.random64 if high - low >= 2**28 else self.random32
 
         def piece(count):
