@@ -10,7 +10,7 @@ from rushlight import dtypes
 from rushlight.api.operands import invalid_combination, not_a_tensor
 from rushlight.dtypes import legacy_name
 from rushlight.ops import create, elementwise as ops, logic
-from rushlight.ops.define import NUMBERS
+from rushlight.ops.define import NUMBERS, on_several_devices
 from rushlight.tensor import Tensor
 
 
@@ -44,10 +44,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     if input.dtype is not other.dtype and input.shape == other.shape:
         raise RuntimeError(f"Expected object of data type {input.dtype} but got data type {other.dtype} for argument 'other' in call to equal")  # fmt: skip
     if input.device != other.device:
-        raise RuntimeError(
-            f"Expected all tensors to be on the same device, but found at least two devices, {input.device} and "
-            f"{other.device}!"
-        )
+        raise on_several_devices((input.device, other.device))
     a, b = input._host_values("equal()"), other._host_values("equal()")
     return a.shape == b.shape and bool(np.all(a == b))
 

@@ -1131,6 +1131,15 @@ def to_device(x: Tensor, device: Any) -> Tensor:
 tensor_arrays.to_device = to_device  # type: ignore[attr-defined]
 
 
+def on_several_devices(found: Any) -> RuntimeError:
+    """PyTorch's error for operands on these devices, None for what is on none."""
+    names = sorted({str(device) for device in found if device is not None}, reverse=True)
+    return RuntimeError(
+        f"Expected all tensors to be on the same device, but found at least two devices, {names[0]} and {names[1]}! "
+        "`.to(device)` moves a tensor."
+    )
+
+
 def on_one_device(tensors: tuple, given: tuple, is_elementwise: bool) -> tuple:
     """Operands of which some are on a GPU. Numbers on the CPU go there, as in PyTorch; no other tensors do.
 
@@ -1146,11 +1155,7 @@ def on_one_device(tensors: tuple, given: tuple, is_elementwise: bool) -> tuple:
     for x, device, original in zip(tensors, found, given, strict=True):
         if device is not None and device != target:
             if original.__class__ is not ndarray and (device.type != "cpu" or not is_elementwise or x._array.ndim):
-                names = sorted({str(d) for d in found if d is not None}, reverse=True)
-                raise RuntimeError(
-                    "Expected all tensors to be on the same device, but found at least two devices, "
-                    f"{names[0]} and {names[1]}! `.to(device)` moves a tensor."
-                )
+                raise on_several_devices(found)
             x = to_device(x, target)
         result.append(x)
     return tuple(result)
