@@ -4,6 +4,8 @@ import copy
 import gc
 import io
 import pickle
+import subprocess
+import sys
 import weakref
 from collections import OrderedDict
 
@@ -490,16 +492,19 @@ def test_an_error_names_the_module_once():
 
 def test_a_call_costs_little():
     """A call without hooks is two functions of Python, its own and `forward`: nothing searches for hooks."""
-    import sys
-
-    identity, called = nn.Identity(), []
-    identity(1)
-    sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_name) if event == "call" else None)
-    try:
-        identity(1)
-    finally:
-        sys.setprofile(None)
-    assert called[-1] == "forward" and len(called) <= 2, called
+    program = """
+import sys
+from rushlight import nn
+identity, called = nn.Identity(), []
+identity(1)
+sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_name) if event == "call" else None)
+identity(1)
+sys.setprofile(None)
+assert called[-1] == "forward" and len(called) <= 2, called
+"""
+    subprocess.run(
+        [sys.executable, "-c", program], check=True
+    )  # alone: hooks of all modules may be left by other tests
 
 
 def test_forward_as_numpy_value():
