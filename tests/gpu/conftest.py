@@ -11,6 +11,11 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1]))
 
 
+from gpu import hosted
+
+if hosted.is_asked_for():
+    hosted.install()
+
 from gpu import simulated
 
 HAS_GPU = simulated.has_gpu()

@@ -27,6 +27,8 @@ FLAGS = ["-O1", "-std=c++17", "-fwrapv", "-ffp-contract=off", "-fno-strict-alias
 KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(')
 DYNAMIC = re.compile(r"extern\s+__shared__\s+([\w ]+?)\s+(\w+)\s*\[\s*\]\s*;")
 
+WAITS = re.compile(r"__syncthreads|__syncwarp|_sync\s*\(")
+
 
 class Fault(Exception):
     """A kernel did what CUDA does not define."""
@@ -43,7 +45,7 @@ class Module:
 
     def __init__(self, source: str):
         self.names = KERNEL.findall(source)
-        self._library = ctypes.CDLL(str(_compile(_translated(source, self.names))))
+        self._library = ctypes.CDLL(str(compiled(source)))
         self._launch = self._library.emulator_launch
         self._launch.restype = ctypes.c_char_p
         self._launch.argtypes = [
@@ -86,32 +88,65 @@ def _packed(x: Any) -> Any:
     return x
 
 
-def _translated(source: str, names: list[str]) -> str:
-    """The source for g++, with a function that launches a kernel by its name."""
+def compiled(source: str, header: str = "", flags: tuple[str, ...] = ()) -> Path:
+    """The library of a source, with a function `emulator_launch` that launches a kernel by its name.
+
+    Args:
+        header: what stands before it, in place of `cuda.h`.
+    """
+    return _compile(_translated(source, KERNEL.findall(source), header or HEADER.read_text()), flags)
+
+
+def _translated(source: str, names: list[str], header: str) -> str:
     source = DYNAMIC.sub(r"\1* \2 = (\1*)emulated::dynamic_shared_memory;", source)
     entries = [f"static void emulated_{name}(void** given) {{ emulated::call(&{name}, given); }}" for name in names]
+    waits = "true" if WAITS.search(source) else "false"
     cases = [f'  if (!strcmp(name, "{name}")) entry = emulated_{name};' for name in names]
     return "\n".join([
-        HEADER.read_text(), source, *entries,
+        header, source, *entries,
         'extern "C" const char* emulator_launch(const char* name, void** given, unsigned gx, unsigned gy, unsigned gz,',
         "    unsigned bx, unsigned by, unsigned bz, size_t shared_bytes, long order) {",
         "  void (*entry)(void**) = nullptr;", *cases,
         '  if (!entry) return "there is no such kernel";',
-        "  return emulated::launch(entry, given, dim3{gx, gy, gz}, dim3{bx, by, bz}, shared_bytes, order);",
+        f"  return emulated::launch(entry, given, dim3{{gx, gy, gz}}, dim3{{bx, by, bz}}, shared_bytes, order, {waits});",
         "}",
     ])  # fmt: skip
 
 
-def _compile(text: str) -> Path:
+def precompiled(text: str, flags: tuple[str, ...]) -> Path:
+    """A header that stands in a file, with what g++ made of it beside it: including it costs little."""
+    header = _folder() / f"{_key(text, flags)}.h"
+    made = header.with_suffix(".h.gch")
+    if not made.exists():
+        header.write_text(text)
+        _run([*FLAGS, *flags, "-x", "c++-header", str(header)], made)
+    return header
+
+
+def _compile(text: str, flags: tuple[str, ...]) -> Path:
+    library = _folder() / f"{_key(text, flags)}.so"
+    if not library.exists():
+        with tempfile.TemporaryDirectory(dir=_folder()) as work:
+            source = Path(work) / "kernels.cpp"
+            source.write_text(text)
+            _run([*FLAGS, *flags, str(source)], library)
+    return library
+
+
+def _run(arguments: list[str], target: Path) -> None:
+    """g++; the target is there whole or not at all."""
+    made = target.with_name(f"{os.getpid()}-{target.name}")
+    done = subprocess.run(["g++", *arguments, "-o", str(made)], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"g++ cannot compile a kernel:\n{done.stderr[:4000]}")
+    os.replace(made, target)
+
+
+def _key(text: str, flags: tuple[str, ...]) -> str:
+    return hashlib.sha256("\n".join([*flags, text]).encode()).hexdigest()[:32]
+
+
+def _folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"rushlight-emulator-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    library = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.so"
-    if not library.exists():
-        with tempfile.TemporaryDirectory(dir=folder) as work:
-            source, made = Path(work) / "kernels.cpp", Path(work) / "kernels.so"
-            source.write_text(text)
-            done = subprocess.run(["g++", *FLAGS, str(source), "-o", str(made)], capture_output=True, text=True)
-            if done.returncode:
-                raise RuntimeError(f"g++ cannot compile a kernel:\n{done.stderr[:4000]}")
-            os.replace(made, library)
-    return library
+    return folder

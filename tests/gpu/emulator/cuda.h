@@ -1,7 +1,9 @@
 // CUDA's words for g++: a kernel's threads are fibers of one thread of the operating system, which switch only where
 // threads wait for one another. What a missing barrier lets happen depends on the order in which fibers run: see `order`.
 #define EMULATED 1
+#ifndef HOSTED
 #define _GLIBCXX_INCLUDE_NEXT_C_HEADERS  // C's headers as they are: those of C++ take longer to read than a kernel to compile
+#endif
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,10 +99,18 @@ static void shuffle(size_t* numbers, size_t count, unsigned long long& random) {
   }
 }
 
-static void run_block(unsigned long long& random) {
+static void run_block(unsigned long long& random, bool waits) {
   static size_t order[most_threads];
+  for (size_t i = 0; i < num_threads; ++i) order[i] = i;
+  if (!waits) {  // threads that never wait need no fibers
+    if (random) shuffle(order, num_threads, random);
+    for (size_t k = 0; k < num_threads; ++k) {
+      current = order[k], threadIdx = threads[order[k]].index;
+      entry(arguments);
+    }
+    return;
+  }
   for (size_t i = 0; i < num_threads; ++i) {
-    order[i] = i;
     Thread& t = threads[i];
     getcontext(&t.context);
     t.context.uc_stack.ss_sp = &stacks[i * stack_bytes];
@@ -151,7 +161,7 @@ template <class First, class... Rest> struct Caller<First, Rest...> {
 template <class... A> void call(void (*kernel)(A...), void** given) { Caller<A...>::call(kernel, given); }
 
 static inline int lane() { return current % warp_size; }
-static const char* launch(void (*kernel)(void**), void** given, dim3 grid, dim3 block, size_t shared_bytes, long order) {
+static const char* launch(void (*kernel)(void**), void** given, dim3 grid, dim3 block, size_t shared_bytes, long order, bool waits) {
   entry = kernel, arguments = given, gridDim = grid, blockDim = block, fault = nullptr;
   size_t count = (size_t)block.x * block.y * block.z, blocks = (size_t)grid.x * grid.y * grid.z;
   if (count > most_threads || shared_bytes > sizeof dynamic_shared_memory || !count || !blocks || grid.y > 65535 || grid.z > 65535) return "no such grid or block";
@@ -168,7 +178,7 @@ static const char* launch(void (*kernel)(void**), void** given, dim3 grid, dim3 
   for (size_t k = 0; k < blocks && !fault; ++k) {
     size_t i = numbers[k];
     blockIdx.x = i % grid.x, blockIdx.y = i / grid.x % grid.y, blockIdx.z = i / grid.x / grid.y;
-    run_block(random);
+    run_block(random, waits);
   }
   free(numbers);
   return fault;

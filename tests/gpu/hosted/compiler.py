@@ -1,0 +1,87 @@
+"""NVRTC's functions by g++ and the emulator: machine code is the words "hosted:" and the path of a library."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import os
+from pathlib import Path
+from typing import Any
+
+from gpu import emulator
+
+HERE = Path(__file__).parent
+NVRTCError: type[Exception] = RuntimeError
+_programs: dict[int, dict[str, Any]] = {}
+_numbers = itertools.count(1)
+
+
+def getVersion() -> tuple[int, int]:
+    return 13, 2
+
+
+def getSupportedArchs() -> list[int]:
+    return [80, 90]
+
+
+def createProgram(source: str, name: str, headers: Any, include_names: Any) -> int:
+    number = next(_numbers)
+    _programs[number] = {"source": source, "log": ""}
+    return number
+
+
+def destroyProgram(number: int) -> None:
+    _programs.pop(number, None)
+
+
+def compileProgram(number: int, options: Any) -> None:
+    program = _programs[number]
+    try:
+        program["code"] = b"hosted:" + os.fsencode(library_of(program["source"], options)) + b"\0"
+    except RuntimeError as error:
+        program["log"] = str(error)
+        raise NVRTCError(6) from error
+
+
+def getCUBIN(number: int) -> bytes:
+    return _programs[number]["code"]
+
+
+def getPTX(number: int) -> bytes:
+    return _programs[number]["code"]
+
+
+def getProgramLog(number: int) -> str:
+    return _programs[number]["log"]
+
+
+def addNameExpression(number: int, name: str) -> None:
+    raise NotImplementedError("templates of kernels by name")
+
+
+def getLoweredName(number: int, name: str) -> str:
+    raise NotImplementedError("templates of kernels by name")
+
+
+def library_of(source: str, options: Any) -> Path:
+    """A library for the driver, compiled behind what CuPy's kernels include, which g++ has read once for all."""
+    options = [o.decode() if isinstance(o, bytes) else o for o in options]
+    flags = tuple(o for o in options if o.startswith("-D"))
+    return emulator.compiled(source, f'#include "{_header()}"', (*_includes(), *flags))
+
+
+@functools.cache
+def _includes() -> tuple[str, ...]:
+    import cupy
+
+    return f"-I{HERE / 'include'}", f"-I{Path(cupy.__file__).parent / '_core' / 'include'}"
+
+
+@functools.cache
+def _header() -> Path:
+    names = ["device.h", *[f"cupy/{name}.cuh" for name in ("complex", "carray", "float16", "bfloat16", "atomics")]]
+    text = "#pragma once\n" + emulator.HEADER.read_text() + "".join(f'#include "{name}"\n' for name in names)
+    for file in sorted((HERE / "include").rglob("*.h")):
+        text += f"// {hashlib.sha256(file.read_bytes()).hexdigest()}\n"
+    return emulator.precompiled("#define HOSTED\n" + text, _includes())
