@@ -20,11 +20,10 @@ from typing import Any
 import cupy
 import numpy as np
 from cupy import ndarray
-from cupy._core import _routines_linalg as linalg_routines  # the only door to how exact products are
 
-from rushlight import devices, settings
+from rushlight import devices
 from rushlight.arrays import kinds, numpy as numpy_arrays
-from rushlight.arrays.gpu import scattering
+from rushlight.arrays.gpu import products, scattering
 from rushlight.arrays.protocol import HOST
 
 abs = cupy.absolute
@@ -165,18 +164,7 @@ def reshape(x: ndarray, shape: Any) -> ndarray:
     return x.reshape(shape)
 
 
-_allows_tf32 = False  # what cuBLAS has been told
-
-
-def matmul(x: ndarray, y: ndarray) -> ndarray:
-    """By cuBLAS; of float32 as exactly as `set_float32_matmul_precision` says."""
-    global _allows_tf32
-    if settings.products.allow_tf32 is not _allows_tf32:
-        _allows_tf32 = settings.products.allow_tf32
-        kind = linalg_routines.COMPUTE_TYPE_TF32 if _allows_tf32 else linalg_routines.COMPUTE_TYPE_DEFAULT
-        linalg_routines.set_compute_type(np.float32, kind)
-    out = cupy.matmul(x, y)
-    return out.astype(x.dtype, copy=False) if x.dtype.char in _HALF else out
+matmul = products.matmul
 
 
 def permute_dims(x: ndarray, axes: tuple[int, ...]) -> ndarray:
@@ -352,6 +340,9 @@ def use_device_of(x: ndarray) -> int:
 
 
 def _on_device(x: Any, index: int) -> ndarray:
+    if isinstance(x, ndarray) and x.device.id != index and not x.flags.c_contiguous:
+        with x.device:  # from one GPU to another CuPy copies only what is in order
+            x = cupy.ascontiguousarray(x)
     with cupy.cuda.Device(index):
         return cupy.asarray(x)
 

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 import cupy
-import cupyx
 import numpy as np
 from cupy import ndarray
 
 # What CuPy's atomic operations compute on; integers wrap around in all of them, so signed ones can be seen as unsigned.
 _ATOMIC = {"?": "i", "b": "i", "B": "i", "h": "i", "H": "i", "l": "L", "q": "Q", "E": "f"}
-_ORDERED = {"?": "i", "b": "i", "B": "i", "h": "i", "H": "i", "E": "f"}
-_REDUCING = {"amax": "scatter_max", "amin": "scatter_min"}
+_ORDERED = {"?": "i", "b": "i", "B": "i", "h": "i", "H": "i"}
+_INTEGERS = {4: np.int32, 8: np.int64}
+_FLOATS = {4: np.float32, 8: np.float64}
 _IN_ORDER = {"prod": cupy.multiply, "amax": cupy.maximum, "amin": cupy.minimum}
 
 
@@ -29,25 +29,43 @@ def add(target: ndarray, index: Any, values: Any) -> None:
     if target.dtype.kind not in "iub" and settings.are_deterministic_algorithms_enabled():
         reduce_in_order(cupy.add, target, index, values)
     else:
-        _scattered("scatter_add", target, index, values)
+        _scattered(cupy.add, target, index, values)
 
 
 def reduce(name: str, target: ndarray, index: Any, values: Any) -> None:
     """Multiplies by values at an index ("prod"), or keeps the greater ("amax") or the lesser ("amin") of the two."""
-    if name == "prod" or target.dtype.kind not in "iubf":
+    if name == "prod" or target.dtype.kind == "c":
         reduce_in_order(_IN_ORDER[name], target, index, values)
-    else:
-        _scattered(_REDUCING[name], target, index, values)
+    elif target.dtype.kind in "iub":
+        _scattered(_IN_ORDER[name], target, index, values)
+    else:  # CuPy compares floats in float32 and takes NaN for missing
+        copy = _ordered(target, name)
+        _scattered(_IN_ORDER[name], copy, index, _ordered(cupy.asarray(values, target.dtype), name))
+        target[...] = _unordered(copy).astype(target.dtype)
 
 
-def _scattered(name: str, target: ndarray, index: Any, values: Any) -> None:
-    """One of CuPy's scatter operations on the target, in a dtype that it has."""
-    scatter = getattr(cupyx, name)
-    wide = (
-        _ATOMIC.get(target.dtype.char, target.dtype.char)
-        if name == "scatter_add"
-        else _ORDERED.get(target.dtype.char, target.dtype.char)
-    )
+def _ordered(x: ndarray, name: str) -> ndarray:
+    """Integers in the order of floats; NaN is the greatest of all if the greatest is wanted, else the least.
+
+    Bits of a float (IEEE 754) count up with its absolute value: those of negative ones are turned around.
+    """
+    x = x.astype(np.float32, copy=False) if x.itemsize < 4 else x
+    x = cupy.where(cupy.isnan(x), x.dtype.type(np.nan if name == "amax" else -np.nan), x)
+    return _turned(x.view(_INTEGERS[x.itemsize]))
+
+
+def _unordered(bits: ndarray) -> ndarray:
+    return _turned(bits).view(_FLOATS[bits.itemsize])
+
+
+def _turned(bits: ndarray) -> ndarray:
+    return cupy.where(bits < 0, bits ^ np.iinfo(bits.dtype).max, bits)
+
+
+def _scattered(function: cupy.ufunc, target: ndarray, index: Any, values: Any) -> None:
+    """`function.at` on the target, in a dtype for which CuPy has the atomic operation."""
+    scatter = function.at
+    wide = (_ATOMIC if function is cupy.add else _ORDERED).get(target.dtype.char, target.dtype.char)
     if wide == target.dtype.char:
         scatter(target, index, values)
     elif np.dtype(wide).itemsize == target.itemsize:

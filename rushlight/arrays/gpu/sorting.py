@@ -5,7 +5,6 @@ in any order.
 from __future__ import annotations
 
 import cupy
-import cupyx
 import numpy as np
 from cupy import ndarray
 
@@ -15,7 +14,7 @@ from rushlight.arrays import cupy as cupy_arrays
 def first_places(indices: ndarray, *, size: int) -> ndarray:
     """For each of some indices (below `size`) the first place at which the same index stands."""
     first = cupy.full(size, len(indices), np.int64)
-    cupyx.scatter_min(first, indices, cupy.arange(len(indices)))
+    cupy.minimum.at(first, indices, cupy.arange(len(indices)))
     return first[indices]
 
 

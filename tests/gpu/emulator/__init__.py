@@ -88,20 +88,24 @@ def _packed(x: Any) -> Any:
     return x
 
 
-def compiled(source: str, header: str = "", flags: tuple[str, ...] = ()) -> Path:
+def compiled(source: str, header: str = "", flags: tuple[str, ...] = (), templates: tuple[str, ...] = ()) -> Path:
     """The library of a source, with a function `emulator_launch` that launches a kernel by its name.
 
     Args:
         header: what stands before it, in place of `cuda.h`.
+        templates: kernels that are templates with their arguments, which is what they are called by.
     """
-    return _compile(_translated(source, KERNEL.findall(source), header or HEADER.read_text()), flags)
+    names = [*KERNEL.findall(source), *templates]
+    return _compile(_translated(source, names, header or HEADER.read_text()), flags)
 
 
 def _translated(source: str, names: list[str], header: str) -> str:
     source = DYNAMIC.sub(r"\1* \2 = (\1*)emulated::dynamic_shared_memory;", source)
-    entries = [f"static void emulated_{name}(void** given) {{ emulated::call(&{name}, given); }}" for name in names]
+    entries = [
+        f"static void emulated_{i}(void** given) {{ emulated::call(&{name}, given); }}" for i, name in enumerate(names)
+    ]
     waits = "true" if WAITS.search(source) else "false"
-    cases = [f'  if (!strcmp(name, "{name}")) entry = emulated_{name};' for name in names]
+    cases = [f'  if (!strcmp(name, "{name}")) entry = emulated_{i};' for i, name in enumerate(names)]
     return "\n".join([
         header, source, *entries,
         'extern "C" const char* emulator_launch(const char* name, void** given, unsigned gx, unsigned gy, unsigned gz,',

@@ -39,7 +39,9 @@ def install() -> None:
     name = "cupy_backends.cuda.api.runtime"
     importlib.import_module("cupy_backends.cuda.api")
     path = next(FOLDER.glob("runtime*.so"))
-    spec = importlib.util.spec_from_file_location(name, path, loader=importlib.machinery.ExtensionFileLoader(name, str(path)))
+    spec = importlib.util.spec_from_file_location(
+        name, path, loader=importlib.machinery.ExtensionFileLoader(name, str(path))
+    )
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module

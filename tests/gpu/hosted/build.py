@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 FOLDER = Path(os.environ.get("RUSHLIGHT_HOSTED", HERE.parents[2] / "build" / "hosted"))
 # Modules of CuPy that are linked with one of NVIDIA's libraries, and the name by which they look for it.
-LIBRARIES = {"cublas": "libcublas.so.13", "curand": "libcurand.so.10", "cusparse": "libcusparse.so.12", "cusolver": "libcusolver.so.12"}  # fmt: skip
+LIBRARIES = {"cublas": "libcublas.so.13", "curand": "libcurand.so.10", "cusparse": "libcusparse.so.12", "cusolver": "libcusolver.so.12", "cufft": "libcufft.so.12"}  # fmt: skip
 
 
 def main(source: str) -> None:
@@ -37,13 +37,25 @@ def main(source: str) -> None:
         there = symbols(FOLDER / "libcublas.so.13", "T", "cu")
         undefined = set()
         for name in LIBRARIES:
-            module = next(Path(find("cupy_backends.cuda.libs")).glob(f"{name}.*.so"))
+            package = "cupy.cuda" if name == "cufft" else "cupy_backends.cuda.libs"
+            module = next(Path(find(package)).glob(f"{name}.*.so"))
             undefined |= symbols(module, "U", "cu")
         missing.write_text(refusals(undefined - there, 15))
         link([HERE / "libraries.cpp", missing], FOLDER / "libcublas.so.13")
         for library in LIBRARIES.values():
             if library != "libcublas.so.13":
-                link([], FOLDER / library, "-x", "c++", "/dev/null", "-x", "none", str(FOLDER / "libcublas.so.13"), "-Wl,--no-as-needed", "-Wl,-rpath,$ORIGIN")
+                link(
+                    [],
+                    FOLDER / library,
+                    "-x",
+                    "c++",
+                    "/dev/null",
+                    "-x",
+                    "none",
+                    str(FOLDER / "libcublas.so.13"),
+                    "-Wl,--no-as-needed",
+                    "-Wl,-rpath,$ORIGIN",
+                )
 
 
 def find(package: str) -> str:

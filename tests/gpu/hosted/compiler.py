@@ -27,7 +27,7 @@ def getSupportedArchs() -> list[int]:
 
 def createProgram(source: str, name: str, headers: Any, include_names: Any) -> int:
     number = next(_numbers)
-    _programs[number] = {"source": source, "log": ""}
+    _programs[number] = {"source": source, "log": "", "templates": []}
     return number
 
 
@@ -38,7 +38,7 @@ def destroyProgram(number: int) -> None:
 def compileProgram(number: int, options: Any) -> None:
     program = _programs[number]
     try:
-        program["code"] = b"hosted:" + os.fsencode(library_of(program["source"], options)) + b"\0"
+        program["code"] = b"hosted:" + os.fsencode(library_of(program["source"], options, tuple(program["templates"]))) + b"\0"
     except RuntimeError as error:
         program["log"] = str(error)
         raise NVRTCError(6) from error
@@ -56,19 +56,19 @@ def getProgramLog(number: int) -> str:
     return _programs[number]["log"]
 
 
-def addNameExpression(number: int, name: str) -> None:
-    raise NotImplementedError("templates of kernels by name")
+def addNameExpression(number: int, name: str | bytes) -> None:
+    _programs[number]["templates"].append(name.decode() if isinstance(name, bytes) else name)
 
 
-def getLoweredName(number: int, name: str) -> str:
-    raise NotImplementedError("templates of kernels by name")
+def getLoweredName(number: int, name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name
 
 
-def library_of(source: str, options: Any) -> Path:
+def library_of(source: str, options: Any, templates: tuple[str, ...]) -> Path:
     """A library for the driver, compiled behind what CuPy's kernels include, which g++ has read once for all."""
     options = [o.decode() if isinstance(o, bytes) else o for o in options]
     flags = tuple(o for o in options if o.startswith("-D"))
-    return emulator.compiled(source, f'#include "{_header()}"', (*_includes(), *flags))
+    return emulator.compiled(source, f'#include "{_header()}"', (*_includes(), *flags), templates)
 
 
 @functools.cache

@@ -1,6 +1,8 @@
 // cuBLAS and cuSOLVER on the computer's own memory, by the BLAS and LAPACK that SciPy has: `hosted_routine` says where these are.
 // Only what CuPy calls for products, factorizations and solvers; both read matrices by columns, so what is left is spelling.
 #include <complex>
+#include <math.h>
+#include <type_traits>
 #include <map>
 #include <stdint.h>
 #include <string>
@@ -30,6 +32,9 @@ template <class T, class... A> void call(const char* name, A... arguments) {
   ((void (*)(A...))found)(arguments...);
 }
 
+static float conjugate(float x) { return x; }
+static double conjugate(double x) { return x; }
+template <class T> std::complex<T> conjugate(std::complex<T> x) { return std::conj(x); }
 static char* op(int trans) { static char letters[][2] = {"N", "T", "C"}; return letters[trans]; }
 static char* triangle(int fill) { static char letters[][2] = {"L", "U"}; return letters[fill]; }
 static int math_mode, pointer_mode;
@@ -124,7 +129,7 @@ int cublasGemmStridedBatchedEx(void*, int ta, int tb, int m, int n, int k, const
   return 0;
 }
 
-#define BOTH(X, T, SYEVD, ORGQR) \
+#define BOTH(X, T, SYEVD, ORGQR, JACOBI) \
   int cublas##X##gemm_v2(void*, int ta, int tb, int m, int n, int k, const T* alpha, const T* a, int lda, const T* b, int ldb, const T* beta, T* c, int ldc) { return gemm<T>(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc); } \
   int cublas##X##gemmBatched(void*, int ta, int tb, int m, int n, int k, const T* alpha, const T** a, int lda, const T** b, int ldb, const T* beta, T** c, int ldc, int batch) { \
     for (int i = 0; i < batch; ++i) gemm<T>(ta, tb, m, n, k, alpha, a[i], lda, b[i], ldb, beta, c[i], ldc); return 0; } \
@@ -158,11 +163,23 @@ int cublasGemmStridedBatchedEx(void*, int ta, int tb, int m, int n, int k, const
   int cusolverDn##X##gesvd(void*, char jobu, char jobvt, int m, int n, T* a, int lda, Letter<T>::Real* s, T* u, int ldu, T* vt, int ldvt, T*, int, Letter<T>::Real*, int* info) { return m < n ? 1 : gesvd<T>(jobu, jobvt, m, n, a, lda, s, u, ldu, vt, ldvt, info); } \
   int cusolverDn##X##SYEVD##_bufferSize(void*, int, int, int, const T*, int, const Letter<T>::Real*, int* size) { *size = 1; return 0; } \
   int cusolverDn##X##SYEVD(void*, int job, int fill, int n, T* a, int lda, Letter<T>::Real* w, T*, int, int* info) { return eigh<T>(job, fill, n, a, lda, w, info); } \
-  int cusolverDn##X##SYEVD##jBatched() { return 7; }
-BOTH(S, Float, syevd, orgqr)
-BOTH(D, Double, syevd, orgqr)
-BOTH(C, ComplexFloat, heevd, ungqr)
-BOTH(Z, ComplexDouble, heevd, ungqr)
+  int cusolverDn##X##JACOBI##Batched_bufferSize(void*, int, int, int, const T*, int, const Letter<T>::Real*, int* size, void*, int) { *size = 1; return 0; } \
+  int cusolverDn##X##JACOBI##Batched(void*, int job, int fill, int n, T* a, int lda, Letter<T>::Real* w, T*, int, int* info, void*, int batch) { \
+    for (int i = 0; i < batch; ++i) eigh<T>(job, fill, n, a + (size_t)i * lda * n, lda, w + (size_t)i * n, info + i); return 0; } \
+  int cusolverDn##X##JACOBI##_bufferSize(void*, int, int, int, const T*, int, const Letter<T>::Real*, int* size, void*) { *size = 1; return 0; } \
+  int cusolverDn##X##JACOBI(void*, int job, int fill, int n, T* a, int lda, Letter<T>::Real* w, T*, int, int* info, void*) { return eigh<T>(job, fill, n, a, lda, w, info); } \
+  int cusolverDn##X##gesvdjBatched_bufferSize(void*, int, int, int, T*, int, Letter<T>::Real*, T*, int, T*, int, int* size, void*, int) { *size = 1; return 0; } \
+  int cusolverDn##X##gesvdjBatched(void*, int job, int m, int n, T* a, int lda, Letter<T>::Real* s, T* u, int ldu, T* v, int ldv, T*, int, int* info, void*, int batch) { \
+    int least = m < n ? m : n; std::vector<T> vt((size_t)n * n); \
+    if (m > 32 || n > 32) return 3; \
+    for (int i = 0; i < batch; ++i) { \
+      gesvd<T>(job ? 'A' : 'N', job ? 'A' : 'N', m, n, a + (size_t)i * lda * n, lda, s + (size_t)i * least, u + (size_t)i * ldu * m, ldu, vt.data(), n, info + i); \
+      if (job) for (int j = 0; j < n; ++j) for (int k = 0; k < n; ++k) v[(size_t)i * ldv * n + k + (size_t)j * ldv] = conjugate(vt[j + (size_t)k * n]); \
+    } return 0; }
+BOTH(S, Float, syevd, orgqr, syevj)
+BOTH(D, Double, syevd, orgqr, syevj)
+BOTH(C, ComplexFloat, heevd, ungqr, heevj)
+BOTH(Z, ComplexDouble, heevd, ungqr, heevj)
 int cublasSger_v2(void*, int m, int n, const float* alpha, const float* x, int incx, const float* y, int incy, float* a, int lda) { call<float>("ger", &m, &n, alpha, x, &incx, y, &incy, a, &lda); return 0; }
 int cublasDger_v2(void*, int m, int n, const double* alpha, const double* x, int incx, const double* y, int incy, double* a, int lda) { call<double>("ger", &m, &n, alpha, x, &incx, y, &incy, a, &lda); return 0; }
 #define DOT(NAME, T, FIRST) \
@@ -186,4 +203,103 @@ int cusolverDnXsyevd(void*, void*, int job, int fill, int64_t n, int type, void*
   }
   return 7;
 }
+int cusolverDnCreateSyevjInfo(void** i) { *i = (void*)1; return 0; }
+int cusolverDnDestroySyevjInfo(void*) { return 0; }
+int cusolverDnCreateGesvdjInfo(void** i) { *i = (void*)1; return 0; }
+int cusolverDnDestroyGesvdjInfo(void*) { return 0; }
 }
+
+// cuFFT by the sum that defines the transform, in double: dimension by dimension over a batch with strides.
+struct Plan { std::vector<int> sizes, in, out; int in_step, in_distance, out_step, out_distance, type, batch; };
+enum { R2C = 0x2a, C2R = 0x2c, C2C = 0x29, D2Z = 0x6a, Z2D = 0x6c, Z2Z = 0x69 };
+static std::map<int, Plan> plans;
+
+static size_t place(const std::vector<int>& index, const std::vector<int>& embedding) {
+  size_t at = 0;
+  for (size_t i = 0; i < index.size(); ++i) at = at * (i ? embedding[i] : 1) + index[i];
+  return at;
+}
+
+template <class F> static void each(const std::vector<int>& sizes, F visit) {
+  std::vector<int> index(sizes.size(), 0);
+  for (;;) {
+    visit(index);
+    int k = sizes.size() - 1;
+    while (k >= 0 && ++index[k] == sizes[k]) index[k--] = 0;
+    if (k < 0) return;
+  }
+}
+
+template <class In, class Out> static int transform(int number, const In* from, Out* to, int direction) {
+  Plan& plan = plans[number];
+  std::vector<int> half = plan.sizes;
+  half.back() = half.back() / 2 + 1;
+  constexpr bool real_in = std::is_floating_point_v<In>, real_out = std::is_floating_point_v<Out>;
+  size_t count = 1;
+  for (int n : plan.sizes) count *= n;
+  for (int b = 0; b < plan.batch; ++b) {
+    const In* source = from + (size_t)b * plan.in_distance;
+    Out* target = to + (size_t)b * plan.out_distance;
+    std::vector<ComplexDouble> values(count), next(count);
+    each(plan.sizes, [&](const std::vector<int>& index) {
+      std::vector<int> at = index;
+      bool mirrored = real_out && index.back() >= half.back();
+      if (mirrored) for (size_t i = 0; i < at.size(); ++i) at[i] = at[i] ? plan.sizes[i] - at[i] : 0;
+      ComplexDouble value(source[place(at, plan.in) * plan.in_step]);
+      if (real_out && (index.back() == 0 || 2 * index.back() == plan.sizes.back()) && plan.sizes.size() == 1) value.imag(0);
+      values[place(index, plan.sizes)] = mirrored ? std::conj(value) : value;
+    });
+    for (size_t axis = 0; axis < plan.sizes.size(); ++axis) {
+      int n = plan.sizes[axis];
+      each(plan.sizes, [&](const std::vector<int>& index) {
+        ComplexDouble sum = 0;
+        std::vector<int> at = index;
+        for (int k = 0; k < n; ++k) {
+          at[axis] = k;
+          sum += values[place(at, plan.sizes)] * std::polar(1.0, direction * 2 * M_PI * ((long long)k * index[axis] % n) / n);
+        }
+        next[place(index, plan.sizes)] = sum;
+      });
+      values.swap(next);
+    }
+    each(real_in ? half : plan.sizes, [&](const std::vector<int>& index) {
+      ComplexDouble value = values[place(index, plan.sizes)];
+      Out& out = target[place(index, plan.out) * plan.out_step];
+      if constexpr (real_out) out = value.real();
+      else out = Out(value);
+    });
+  }
+  return 0;
+}
+
+extern "C" {
+static int last_plan;
+int cufftGetVersion(int* v) { *v = 12000; return 0; }
+int cufftCreate(int* plan) { *plan = ++last_plan; return 0; }
+int cufftDestroy(int plan) { plans.erase(plan); return 0; }
+int cufftSetAutoAllocation(int, int) { return 0; }
+int cufftSetWorkArea(int, void*) { return 0; }
+int cufftSetStream(int, void*) { return 0; }
+int cufftMakePlanMany(int plan, int rank, int* n, int* in, int in_step, int in_distance, int* out, int out_step, int out_distance, int type, int batch, size_t* bytes) {
+  std::vector<int> sizes(n, n + rank), half = sizes;
+  half.back() = half.back() / 2 + 1;
+  bool reads_half = type == C2R || type == Z2D, writes_half = type == R2C || type == D2Z;
+  Plan made{sizes, reads_half ? half : sizes, writes_half ? half : sizes, 1, 0, 1, 0, type, batch};
+  if (in) made.in.assign(in, in + rank), made.in_step = in_step, made.in_distance = in_distance;
+  else { made.in_distance = 1; for (int i : made.in) made.in_distance *= i; }
+  if (out) made.out.assign(out, out + rank), made.out_step = out_step, made.out_distance = out_distance;
+  else { made.out_distance = 1; for (int i : made.out) made.out_distance *= i; }
+  plans[plan] = made, *bytes = 8;
+  return 0;
+}
+int cufftMakePlan1d(int plan, int n, int type, int batch, size_t* bytes) { return cufftMakePlanMany(plan, 1, &n, nullptr, 1, 0, nullptr, 1, 0, type, batch, bytes); }
+int cufftExecC2C(int p, const ComplexFloat* x, ComplexFloat* y, int direction) { return transform(p, x, y, direction); }
+int cufftExecZ2Z(int p, const ComplexDouble* x, ComplexDouble* y, int direction) { return transform(p, x, y, direction); }
+int cufftExecR2C(int p, const float* x, ComplexFloat* y) { return transform(p, x, y, -1); }
+int cufftExecD2Z(int p, const double* x, ComplexDouble* y) { return transform(p, x, y, -1); }
+int cufftExecC2R(int p, const ComplexFloat* x, float* y) { return transform(p, x, y, 1); }
+int cufftExecZ2D(int p, const ComplexDouble* x, double* y) { return transform(p, x, y, 1); }
+}
+
+// Functions of kernels that the C library lacks and SciPy has.
+extern "C" double hosted_special(const char* name, double x) { return ((double (*)(double, int))routines().at(name))(x, 0); }

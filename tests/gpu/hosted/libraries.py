@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import itertools
 from typing import Any
 
 import numpy as np
-
 from gpu.hosted import compiler
 
 
@@ -28,9 +26,10 @@ def install() -> None:
 
 
 def _give_routines() -> None:
-    """SciPy's BLAS and LAPACK for `libraries.cpp`."""
+    """SciPy's BLAS, LAPACK and special functions for `libraries.cpp`."""
     import scipy.linalg.cython_blas
     import scipy.linalg.cython_lapack
+    import scipy.special.cython_special
 
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
@@ -38,7 +37,7 @@ def _give_routines() -> None:
     named.restype, named.argtypes = ctypes.c_char_p, [ctypes.py_object]
     give = ctypes.CDLL("libcublas.so.13").hosted_routine
     give.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
-    for module in (scipy.linalg.cython_blas, scipy.linalg.cython_lapack):
+    for module in (scipy.linalg.cython_blas, scipy.linalg.cython_lapack, scipy.special.cython_special):
         for name, capsule in module.__pyx_capi__.items():
             give(name.encode(), pointer(capsule, named(capsule)))
 

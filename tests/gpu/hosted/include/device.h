@@ -41,3 +41,17 @@ static inline int __double2hiint(double x) { unsigned long long b; memcpy(&b, &x
 static inline int __double2loint(double x) { unsigned long long b; memcpy(&b, &x, 8); return (int)b; }
 static inline double __hiloint2double(int hi, int lo) { unsigned long long b = (unsigned long long)(unsigned)hi << 32 | (unsigned)lo; double x; memcpy(&x, &b, 8); return x; }
 static inline void __trap() { abort(); }
+
+extern "C" double hosted_special(const char* name, double x);
+#define SPECIAL(ours, name) \
+  static inline double ours(double x) { return hosted_special(#name, x); } \
+  static inline float ours##f(float x) { return (float)hosted_special(#name, x); } \
+  static inline float ours(float x) { return ours##f(x); }
+SPECIAL(erfinv, __pyx_fuse_0erfinv) SPECIAL(erfcinv, erfcinv) SPECIAL(erfcx, __pyx_fuse_1erfcx) SPECIAL(normcdf, __pyx_fuse_1ndtr)
+SPECIAL(normcdfinv, ndtri) SPECIAL(cyl_bessel_i0, i0) SPECIAL(cyl_bessel_i1, i1)
+static inline double sinpi(double x) { return sin(M_PI * fmod(x, 2)); }
+static inline double cospi(double x) { return cos(M_PI * fmod(x, 2)); }
+static inline float sinpi(float x) { return (float)sinpi((double)x); }
+static inline float cospi(float x) { return (float)cospi((double)x); }
+static inline float sinpif(float x) { return sinpi(x); }
+static inline float cospif(float x) { return cospi(x); }
