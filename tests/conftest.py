@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,12 +14,12 @@ import pytest
 
 HERE = Path(__file__).parent
 
-# What the stand-in for GPUs is made of: the names of the real CuPy, and kernels that g++ compiles for the CPU.
-LACKS = [
-    what
-    for what, found in (("CuPy", importlib.util.find_spec("cupy")), ("g++", shutil.which("g++")))
-    if not found
-]  # fmt: skip
+sys.path.append(str(HERE))
+from gpu import hosted  # the GPUs of tests, where there is no real one
+
+LACKS = [] if hosted.has_gpu() else hosted.lacks()
+if not LACKS and not hosted.has_gpu():
+    hosted.prepare()
 collect_ignore = ["gpu", "cuda", "compiler/test_cuda.py"] if LACKS else []
 
 

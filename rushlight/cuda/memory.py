@@ -4,7 +4,7 @@ CuPy takes every array's memory from the allocator that is set here: the pool's 
 summed up by the pool only when it may be more than ever before: `_Use.bound` is at least what is in use, since it grows with
 each block and nothing is taken off when one is freed.
 
-Left out: counts of blocks, snapshots, allocators of users, memory on the host.
+Left out: counts of blocks and of CuPy's second tries, snapshots, allocators of users, memory on the host.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from rushlight.errors import OutOfMemoryError as OutOfMemoryError
 class _Use:
     """What was used of one GPU's memory, in bytes."""
 
-    __slots__ = ("bound", "num_ooms", "num_retries", "peak", "peak_reserved", "total")
+    __slots__ = ("bound", "num_ooms", "peak", "peak_reserved", "total")
 
     def __init__(self) -> None:
         self.bound = self.peak = self.peak_reserved = self.total = 0
-        self.num_ooms = self.num_retries = 0
+        self.num_ooms = 0
 
 
 _uses: dict[int, _Use] = {}
@@ -46,10 +46,14 @@ def start(cupy: Any) -> None:
 
     def allocate(size: int) -> Any:
         use = _use_of(device_id())
+        block, failed = None, False
         try:
             block = malloc(size)
-        except MemoryError as error:
-            block = _again(cupy, pool, size, use, error)
+        except MemoryError:  # after CuPy has given back what it held unused, and tried again
+            failed = True
+        if failed:  # outside of the handler: CuPy's error would keep its frames, and with them their arrays, in memory
+            use.num_ooms += 1
+            raise OutOfMemoryError(_message(cupy, pool, size))
         taken = -(-size // _BLOCK) * _BLOCK
         use.total += taken
         use.bound += taken
@@ -59,22 +63,6 @@ def start(cupy: Any) -> None:
         return block
 
     cupy.cuda.set_allocator(allocate)
-
-
-def _again(cupy: Any, pool: Any, size: int, use: _Use, error: MemoryError) -> Any:
-    """Once more, after what the pool holds unused is given back to the GPU.
-
-    Raises:
-        OutOfMemoryError: there is not enough for it.
-    """
-    use.num_retries += 1
-    _give_back(pool, use)
-    try:
-        return pool.malloc(size)
-    except MemoryError:
-        use.num_ooms += 1
-    # Raised outside of the handler: CuPy's error would keep its frames, and with them their arrays, in memory.
-    raise OutOfMemoryError(_message(cupy, pool, size)) from None
 
 
 def _give_back(pool: Any, use: _Use) -> None:
@@ -159,7 +147,7 @@ def reset_accumulated_memory_stats(device: Any = None) -> None:
     """Counts from now on what is allocated and freed, and how often there was not enough."""
     use = _noted(device)
     use.total = memory_allocated(device)
-    use.num_ooms = use.num_retries = 0
+    use.num_ooms = 0
 
 
 def mem_get_info(device: Any = None) -> tuple[int, int]:
@@ -188,7 +176,6 @@ def memory_stats_as_nested_dict(device: Any = None) -> dict[str, Any]:
         "allocated_bytes": {"all": numbers},
         "active_bytes": {"all": dict(numbers)},
         "reserved_bytes": {"all": kept},
-        "num_alloc_retries": use.num_retries,
         "num_ooms": use.num_ooms,
     }
 
@@ -229,7 +216,7 @@ def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
     table = [" | ".join([row[0].ljust(21), *[text.rjust(10) for text in row[1:]]]) for row in (head, *rows)]
     width = len(table[0]) + 2
     title = f"rushlight CUDA memory summary, device ID {index}"
-    counts = f"CUDA OOMs: {stats['num_ooms']}     |     cudaMalloc retries: {stats['num_alloc_retries']}"
+    counts = f"CUDA OOMs: {stats['num_ooms']}"
     lines = [title.center(width), counts.center(width), *[f" {line} " for line in table]]
     rules = ["=", "-", "=", "-", "-"]
     inside = [part for rule, line in zip(rules, lines, strict=True) for part in (rule * width, line)]

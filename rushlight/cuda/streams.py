@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 from rushlight import devices
@@ -119,7 +120,8 @@ class ExternalStream(Stream):
 
     def __init__(self, stream_ptr: int, device: Any = None):
         index = require_index(device)
-        self._hold(library.cupy().cuda.ExternalStream(stream_ptr, index), index)
+        theirs = SimpleNamespace(__cuda_stream__=lambda: (0, stream_ptr))
+        self._hold(library.cupy().cuda.Stream.from_external(theirs), index)
 
 
 def _wrapped(stream: Any, index: int) -> Stream:

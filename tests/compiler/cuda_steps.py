@@ -101,7 +101,9 @@ def check_all(cases: list[tuple[Graph, list[np.ndarray]]], tolerance: float = 1e
 
 
 def compile_by_nvrtc(source: str, architecture: str) -> bytes:
-    nvrtc = pytest.importorskip("cupy", reason="CuPy is not installed: NVRTC cannot be had").cuda.nvrtc
+    pytest.importorskip("cupy", reason="CuPy is not installed: NVRTC cannot be had")
+    from cupy_backends.cuda.libs import nvrtc
+
     program = nvrtc.createProgram(source, "kernels.cu", [], [])
     try:
         nvrtc.compileProgram(program, [f"--gpu-architecture={architecture}", *OPTIONS])

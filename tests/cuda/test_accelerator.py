@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from gpu import hosted
 
 import rushlight as torch
 from rushlight.cuda import library
@@ -24,7 +25,7 @@ def test_with_gpus(gpus: Any) -> None:
     made = torch.cuda.Stream()
     accelerator.set_stream(made)
     assert accelerator.current_stream() == made
-    made._stream.busy = True
+    hosted.control().hosted_busy(made.cuda_stream)
     accelerator.synchronize()
     assert made.query()
     block = gpus.alloc(1000)

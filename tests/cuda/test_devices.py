@@ -65,16 +65,16 @@ def test_a_device_that_is_not_there(gpus: Any) -> None:
 def test_properties(gpus: Any) -> None:
     found = torch.cuda.get_device_properties("cuda:1")
     assert repr(found) == (
-        "_CudaDeviceProperties(name='Simulated GPU', major=9, minor=0, total_memory=1024MB, multi_processor_count=4, "
-        "uuid=00010203-0405-0607-0809-0a0b0c0d0e0f, pci_bus_id=17, pci_device_id=0, pci_domain_id=0, L2_cache_size=4MB)"
+        "_CudaDeviceProperties(name='Hosted GPU', major=9, minor=0, total_memory=1024MB, multi_processor_count=132, "
+        "uuid=01020304-0506-0708-090a-0b0c0d0e0f10, pci_bus_id=18, pci_device_id=0, pci_domain_id=0, L2_cache_size=50MB)"
     )
-    assert torch.cuda.get_device_name() == "Simulated GPU"
+    assert torch.cuda.get_device_name() == "Hosted GPU"
     assert torch.cuda.get_device_capability(0) == (9, 0)
     assert {"sm_80", "sm_90"} <= set(torch.cuda.get_arch_list())
     assert "code=sm_90" in torch.cuda.get_gencode_flags()
     assert torch.cuda.is_bf16_supported()
     assert torch.cuda.is_tf32_supported()
-    assert list(devices.visible_devices()) == ["Simulated GPU, 1.0 GiB, sm_90"] * 2
+    assert list(devices.visible_devices()) == ["Hosted GPU, 1.0 GiB, sm_90"] * 2
 
 
 def test_old_names_of_tensors(gpus: Any) -> None:

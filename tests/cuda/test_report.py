@@ -6,14 +6,14 @@ import importlib
 import sys
 from typing import Any
 
+import cupy
 import pytest
-from gpu.simulated import real as cupy
 
 from rushlight.cuda import library, report
 
 
 def test_devices(gpus: Any) -> None:
-    assert list(report.device_lines()) == [(f"cuda:{i}", "Simulated GPU, 1.0 GiB, sm_90") for i in range(2)]
+    assert list(report.device_lines()) == [(f"cuda:{i}", "Hosted GPU, 1.0 GiB, sm_90") for i in range(2)]
 
 
 def test_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from gpu import hosted
 
 import rushlight as torch
 
@@ -47,21 +48,20 @@ def test_a_stream_of_another_device(gpus: Any) -> None:
 
 def test_waiting(gpus: Any) -> None:
     first, second = torch.cuda.Stream(), torch.cuda.Stream()
-    first._stream.busy = True
+    hosted.control().hosted_busy(first.cuda_stream)
     assert not first.query()
     event = first.record_event()
     assert not event.query()
     second.wait_event(event)
     second.wait_stream(first)
-    assert second._stream.waits[0] is event._event
-    assert len(second._stream.waits) == 2
+    assert hosted.control().hosted_waits(second.cuda_stream) == 2
     event.synchronize()
     assert event.query()
     assert first.query()
-    first._stream.busy = True
+    hosted.control().hosted_busy(first.cuda_stream)
     torch.cuda.synchronize()
     assert first.query()
-    first._stream.busy = True
+    hosted.control().hosted_busy(first.cuda_stream)
     first.synchronize()
     assert first.query()
 
@@ -91,11 +91,15 @@ def test_streams_of_other_libraries(gpus: Any) -> None:
     assert not torch.cuda.is_current_stream_capturing()
 
 
-def test_marks(gpus: Any) -> None:
+def test_marks(gpus: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.cuda.init()
+    marks: list[tuple[str, ...]] = []
+    monkeypatch.setattr(gpus.nvtx, "available", True)
+    for name, kind in (("RangePush", "push"), ("RangePop", "pop"), ("Mark", "mark")):
+        monkeypatch.setattr(gpus.nvtx, name, lambda *text, kind=kind: marks.append((kind, *text)))
     with torch.cuda.nvtx.range("step {}", 3):
         torch.cuda.nvtx.mark("here")
         assert torch.cuda.nvtx.range_push("inner") == 1
         assert torch.cuda.nvtx.range_pop() == 1
     assert torch.cuda.nvtx.range_pop() == -1
-    assert gpus.marks == [("push", "step 3"), ("mark", "here"), ("push", "inner"), ("pop",), ("pop",)]
+    assert marks == [("push", "step 3"), ("mark", "here"), ("push", "inner"), ("pop",), ("pop",)]

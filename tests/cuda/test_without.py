@@ -7,8 +7,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import cupy
 import pytest
-from gpu.simulated import real
 
 import rushlight as torch
 from rushlight.cuda import library
@@ -69,7 +69,7 @@ def test_reasons(no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
         AssertionError, match=r"Torch not compiled with CUDA enabled: CuPy is not installed\. `pip install"
     ):
         torch.cuda.init()
-    monkeypatch.setitem(sys.modules, "cupy", real)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setattr(library, "_count", 0)
     with pytest.raises(RuntimeError, match="No CUDA GPUs are available"):
         torch.cuda.init()

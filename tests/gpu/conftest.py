@@ -1,44 +1,32 @@
-"""The tests of this folder run on the first GPU; where there is none, on the stand-in of `simulated`."""
+"""The tests of this folder run on the first GPU; where there is none, on the CPU's memory (`hosted`)."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1]))
-
-
 from gpu import hosted
 
-if hosted.is_asked_for():
-    hosted.install()
-
-from gpu import simulated
-
-HAS_GPU = simulated.has_gpu()
-
-if not HAS_GPU:
-    simulated.install()  # test files may ask for GPUs when they are imported
+if hosted.is_prepared():
+    hosted.show()  # test files may ask for GPUs when they are imported
 
 
 def pytest_collection_finish() -> None:
     """The tests of other folders find no GPU, as on any machine without one."""
-    if not HAS_GPU:
-        simulated.uninstall()
+    if hosted.is_prepared():
+        hosted.hide()
 
 
 @pytest.fixture(autouse=True)
 def gpu() -> Iterator[None]:
     """A GPU for each test of this folder."""
-    if HAS_GPU:
+    if not hosted.is_prepared():
         yield
         return
-    simulated.install()
+    hosted.show()
     yield
-    simulated.uninstall()
+    hosted.hide()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,6 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch = pytest.MonkeyPatch()
     patch.setenv("RUSHLIGHT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-    patch.setattr("gpu.simulated.cuda_modules.uses_nvrtc", True)
+    if hosted.is_prepared():
+        patch.setattr("gpu.hosted.compiler.uses_nvrtc", True)
     yield
     patch.undo()

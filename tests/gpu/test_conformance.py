@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gpu.simulated import has_gpu
+from gpu.hosted import has_gpu
 
 # What does not agree on a GPU and does on the CPU, by kind of check: {operator: reason}. docs/status.md has the same list.
 UNCHECKED = "an index out of range is not looked for on a GPU"
@@ -24,7 +24,7 @@ ON_THE_CPU_TOO = {
 
 def test_operators_conform_on_a_gpu(harness: Callable[..., dict[str, Any]]) -> None:
     records = harness(
-        "ops.py", "--device", "cuda" if has_gpu() else "simulated", "--dtypes", "float32,float64,int64,bool,complex64,bfloat16",
+        "ops.py", "--device", "cuda" if has_gpu() else "hosted", "--dtypes", "float32,float64,int64,bool,complex64,bfloat16",
         "--gradgrad", "--errors", "--max-samples", "3", "--seconds-per-op", "300",
     )  # fmt: skip
     assert len(records) > 600

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gpu.simulated.cudnn import Library
+from gpu import hosted
+from gpu.hosted.cudnn import Library
 from gpu.test_routines import CALLS, gpu
 
 from rushlight.arrays import numpy as cpu
@@ -15,8 +16,7 @@ from rushlight.arrays.gpu import cudnn
 from rushlight.backends import cudnn as switches
 
 NAMES = {"convolve": "Forward", "convolve_transposed": "BackwardData", "convolve_weight": "BackwardFilter"}
-is_simulated = gpu.ndarray.__module__.startswith("gpu.simulated")
-on_stand_in = pytest.mark.skipif(not is_simulated, reason="the library's stand-in reads the CPU's memory")
+on_stand_in = pytest.mark.skipif(not hosted.is_prepared(), reason="the library's stand-in reads the CPU's memory")
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_what_cudnn_cannot_do_is_done_without_it_and_not_asked_again(library: Li
     assert not library.calls
 
 
-@pytest.mark.skipif(is_simulated or cudnn.library() is None, reason="needs a GPU and cuDNN")
+@pytest.mark.skipif(hosted.is_prepared() or cudnn.library() is None, reason="needs a GPU and cuDNN")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_library_itself(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(switches, "allow_tf32", False)

@@ -23,7 +23,9 @@ SHAPES = [
 @pytest.mark.parametrize("shapes", SHAPES, ids=str)
 def test_shapes_and_dtypes(shapes: tuple[Any, Any], dtype: Any) -> None:
     torch.manual_seed(0)
-    x, y = (torch.randn(shape, dtype=torch.complex64 if dtype.is_complex else torch.float32).to(dtype) for shape in shapes)
+    x, y = (
+        torch.randn(shape, dtype=torch.complex64 if dtype.is_complex else torch.float32).to(dtype) for shape in shapes
+    )
     got, expected = (x.cuda() @ y.cuda()).cpu(), _exact(x) @ _exact(y)
     assert got.dtype == dtype and tuple(got.shape) == expected.shape
     step = torch.finfo(dtype).eps

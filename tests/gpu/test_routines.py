@@ -317,7 +317,14 @@ def test_values_are_reduced_by_index(reduce: str, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["e", "f", "d"])
 def test_the_greatest_and_the_least_are_exact_and_know_nan(reduce: str, dtype: str) -> None:
     x, values = RNG.normal(size=(5, 4)).astype(dtype), RNG.normal(size=(9, 4)).astype(dtype)
-    x[0, 0], values[3, 1], values[5, 2], values[6, 2], x[:, 3], values[:, 3] = np.nan, np.nan, -np.inf, np.inf, -0.0, -0.0
+    x[0, 0], values[3, 1], values[5, 2], values[6, 2], x[:, 3], values[:, 3] = (
+        np.nan,
+        np.nan,
+        -np.inf,
+        np.inf,
+        -0.0,
+        -0.0,
+    )
     arrays, attrs = (x, values, RNG.integers(-5, 5, 9)), {"spec": (("array", 0),), "reduce": reduce}
     found = gpu.index_reduce(*map(gpu.cupy.asarray, arrays), **attrs).get()
     np.testing.assert_array_equal(found, cpu.index_reduce(*arrays, **attrs))

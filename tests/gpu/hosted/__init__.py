@@ -1,57 +1,89 @@
 """The real CuPy on a machine without a GPU: its runtime and driver are `cuda.cpp`, its kernels are compiled by g++.
 
-`install()` makes `import cupy` work here with two devices whose memory is the computer's own. All of CuPy is CuPy's own
-code: what it does with shapes, dtypes, streams and memory, and the CUDA C++ that it writes. NVIDIA's libraries alone are not there: the
-products of cuBLAS, cuSOLVER's factorizations and Thrust's sorting are NumPy's, put in where CuPy calls them.
+All of CuPy is CuPy's own code: what it does with shapes, dtypes, streams and memory, and the CUDA C++ that it writes. Its GPUs
+are two pieces of the computer's memory. NVIDIA's libraries alone are not there: the products of cuBLAS, cuSOLVER's factorizations
+and cuFFT are `libraries.cpp`, Thrust's sorting is NumPy's. `build.py` makes what is compiled once.
 
-The folder that `build` fills has to be there: see its docstring. What it leaves out: textures, graphs, NCCL, cuFFT, cuSPARSE.
+`prepare()` before CuPy is imported; `show()` when there are to be GPUs, `hide()` when there are to be none again. What it leaves out:
+textures, graphs, NCCL, cuSPARSE, CUB; and time: whatever is asked for is done at once.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
-import importlib
-import importlib.machinery
 import importlib.util
 import os
+import shutil
 import sys
+from collections.abc import Sequence
+from importlib.machinery import ExtensionFileLoader, ModuleSpec
 from pathlib import Path
-
-from cuda import pathfinder
+from types import ModuleType
+from typing import Any
 
 HERE = Path(__file__).parent
-FOLDER = Path(os.environ.get("RUSHLIGHT_HOSTED", HERE.parents[2] / "build" / "hosted"))
+FOLDER = Path(os.environ.get("RUSHLIGHT_HOSTED", HERE.parents[2] / "build" / "hosted")).absolute()
+RUNTIME = "cupy_backends.cuda.api.runtime"
 
 
-def is_asked_for() -> bool:
-    return "RUSHLIGHT_HOSTED" in os.environ
+def lacks() -> list[str]:
+    """What is needed for it and is not there."""
+    found = {
+        "CuPy": importlib.util.find_spec("cupy"),
+        "g++": shutil.which("g++"),
+        "build/hosted (`make build/hosted`)": (FOLDER / "libcuda.so.1").exists(),
+    }
+    return [name for name, there in found.items() if not there]
 
 
-def install() -> None:
-    """Before CuPy is imported for the first time in this process."""
+@functools.cache
+def has_gpu() -> bool:
+    """Whether there is a real one."""
+    try:
+        driver, count = ctypes.CDLL("libcuda.so.1"), ctypes.c_int()
+    except OSError:
+        return False
+    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def prepare() -> None:
+    """Whoever imports CuPy from now on gets it with our runtime, which has no GPUs until `show`."""
     assert "cupy" not in sys.modules, "CuPy has been imported already"
-    os.environ.setdefault("CUPY_ACCELERATORS", "")
+    os.environ["CUPY_ACCELERATORS"] = ""  # CUB's kernels are NVIDIA's machine code
     os.environ["CUPY_CACHE_DIR"] = str(FOLDER / f"kernels-{_version()}")
-    ours = {library.name.split(".")[0]: ctypes.CDLL(str(library), mode=os.RTLD_GLOBAL) for library in sorted(FOLDER.glob("lib*.so.*"))}  # fmt: skip
+    sys.meta_path.insert(0, _Finder())
+
+
+def is_prepared() -> bool:
+    return any(isinstance(finder, _Finder) for finder in sys.meta_path)
+
+
+class _Finder:
+    """Finds the one module of CuPy that is another one here."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name != RUNTIME:
+            return None
+        _load_libraries()
+        file = str(next(FOLDER.glob("runtime*.so")))
+        return importlib.util.spec_from_file_location(name, file, loader=ExtensionFileLoader(name, file))
+
+
+@functools.cache
+def _load_libraries() -> None:
+    """Those of `build.py`, before CuPy looks for NVIDIA's."""
+    from cuda import pathfinder
+
+    ours = {file.name.split(".")[0]: ctypes.CDLL(str(file), mode=os.RTLD_GLOBAL) for file in FOLDER.glob("lib*.so.*")}
     find = pathfinder.load_nvidia_dynamic_lib
-    pathfinder.load_nvidia_dynamic_lib = lambda name: _Found(ours[f"lib{name}"]) if f"lib{name}" in ours else find(name)
-    name = "cupy_backends.cuda.api.runtime"
-    importlib.import_module("cupy_backends.cuda.api")
-    path = next(FOLDER.glob("runtime*.so"))
-    spec = importlib.util.spec_from_file_location(
-        name, path, loader=importlib.machinery.ExtensionFileLoader(name, str(path))
-    )
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    import cupy_backends.cuda.api as api
 
-    api.runtime = module
-    from gpu.hosted import libraries
+    def load(name: str) -> Any:
+        library = ours.get(f"lib{name}")
+        return find(name) if library is None else _Found(library)
 
-    libraries.install()
+    pathfinder.load_nvidia_dynamic_lib = load
 
 
 class _Found:
@@ -63,5 +95,51 @@ class _Found:
 
 def _version() -> str:
     """Of what compiles kernels: machine code of another one is not to be used."""
-    files = sorted([*HERE.rglob("*.[hp]*"), *(HERE.parent / "emulator").glob("*.[hp]*")])
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files if file.is_file())).hexdigest()[:16]
+    files = [
+        file
+        for folder in (HERE, HERE.parent / "emulator")
+        for file in folder.rglob("*")
+        if file.suffix in {".h", ".py"}
+    ]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()[:16]
+
+
+# ---------------------------------------------------------------- GPUs that come and go
+
+
+@functools.cache
+def control() -> Any:
+    """The functions of `cuda.cpp` for tests: `hosted_busy` and the others at its end."""
+    import cupy
+
+    from gpu.hosted import libraries
+
+    libraries.install()
+    driver = ctypes.CDLL("libcuda.so.1")
+    driver.hosted_capacity.argtypes = [ctypes.c_int, ctypes.c_size_t]
+    driver.hosted_busy.argtypes = driver.hosted_waits.argtypes = [ctypes.c_void_p]
+    driver.hosted_order.argtypes, driver.hosted_launches.restype = [ctypes.c_long], ctypes.c_long
+    return driver
+
+
+def show() -> ModuleType:
+    """There are two GPUs, and rushlight finds them; gives CuPy."""
+    control().hosted_show(2)
+    _forget()
+    return sys.modules["cupy"]
+
+
+def hide() -> None:
+    """There is no GPU."""
+    control().hosted_show(0)
+    _forget()
+
+
+def _forget() -> None:
+    """What rushlight has found out about GPUs."""
+    from rushlight.arrays import kinds
+    from rushlight.cuda import devices, library
+
+    library._module = library._count = None
+    kinds.gpu.cache_clear()
+    devices._properties.cache_clear()

@@ -112,8 +112,13 @@ def refusals(names: set[str], error: int) -> str:
 
 
 def link(sources: list[Path], library: Path, *flags: str) -> None:
-    command = ["g++", "-O1", "-std=c++17", "-fPIC", "-shared", "-w", *flags, f"-Wl,-soname,{library.name}"]
-    subprocess.run([*command, "-o", str(library), *map(str, sources), "-ldl"], check=True)
+    """A library that shows CUDA's names and ours: the C++ library's must not meet those inside of NVRTC."""
+    with tempfile.TemporaryDirectory() as work:
+        exports = Path(work) / "exports"
+        exports.write_text("{ global: cu*; hosted_*; local: *; };")
+        command = ["g++", "-O1", "-std=c++17", "-fPIC", "-shared", "-w", *flags, f"-Wl,-soname,{library.name}"]
+        command += [f"-Wl,--version-script={exports}", "-o", str(library), *map(str, sources), "-ldl"]
+        subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":

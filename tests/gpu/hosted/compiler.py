@@ -1,4 +1,8 @@
-"""NVRTC's functions by g++ and the emulator: machine code is the words "hosted:" and the path of a library."""
+"""NVRTC's functions by g++ and the emulator: machine code is the words "hosted:" and the path of a library.
+
+Where a test says so (`uses_nvrtc`; it takes as long as g++), the real NVRTC compiles the package's own sources for `ARCHITECTURES`,
+and refuses what it refuses.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+from cupy_backends.cuda.libs import nvrtc as real
 from gpu import emulator
 
 HERE = Path(__file__).parent
-NVRTCError: type[Exception] = RuntimeError
+ARCHITECTURES = ("sm_80", "sm_90")
+NVRTCError = real.NVRTCError
+uses_nvrtc = False
 _programs: dict[int, dict[str, Any]] = {}
 _numbers = itertools.count(1)
 
@@ -27,7 +34,7 @@ def getSupportedArchs() -> list[int]:
 
 def createProgram(source: str, name: str, headers: Any, include_names: Any) -> int:
     number = next(_numbers)
-    _programs[number] = {"source": source, "log": "", "templates": []}
+    _programs[number] = {"source": source, "log": "", "templates": [], "is_ours": name == "rushlight.cu"}
     return number
 
 
@@ -37,11 +44,28 @@ def destroyProgram(number: int) -> None:
 
 def compileProgram(number: int, options: Any) -> None:
     program = _programs[number]
+    if program["is_ours"] and uses_nvrtc:
+        _compiled_by_nvrtc(program, options)
     try:
-        program["code"] = b"hosted:" + os.fsencode(library_of(program["source"], options, tuple(program["templates"]))) + b"\0"
+        path = library_of(program["source"], options, tuple(program["templates"]))
     except RuntimeError as error:
         program["log"] = str(error)
         raise NVRTCError(6) from error
+    program["code"] = b"hosted:" + os.fsencode(path) + b"\0"
+
+
+def _compiled_by_nvrtc(program: dict[str, Any], options: Any) -> None:
+    others = [option for option in options if not option.startswith("--gpu-architecture")]
+    assert "--gpu-architecture=sm_90" in options, options
+    for architecture in ARCHITECTURES:
+        number = real.createProgram(program["source"], "rushlight.cu", [], [])
+        try:
+            real.compileProgram(number, [f"--gpu-architecture={architecture}", *others])
+        except NVRTCError:
+            program["log"] = real.getProgramLog(number)
+            raise
+        finally:
+            real.destroyProgram(number)
 
 
 def getCUBIN(number: int) -> bytes:
@@ -56,17 +80,16 @@ def getProgramLog(number: int) -> str:
     return _programs[number]["log"]
 
 
-def addNameExpression(number: int, name: str | bytes) -> None:
-    _programs[number]["templates"].append(name.decode() if isinstance(name, bytes) else name)
+def addNameExpression(number: int, name: str) -> None:
+    _programs[number]["templates"].append(name)
 
 
-def getLoweredName(number: int, name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name
+def getLoweredName(number: int, name: str) -> str:
+    return name
 
 
 def library_of(source: str, options: Any, templates: tuple[str, ...]) -> Path:
     """A library for the driver, compiled behind what CuPy's kernels include, which g++ has read once for all."""
-    options = [o.decode() if isinstance(o, bytes) else o for o in options]
     flags = tuple(o for o in options if o.startswith("-D"))
     return emulator.compiled(source, f'#include "{_header()}"', (*_includes(), *flags), templates)
 

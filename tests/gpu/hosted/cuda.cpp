@@ -12,19 +12,21 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 
 namespace {
 
-const int num_devices = 2;
-const size_t device_bytes = 4ull << 30;
+const int most_devices = 2;
+int num_devices = 0;  // until `hosted_show`: as where there is no GPU
+size_t device_bytes[most_devices];
 const size_t guard_bytes = 512;  // after each block, checked when it is freed
 const unsigned char fresh = 0xa5;
 
 struct Block { size_t bytes; int device; bool host; };
 std::map<char*, Block> blocks;
 std::mutex lock;
-size_t used[num_devices];
+size_t used[most_devices];
 thread_local int current;
 thread_local cudaError_t last = cudaSuccess;
 
@@ -37,7 +39,7 @@ cudaError_t allocate(void** place, size_t bytes, bool host) {
   std::lock_guard<std::mutex> held(lock);
   *place = nullptr;
   if (!bytes) return cudaSuccess;
-  if (!host && used[current] + bytes > device_bytes) return said(cudaErrorMemoryAllocation);
+  if (!host && used[current] + bytes > device_bytes[current]) return said(cudaErrorMemoryAllocation);
   size_t whole = (bytes + 511) / 512 * 512 + guard_bytes;
   char* block = (char*)aligned_alloc(512, whole);
   if (!block) return said(cudaErrorMemoryAllocation);
@@ -64,8 +66,11 @@ cudaError_t release(void* place) {
   return cudaSuccess;
 }
 
-struct Stream { unsigned flags; int priority; int device; };
-struct Event { double seconds; bool recorded; };
+// What a stream has been told to do is done, but tests can have it look busy until somebody waits for it.
+struct Stream { unsigned flags; int priority; int device; bool busy; int waits; };
+struct Event { double seconds; bool recorded; Stream* pending; };
+Stream defaults[most_devices];
+std::set<Stream*> streams;
 
 double now() {
   timespec t;
@@ -74,20 +79,19 @@ double now() {
 }
 
 cudaError_t make_stream(cudaStream_t* stream, unsigned flags, int priority) {
-  *stream = (cudaStream_t) new Stream{flags, priority, current};
+  Stream* made = new Stream{flags, priority, current, false, 0};
+  streams.insert(made);
+  *stream = (cudaStream_t)made;
   return cudaSuccess;
 }
 
-bool own(cudaStream_t stream) { return (size_t)stream > 2; }  // not the legacy one or that of a thread
+Stream* of(cudaStream_t stream) { return (size_t)stream > 2 ? (Stream*)stream : &defaults[current]; }
 
 using Launch = const char* (*)(const char*, void**, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, size_t, long);
 struct Module { void* library; Launch launch; };
 struct Function { Module* module; std::string name; };
-const bool idle = getenv("HOSTED_IDLE") != nullptr;  // kernels do nothing: to measure what a launch costs
-long order() {
-  static const char* given = getenv("HOSTED_ORDER");
-  return given ? atol(given) : 0;
-}
+bool idle;
+long order = 1, launches;
 
 cudaError_t copied(void* to, const void* from, size_t bytes) {
   memmove(to, from, bytes);
@@ -119,20 +123,47 @@ int attribute(int which) {
 
 extern "C" {
 
-const char* cudaGetErrorName(cudaError_t e) { return e == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation" : e == cudaErrorInvalidDevice ? "cudaErrorInvalidDevice" : e ? "cudaErrorHosted" : "cudaSuccess"; }
-const char* cudaGetErrorString(cudaError_t e) { return e == cudaErrorMemoryAllocation ? "out of memory" : e == cudaErrorInvalidDevice ? "invalid device ordinal" : e ? "an error of the hosted devices" : "no error"; }
+const char* cudaGetErrorName(cudaError_t e) {
+  switch (e) {
+    case cudaSuccess: return "cudaSuccess";
+    case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
+    case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
+    case cudaErrorNoDevice: return "cudaErrorNoDevice";
+    case cudaErrorNotReady: return "cudaErrorNotReady";
+    case cudaErrorNotSupported: return "cudaErrorNotSupported";
+    default: return "cudaErrorUnknown";
+  }
+}
+const char* cudaGetErrorString(cudaError_t e) {
+  switch (e) {
+    case cudaSuccess: return "no error";
+    case cudaErrorMemoryAllocation: return "out of memory";
+    case cudaErrorInvalidDevice: return "invalid device ordinal";
+    case cudaErrorNoDevice: return "no CUDA-capable device is detected";
+    case cudaErrorNotReady: return "device not ready";
+    case cudaErrorNotSupported: return "operation not supported";
+    default: return "unknown error";
+  }
+}
 cudaError_t cudaGetLastError() { cudaError_t e = last; last = cudaSuccess; return e; }
 cudaError_t cudaDriverGetVersion(int* v) { *v = 13020; return cudaSuccess; }
 cudaError_t cudaRuntimeGetVersion(int* v) { *v = 13020; return cudaSuccess; }
 
-cudaError_t cudaGetDeviceCount(int* n) { *n = num_devices; return cudaSuccess; }
-cudaError_t cudaGetDevice(int* d) { *d = current; return cudaSuccess; }
+cudaError_t cudaGetDeviceCount(int* n) {
+  *n = num_devices;
+  return num_devices ? cudaSuccess : said(cudaErrorNoDevice);
+}
+cudaError_t cudaGetDevice(int* d) { *d = current; return num_devices ? cudaSuccess : said(cudaErrorNoDevice); }
 cudaError_t cudaSetDevice(int d) {
   if (d < 0 || d >= num_devices) return said(cudaErrorInvalidDevice);
   current = d;
   return cudaSuccess;
 }
-cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+cudaError_t cudaDeviceSynchronize() {
+  defaults[current].busy = false;
+  for (Stream* s : streams) if (s->device == current) s->busy = false;
+  return cudaSuccess;
+}
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int d) {
   if (d < 0 || d >= num_devices) return said(cudaErrorInvalidDevice);
   *value = attribute(which);
@@ -141,19 +172,20 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int d) {
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int d) {
   if (d < 0 || d >= num_devices) return said(cudaErrorInvalidDevice);
   memset(p, 0, sizeof *p);
-  strcpy(p->name, "Hosted");
-  p->totalGlobalMem = device_bytes, p->sharedMemPerBlock = 49152, p->sharedMemPerBlockOptin = 232448;
+  strcpy(p->name, "Hosted GPU");
+  p->totalGlobalMem = device_bytes[d], p->sharedMemPerBlock = 49152, p->sharedMemPerBlockOptin = 232448;
   p->sharedMemPerMultiprocessor = 233472, p->regsPerBlock = p->regsPerMultiprocessor = 65536, p->warpSize = 32;
   p->maxThreadsPerBlock = 1024, p->maxThreadsPerMultiProcessor = 2048, p->maxBlocksPerMultiProcessor = 32;
   p->maxThreadsDim[0] = p->maxThreadsDim[1] = 1024, p->maxThreadsDim[2] = 64;
   p->maxGridSize[0] = 2147483647, p->maxGridSize[1] = p->maxGridSize[2] = 65535;
   p->multiProcessorCount = 132, p->l2CacheSize = 50 << 20, p->major = 9, p->unifiedAddressing = 1, p->canMapHostMemory = 1;
-  p->pciBusID = d + 1;
+  p->pciBusID = d + 17;
+  for (int i = 0; i < 16; ++i) p->uuid.bytes[i] = i + 1;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetPCIBusId(char* text, int size, int d) { snprintf(text, size, "0000:%02x:00.0", d + 1); return cudaSuccess; }
 cudaError_t cudaDeviceGetByPCIBusId(int* d, const char* text) { *d = atoi(text + 5) - 1; return cudaSuccess; }
-cudaError_t cudaDeviceCanAccessPeer(int* can, int, int) { *can = 1; return cudaSuccess; }
+cudaError_t cudaDeviceCanAccessPeer(int* can, int one, int other) { *can = one != other; return cudaSuccess; }
 cudaError_t cudaDeviceEnablePeerAccess(int, unsigned) { return cudaSuccess; }
 cudaError_t cudaDeviceDisablePeerAccess(int) { return cudaSuccess; }
 cudaError_t cudaDeviceGetLimit(size_t* value, cudaLimit) { *value = 0; return cudaSuccess; }
@@ -169,7 +201,7 @@ cudaError_t cudaHostAlloc(void** p, size_t n, unsigned) { return allocate(p, n, 
 cudaError_t cudaFreeHost(void* p) { return release(p); }
 cudaError_t cudaHostRegister(void*, size_t, unsigned) { return cudaSuccess; }
 cudaError_t cudaHostUnregister(void*) { return cudaSuccess; }
-cudaError_t cudaMemGetInfo(size_t* free_, size_t* total) { *total = device_bytes, *free_ = device_bytes - used[current]; return cudaSuccess; }
+cudaError_t cudaMemGetInfo(size_t* free_, size_t* total) { *total = device_bytes[current], *free_ = device_bytes[current] - used[current]; return cudaSuccess; }
 cudaError_t cudaMemcpy(void* to, const void* from, size_t n, cudaMemcpyKind) { return copied(to, from, n); }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t n, cudaMemcpyKind, cudaStream_t) { return copied(to, from, n); }
 cudaError_t cudaMemcpyPeer(void* to, int, const void* from, int, size_t n) { return copied(to, from, n); }
@@ -207,21 +239,35 @@ cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* v) { p
 cudaError_t cudaStreamCreate(cudaStream_t* s) { return make_stream(s, 0, 0); }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* s, unsigned f) { return make_stream(s, f, 0); }
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t* s, unsigned f, int p) { return make_stream(s, f, p); }
-cudaError_t cudaStreamGetFlags(cudaStream_t s, unsigned* f) { *f = own(s) ? ((Stream*)s)->flags : 0; return cudaSuccess; }
-cudaError_t cudaStreamGetPriority(cudaStream_t s, int* p) { *p = own(s) ? ((Stream*)s)->priority : 0; return cudaSuccess; }
-cudaError_t cudaStreamDestroy(cudaStream_t s) { if (own(s)) delete (Stream*)s; return cudaSuccess; }
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamGetFlags(cudaStream_t s, unsigned* f) { *f = of(s)->flags; return cudaSuccess; }
+cudaError_t cudaStreamGetPriority(cudaStream_t s, int* p) { *p = of(s)->priority; return cudaSuccess; }
+cudaError_t cudaStreamDestroy(cudaStream_t s) {
+  if (streams.erase(of(s))) delete of(s);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t s) { of(s)->busy = false; return cudaSuccess; }
 cudaError_t cudaStreamAddCallback(cudaStream_t s, cudaStreamCallback_t f, void* x, unsigned) { f(s, cudaSuccess, x); return cudaSuccess; }
 cudaError_t cudaLaunchHostFunc(cudaStream_t, cudaHostFn_t f, void* x) { f(x); return cudaSuccess; }
-cudaError_t cudaStreamQuery(cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
+cudaError_t cudaStreamQuery(cudaStream_t s) { return of(s)->busy ? cudaErrorNotReady : cudaSuccess; }
+cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t, unsigned) { ++of(s)->waits; return cudaSuccess; }
 cudaError_t cudaStreamIsCapturing(cudaStream_t, cudaStreamCaptureStatus* s) { *s = cudaStreamCaptureStatusNone; return cudaSuccess; }
-cudaError_t cudaEventCreate(cudaEvent_t* e) { *e = (cudaEvent_t) new Event{0, false}; return cudaSuccess; }
+static bool pending(cudaEvent_t e) {
+  Event* event = (Event*)e;
+  bool there = event->pending && (event->pending < defaults + most_devices && event->pending >= defaults || streams.count(event->pending));
+  return there && event->pending->busy;
+}
+cudaError_t cudaEventCreate(cudaEvent_t* e) { *e = (cudaEvent_t) new Event{0, false, nullptr}; return cudaSuccess; }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* e, unsigned) { return cudaEventCreate(e); }
 cudaError_t cudaEventDestroy(cudaEvent_t e) { delete (Event*)e; return cudaSuccess; }
-cudaError_t cudaEventQuery(cudaEvent_t) { return cudaSuccess; }
-cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t) { ((Event*)e)->seconds = now(), ((Event*)e)->recorded = true; return cudaSuccess; }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventQuery(cudaEvent_t e) { return pending(e) ? cudaErrorNotReady : cudaSuccess; }
+cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s) {
+  ((Event*)e)->seconds = now(), ((Event*)e)->recorded = true, ((Event*)e)->pending = of(s);
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t e) {
+  if (pending(e)) ((Event*)e)->pending->busy = false;
+  return cudaSuccess;
+}
 cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t a, cudaEvent_t b) {
   if (!((Event*)a)->recorded || !((Event*)b)->recorded) return said(cudaErrorInvalidResourceHandle);
   *ms = 1e3 * (((Event*)b)->seconds - ((Event*)a)->seconds);
@@ -230,16 +276,11 @@ cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t a, cudaEvent_t b) {
 cudaError_t cudaProfilerStart() { return cudaSuccess; }
 cudaError_t cudaProfilerStop() { return cudaSuccess; }
 
-#define LEFT_OUT(name) cudaError_t name(...) { return said(cudaErrorNotSupported); }
-#undef cudaGraphInstantiate
-}  // extern "C"
-
-extern "C" {
 CUresult cuGetErrorName(CUresult e, const char** text) { *text = e ? "CUDA_ERROR_HOSTED" : "CUDA_SUCCESS"; return CUDA_SUCCESS; }
 static std::string fault;
 CUresult cuGetErrorString(CUresult e, const char** text) { *text = e ? fault.c_str() : "no error"; return CUDA_SUCCESS; }
 CUresult cuDriverGetVersion(int* v) { *v = 13020; return CUDA_SUCCESS; }
-CUresult cuInit(unsigned) { return CUDA_SUCCESS; }
+CUresult cuInit(unsigned) { return CUDA_ERROR_NO_DEVICE; }  // to NVRTC, which asks, there is no driver
 CUresult cuDevicePrimaryCtxRelease_v2(CUdevice) { return CUDA_SUCCESS; }
 CUresult cuCtxGetCurrent(CUcontext* c) { *c = (CUcontext)(size_t)(current + 1); return CUDA_SUCCESS; }
 CUresult cuCtxSetCurrent(CUcontext c) { current = (int)(size_t)c - 1; return CUDA_SUCCESS; }
@@ -264,14 +305,12 @@ CUresult cuModuleGetGlobal_v2(CUdeviceptr* place, size_t* bytes, CUmodule m, con
   *bytes = 0;
   return *place ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
-static long launches;
-long hosted_launches() { return launches; }
 CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, CUstream, void** params, void**) {
   ++launches;
   if (idle) return CUDA_SUCCESS;
   Function* function = (Function*)f;
   std::lock_guard<std::mutex> held(lock);
-  const char* wrong = function->module->launch(function->name.c_str(), params, gx, gy, gz, bx, by, bz, shared, order());
+  const char* wrong = function->module->launch(function->name.c_str(), params, gx, gy, gz, bx, by, bz, shared, order);
   if (!wrong) return CUDA_SUCCESS;
   fault = function->name + ": " + wrong;
   return CUDA_ERROR_LAUNCH_FAILED;
@@ -289,4 +328,16 @@ CUresult cuOccupancyMaxPotentialBlockSize(int* grid, int* block, CUfunction, CUo
   *block = limit > 0 && limit < 256 ? limit : 256, *grid = 132 * 8;
   return CUDA_SUCCESS;
 }
+
+// What tests say to it.
+void hosted_show(int devices) {
+  num_devices = devices, current = 0;
+  for (size_t& bytes : device_bytes) bytes = 4ull << 30;
+}
+void hosted_capacity(int device, size_t bytes) { device_bytes[device] = bytes; }
+void hosted_busy(cudaStream_t s) { of(s)->busy = true; }
+int hosted_waits(cudaStream_t s) { return of(s)->waits; }
+void hosted_idle(int yes) { idle = yes; }          // kernels do nothing: to measure what a launch costs
+void hosted_order(long seed) { order = seed; }     // in which a kernel's threads run: 0, in order; else the seed of a random one
+long hosted_launches() { return launches; }        // so far
 }

@@ -10,19 +10,13 @@ from gpu.hosted import compiler
 
 
 def install() -> None:
-    """Puts the functions of this module where CuPy looks for the libraries'."""
-    from cupy_backends.cuda.libs import nvrtc
+    """Puts what is here where CuPy and rushlight look for NVIDIA's."""
+    import cupy.cuda
+    from cupy.cuda import compiler as cupy_compiler, thrust
 
-    for name in (
-        "getVersion", "getSupportedArchs", "createProgram", "destroyProgram", "compileProgram", "getPTX", "getCUBIN",
-        "getProgramLog", "addNameExpression", "getLoweredName",
-    ):  # fmt: skip
-        setattr(nvrtc, name, getattr(compiler, name))
-    compiler.NVRTCError = nvrtc.NVRTCError
-    _give_routines()
-    from cupy.cuda import thrust
-
+    cupy.cuda.nvrtc = cupy_compiler.nvrtc = compiler
     thrust.sort, thrust.argsort, thrust.lexsort = _sort, _argsort, _lexsort
+    _give_routines()
 
 
 def _give_routines() -> None:
