@@ -14,7 +14,7 @@ demo: .venv/plot  ## train two examples; pictures go to out/
 	$(BIN)/python examples/linear_regression.py
 	$(BIN)/python examples/digits.py
 
-test: .venv/test  ## the whole test suite; PyTorch is what it compares with, Chromium (if there) what shows the graph page
+test: .venv/test build/hosted/libcuda.so.1  ## the whole test suite; PyTorch is what it compares with, Chromium (if there) what shows the graph page
 	$(BIN)/python -m pytest -q -n auto
 
 check: .venv/test  ## lint, format and types
@@ -47,6 +47,10 @@ clean:
 .venv/plot: .venv/python pyproject.toml
 	$(PIP) --editable '.[plot]'
 	touch $@
+
+# GPUs for tests where there is none. Where it cannot be built (not Linux, no g++), the tests that need one are left out and say so.
+build/hosted/libcuda.so.1: .venv/test $(wildcard tests/gpu/hosted/*.cpp) tests/gpu/hosted/build.py
+	$(BIN)/python tests/gpu/hosted/build.py || echo "there are no GPUs for tests"
 
 # PyTorch by itself and first: the test extra then finds it there.
 .venv/test: .venv/python pyproject.toml

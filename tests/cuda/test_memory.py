@@ -63,6 +63,8 @@ def test_the_pool_is_not_asked_at_every_allocation(gpus: Any, monkeypatch: pytes
     class Counting:
         malloc = pool.malloc
 
+        free_all_blocks = pool.free_all_blocks
+
         def used_bytes(self) -> int:
             asked.append(1)
             return pool.used_bytes()

@@ -33,7 +33,7 @@ def lacks() -> list[str]:
     found = {
         "CuPy": importlib.util.find_spec("cupy"),
         "g++": shutil.which("g++"),
-        "build/hosted (`make build/hosted`)": (FOLDER / "libcuda.so.1").exists(),
+        "build/hosted (`make build/hosted/libcuda.so.1`)": (FOLDER / "libcuda.so.1").exists(),
     }
     return [name for name, there in found.items() if not there]
 
