@@ -23,7 +23,7 @@ size_t device_bytes[most_devices];
 const size_t guard_bytes = 512;  // after each block, checked when it is freed
 const unsigned char fresh = 0xa5;
 
-struct Block { size_t bytes; int device; bool host; };
+struct Block { size_t bytes; int device; bool host, counted; };
 std::map<char*, Block> blocks;
 std::mutex lock;
 size_t used[most_devices];
@@ -44,7 +44,7 @@ cudaError_t allocate(void** place, size_t bytes, bool host) {
   char* block = (char*)aligned_alloc(512, whole);
   if (!block) return said(cudaErrorMemoryAllocation);
   memset(block, fresh, whole);
-  blocks[block] = Block{bytes, current, host};
+  blocks[block] = Block{bytes, current, host, !host};
   if (!host) used[current] += bytes;
   *place = block;
   return cudaSuccess;
@@ -60,7 +60,7 @@ cudaError_t release(void* place) {
     fprintf(stderr, "hosted: something wrote behind a block of %zu bytes\n", found->second.bytes);
     abort();
   }
-  if (!found->second.host) used[found->second.device] -= found->second.bytes;
+  if (found->second.counted) used[found->second.device] -= found->second.bytes;
   free(place);
   blocks.erase(found);
   return cudaSuccess;
@@ -334,7 +334,10 @@ void hosted_show(int devices) {
   num_devices = devices, current = 0;
   for (size_t& bytes : device_bytes) bytes = 4ull << 30;
 }
-void hosted_capacity(int device, size_t bytes) { device_bytes[device] = bytes; }
+void hosted_capacity(int device, size_t bytes) {  // beside what is there already
+  for (auto& block : blocks) if (block.second.device == device) block.second.counted = false;
+  device_bytes[device] = bytes, used[device] = 0;
+}
 void hosted_busy(cudaStream_t s) { of(s)->busy = true; }
 int hosted_waits(cudaStream_t s) { return of(s)->waits; }
 void hosted_idle(int yes) { idle = yes; }          // kernels do nothing: to measure what a launch costs
