@@ -29,7 +29,9 @@ def test_figures_follow_what_is_allocated(gpus: Any) -> None:
     torch.cuda.reset_peak_memory_stats()
     assert torch.cuda.max_memory_allocated() == 4 * MB + 512
     torch.cuda.empty_cache()
-    assert torch.cuda.memory_reserved() == torch.cuda.max_memory_reserved() == 10 * MB + 512  # the third is in the first's place
+    assert (
+        torch.cuda.memory_reserved() == torch.cuda.max_memory_reserved() == 10 * MB + 512
+    )  # the third is in the first's place
     assert torch.cuda.memory_allocated(1) == torch.cuda.max_memory_allocated("cuda:1") == 0
     del second, third
 

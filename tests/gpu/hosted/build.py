@@ -30,7 +30,9 @@ WITH_ALL = "libcublas.so.13"  # has what all of them should have; the others are
 CUDA = 13020  # the version that the module is compiled for, as cuda.h writes it
 NOT_SUPPORTED = {"runtime": 801, "libraries": 15}  # cudaErrorNotSupported, CUBLAS_STATUS_NOT_SUPPORTED
 # CuPy's own, from its install/cupy_builder/_command.py:
-DIRECTIVES = "embedsignature=True,c_api_binop_methods=True,binding=False,warn.deprecated.IF=False,freethreading_compatible=True"
+DIRECTIVES = (
+    "embedsignature=True,c_api_binop_methods=True,binding=False,warn.deprecated.IF=False,freethreading_compatible=True"
+)
 CONSTANTS = {
     "CUPY_USE_CUDA_PYTHON": False, "CUPY_CUFFT_STATIC": False, "CUPY_CUDA_VERSION": CUDA, "CUPY_HIP_VERSION": 0,
 }  # fmt: skip
@@ -58,7 +60,17 @@ def folder_of(package: str) -> Path:
 def downloaded(work: Path) -> Path:
     """CuPy's source; asking for its stubs keeps its set-up from looking for CUDA."""
     version = importlib.metadata.version("cupy-cuda13x")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "cupy", f"cupy=={version}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--no-binary",
+        "cupy",
+        f"cupy=={version}",
+    ]
     environment = {**os.environ, "CUPY_INSTALL_USE_STUB": "1"}
     subprocess.run([*command, "--dest", str(work)], check=True, env=environment)
     with tarfile.open(next(work.glob("cupy-*.tar.gz"))) as archive:
@@ -79,7 +91,13 @@ def compile_runtime(source: Path, include: Path, work: Path) -> Path:
     (work / "cuda_profiler_api.h").write_text(
         '#include "cuda_runtime_api.h"\nextern "C" { cudaError_t cudaProfilerStart(); cudaError_t cudaProfilerStop(); }\n'
     )
-    folders = [work, include, source / "cupy_backends", source / "cupy_backends/cuda/api", sysconfig.get_path("include")]
+    folders = [
+        work,
+        include,
+        source / "cupy_backends",
+        source / "cupy_backends/cuda/api",
+        sysconfig.get_path("include"),
+    ]
     made = FOLDER / f"runtime{sysconfig.get_config_var('EXT_SUFFIX')}"
     flags = ["-O1", "-fPIC", "-shared", "-fwrapv", "-w", '-DCYTHON_EXTERN_C=extern "C"', *[f"-I{f}" for f in folders]]
     subprocess.run(["g++", *flags, str(written), "-o", str(made)], check=True)
@@ -103,7 +121,7 @@ def symbols_of(modules: dict[str, str]) -> set[str]:
 def refusals(work: Path, names: set[str], kind: str) -> Path:
     """A source of functions that refuse: weak ones, for what else is there comes before them."""
     source = work / f"missing_{kind}.cpp"
-    text = '__attribute__((weak)) int {}() {{ return {}; }}\n'
+    text = "__attribute__((weak)) int {}() {{ return {}; }}\n"
     source.write_text('extern "C" {\n' + "".join(text.format(n, NOT_SUPPORTED[kind]) for n in sorted(names)) + "}\n")
     return source
 
