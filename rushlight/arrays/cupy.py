@@ -113,11 +113,25 @@ def multiply(x: Any, y: Any) -> ndarray:
     return cupy.multiply(*_here(x, y))
 
 
-def where(condition: Any, x: Any, y: Any) -> ndarray:
-    return cupy.where(*_here(condition, x, y))
-
-
 _HALF = "eE"  # NumPy's characters of float16 and bfloat16
+
+
+def where(condition: Any, x: Any, y: Any) -> ndarray:
+    """Elements of x and y; CuPy's function makes float32 of bfloat16, so that its bits are chosen."""
+    condition, x, y = _here(condition, x, y)
+    x_bits, y_bits = _bits(x, y), _bits(y, x)
+    if x_bits is None or y_bits is None:
+        return cupy.where(condition, x, y)
+    return cupy.where(condition, x_bits, y_bits).view(getattr(x, "dtype", None) or y.dtype)
+
+
+def _bits(x: Any, other: Any) -> Any:
+    """Of bfloat16 numbers, or of a Python number beside them, the bits; None of others."""
+    if isinstance(x, (ndarray, np.generic)):
+        return x.view(np.uint16) if x.dtype.char == "E" else None
+    if x.__class__ in (int, float) and isinstance(other, ndarray) and other.dtype.char == "E":
+        return np.asarray(x, other.dtype).view(np.uint16)[()]
+    return None
 
 
 def sum(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:

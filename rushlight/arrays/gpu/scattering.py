@@ -28,6 +28,10 @@ def add(target: ndarray, index: Any, values: Any) -> None:
 
     if target.dtype.kind not in "iub" and settings.are_deterministic_algorithms_enabled():
         reduce_in_order(cupy.add, target, index, values)
+    elif target.dtype.kind == "c":  # CuPy adds real numbers only
+        values = cupy.asarray(values)
+        _scattered(cupy.add, target.real, index, values.real)
+        _scattered(cupy.add, target.imag, index, values.imag if values.dtype.kind == "c" else 0.0)
     else:
         _scattered(cupy.add, target, index, values)
 

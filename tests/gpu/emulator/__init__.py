@@ -25,7 +25,7 @@ import numpy as np
 HEADER = Path(__file__).parent / "cuda.h"
 FLAGS = ["-O1", "-std=c++17", "-fwrapv", "-ffp-contract=off", "-fno-strict-aliasing", "-fPIC", "-shared", "-w"]
 KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(')
-DYNAMIC = re.compile(r"extern\s+__shared__\s+([\w ]+?)\s+(\w+)\s*\[\s*\]\s*;")
+DYNAMIC = re.compile(r"extern\s+__shared__\s+([\w :<>]+?)\s+(\w+)\s*\[\s*\]\s*;")
 
 WAITS = re.compile(r"__syncthreads|__syncwarp|_sync\s*\(")
 
