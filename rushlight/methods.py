@@ -46,10 +46,11 @@ from rushlight.api import (
     transposes,
     views,
 )  # fmt: skip
+from rushlight.arrays.kinds import namespace_of
 from rushlight.interop import protocols
 from rushlight.ops import complex as complex_ops, create, elementwise as ops
-from rushlight.ops.define import creation_namespace, namespace_of, tensor_arrays
 from rushlight.ops.inplace import write
+from rushlight.ops.namespaces import creation_namespace, tensor_arrays
 from rushlight.tensor import Tensor, wrap
 
 METHODS: dict[Any, tuple[str, ...]] = {

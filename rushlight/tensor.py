@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import devices, dtypes, layouts
+from rushlight.arrays import numpy as numpy_arrays
 from rushlight.arrays.kinds import Abstract, device_of
 from rushlight.arrays.sparse import SparseArray
 from rushlight.arrays.symbolic import SymbolicArray
@@ -211,8 +212,8 @@ class Tensor:
     @property
     def grad(self) -> Tensor | None:
         """The accumulated gradient, of this tensor's shape and dtype."""
-        if define.recording:
-            define.note_grad(self, True)
+        if observers.count:
+            observers.note_grad(self, True)
         return self._grad
 
     @grad.setter
@@ -222,8 +223,8 @@ class Tensor:
         self._set_grad(value)
 
     def _set_grad(self, value: Tensor | None) -> None:
-        if define.recording:
-            define.note_grad(self, False)
+        if observers.count:
+            observers.note_grad(self, False)
         self._grad = value
 
     @grad.deleter
@@ -258,14 +259,14 @@ class Tensor:
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        if define.recording:
-            define.lift(self), define.lift(value)
+        if observers.count:
+            observers.lift(self), observers.lift(value)
         self._array = value._array
 
     def detach(self) -> Tensor:
         """A tensor on the same memory, without history or tangents. Writes to either are noticed by both."""
-        if define.recording:
-            define.lift(self)
+        if observers.count:
+            observers.lift(self)
         result = wrap(self._without_tangents())
         result._cell = cell_of(self)
         return result
@@ -273,7 +274,7 @@ class Tensor:
     def _without_tangents(self) -> Any:
         """The array; inside transforms one that none of them differentiates."""
         array = self._array
-        return define.transforms().without_tangents(array) if isinstance(array, Abstract) else array
+        return namespaces.transforms().without_tangents(array) if isinstance(array, Abstract) else array
 
     def detach_(self) -> Tensor:
         """Forgets this tensor's history. Returns self."""
@@ -364,13 +365,13 @@ class Tensor:
 
     def _data(self, what: str) -> np.ndarray:
         """The NumPy array, for what needs values."""
-        if define.recording:
-            define.refuse_value(self, what)
+        if observers.count:
+            observers.refuse_value(self, what)
         array = self._array
         if type(array) is np.ndarray:
             return array
         if isinstance(array, Abstract):
-            return define.transforms().value_of(self, what)._data(what)
+            return namespaces.transforms().value_of(self, what)._data(what)
         if type(array) is SparseArray:
             raise TypeError("can't convert Sparse layout tensor to numpy. Use Tensor.to_dense() first.")
         if self.is_cuda:
@@ -490,8 +491,8 @@ def wrap(array: Any, cls: type = Tensor) -> Any:
     tensor._needs_grad = False
     tensor._node = tensor._grad = tensor._cell = tensor._view = tensor._hooks = None
     tensor._output = 0
-    if define.recording:
-        define.note_tensor(tensor)
+    if observers.count:
+        observers.note_tensor(tensor)
     return tensor
 
 
@@ -502,7 +503,7 @@ def _rebuild(cls: type, array: np.ndarray, needs_grad: bool) -> Any:
 
 
 def _rebuild_on(cls: type, array: np.ndarray, needs_grad: bool, device: devices.device) -> Any:
-    return _rebuild(cls, define.numpy_arrays.to_device(array, devices.require(device)), needs_grad)
+    return _rebuild(cls, numpy_arrays.to_device(array, devices.require(device)), needs_grad)
 
 
 def _checked_dim(dim: int, ndim: int) -> int:
@@ -530,4 +531,4 @@ def _check_grad(tensor: Tensor, grad: Any) -> None:
 
 
 from rushlight.autograd import gradients  # noqa: E402  (which needs Tensor)
-from rushlight.ops import define  # noqa: E402
+from rushlight.ops import namespaces, observers  # noqa: E402

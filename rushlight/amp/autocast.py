@@ -16,7 +16,7 @@ import numpy as np
 
 from rushlight import devices, dtypes
 from rushlight.autograd.modes import modes
-from rushlight.ops import autocast as lists, define
+from rushlight.ops import autocast as lists, observers
 from rushlight.tensor import Tensor
 
 DEVICES = ("cpu", "cuda")
@@ -40,7 +40,7 @@ def _set(device: str, enabled: bool, dtype: dtypes.dtype) -> None:
     _state.enabled[device], _state.dtype[device] = enabled, dtype
     on = tuple([_state.dtype[name].numpy if _state.enabled[name] else None for name in DEVICES])
     was_on, modes.autocast = modes.autocast is not None, None if on == (None, None) else on
-    define.add_recording(int(modes.autocast is not None) - int(was_on))
+    observers.add(int(modes.autocast is not None) - int(was_on))
 
 
 def _known(device_type: Any) -> str:

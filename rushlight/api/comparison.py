@@ -10,7 +10,8 @@ from rushlight import dtypes
 from rushlight.api.operands import invalid_combination, not_a_tensor
 from rushlight.dtypes import legacy_name
 from rushlight.ops import create, elementwise as ops, logic
-from rushlight.ops.define import NUMBERS, on_several_devices
+from rushlight.ops.operands import on_several_devices
+from rushlight.ops.precision import NUMBERS
 from rushlight.tensor import Tensor
 
 

@@ -12,7 +12,7 @@ from rushlight import devices, dtypes, layouts
 from rushlight.api.memory import clone, contiguous
 from rushlight.arrays import symbolic as symbolic_arrays
 from rushlight.ops import create
-from rushlight.ops.define import cast, to_device
+from rushlight.ops.copies import cast, to_device
 from rushlight.ops.inplace import write
 from rushlight.tensor import Size, Tensor, wrap
 

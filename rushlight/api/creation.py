@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes
+from rushlight.arrays import numpy as numpy_arrays
 from rushlight.arrays.kinds import Abstract
-from rushlight.ops import create, define
+from rushlight.ops import create, namespaces
 from rushlight.tensor import Tensor
 
 
@@ -35,7 +36,7 @@ def empty_strided(
     if any(step < 0 for step in strides):
         raise RuntimeError(f"Storage size calculation overflowed with sizes={list(shape)} and strides={list(strides)}")
     xp = create._namespace(device)
-    if xp is not define.numpy_arrays:
+    if xp is not numpy_arrays:
         return create._finish(xp.full(shape, 0, numpy_dtype), requires_grad)
     count = 0 if 0 in shape else 1 + sum(step * (n - 1) for n, step in zip(shape, strides, strict=True))
     memory = np.empty(count, numpy_dtype)
@@ -82,7 +83,7 @@ def _options(self: Tensor, options: dict[str, Any]) -> dict[str, Any]:
 
 def _for_each(self: Tensor, made: Tensor) -> Tensor:
     """A new tensor beside one of `vmap`'s: each example gets its own, so that it can be written to."""
-    return define.transforms().for_each(self, made) if isinstance(self._array, Abstract) else made
+    return namespaces.transforms().for_each(self, made) if isinstance(self._array, Abstract) else made
 
 
 def new_zeros(self: Tensor, *size: Any, **options: Any) -> Tensor:

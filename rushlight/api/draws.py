@@ -12,7 +12,7 @@ from rushlight import devices, dtypes, random as random_numbers
 from rushlight.arrays import numpy as numpy_arrays
 from rushlight.arrays.kinds import levels
 from rushlight.dtypes import legacy_name
-from rushlight.ops import create, define, draw as _draw_on_gpu
+from rushlight.ops import create, draw as _draw_on_gpu, namespaces
 from rushlight.ops.inplace import write
 from rushlight.tensor import Tensor, wrap
 
@@ -26,7 +26,7 @@ def draw(xp: Any, generator: Any, method: str, shape: tuple[int, ...], *args: An
     """An array by one of a generator's methods; `args` end with the dtype. Complex numbers are pairs of real ones."""
     source = source_of(generator, xp)
     if levels():
-        return define.transforms().drawn(lambda sizes: _draw(xp, source, method, sizes, *args), shape)
+        return namespaces.transforms().drawn(lambda sizes: _draw(xp, source, method, sizes, *args), shape)
     return _draw(xp, source, method, shape, *args)
 
 

@@ -15,7 +15,7 @@ from rushlight.api.operands import (
     BOTH, FIRST, SECOND, invalid_combination, of_a_tensor, of_any, of_numbers, of_one, of_tensors, tensor_among,
 )  # fmt: skip
 from rushlight.ops import create, elementwise as ops
-from rushlight.ops.define import NUMBERS
+from rushlight.ops.precision import NUMBERS
 from rushlight.ops.inplace import in_place, write
 from rushlight.tensor import Tensor
 

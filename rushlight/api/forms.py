@@ -15,7 +15,7 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.arrays.kinds import Abstract, share_memory
 from rushlight.autograd.modes import modes, no_grad
-from rushlight.ops import define
+from rushlight.ops import namespaces
 from rushlight.ops.inplace import check_castable, check_writable, write
 from rushlight.tensor import Tensor
 
@@ -27,7 +27,7 @@ def of_values(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         for x in (*args, *kwargs.values()):
             if isinstance(getattr(x, "_array", None), Abstract):
-                return define.transforms().of_values(call, args, kwargs)
+                return namespaces.transforms().of_values(call, args, kwargs)
         return function(*args, **kwargs)
 
     return call
@@ -36,7 +36,7 @@ def of_values(function: Callable[..., Any]) -> Callable[..., Any]:
 def holds(condition: Tensor) -> bool:
     """Whether a condition is true for all elements; inside `vmap`, of all examples."""
     if isinstance(condition._array, Abstract):
-        condition = define.transforms().of_all_examples(condition)
+        condition = namespaces.transforms().of_all_examples(condition)
     return bool(condition.all())
 
 

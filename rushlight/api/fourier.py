@@ -21,7 +21,7 @@ from rushlight.api.rearranging import roll
 from rushlight.ops import create, fourier as ops
 from rushlight.ops.autocast import with_autocast
 from rushlight.ops.complex import conj
-from rushlight.ops.define import cast
+from rushlight.ops.copies import cast
 from rushlight.ops.views import slice_, slice_scatter
 from rushlight.tensor import Tensor, _checked_dim
 

@@ -10,7 +10,7 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.api.forms import of_values, shown_as
 from rushlight.api.views import common_shape
-from rushlight.ops import define, elementwise, index as ops
+from rushlight.ops import copies, elementwise, index as ops, observers
 from rushlight.ops.create import beside
 from rushlight.tensor import Tensor, _checked_dim, wrap
 
@@ -43,7 +43,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
             )
     check_range("gather", index, input.shape[axis] if input.ndim else 1, axis)
     if index._array.dtype.kind not in "iu":
-        index = define.cast(index, dtype=np.dtype(np.int64))
+        index = copies.cast(index, dtype=np.dtype(np.int64))
     if input.ndim * index.ndim == 0:
         return ops.gather(input.reshape(-1), index.reshape(-1), axis=0).reshape(index.shape)
     return ops.gather(input, index, axis=axis)
@@ -98,7 +98,7 @@ def require_flat_range(index: Tensor, size: int) -> None:
 def outside(index: Tensor, low: int, high: int) -> int | None:
     """An index that is not within [low, high), if there is one and values are known."""
     array = index._array
-    if type(array) is np.ndarray and array.size and not define.recording:
+    if type(array) is np.ndarray and array.size and not observers.count:
         least, most = int(array.min()), int(array.max())
         return least if least < low else most if most >= high else None
     return None

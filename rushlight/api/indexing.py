@@ -9,13 +9,15 @@ import numpy as np
 
 from rushlight import dtypes
 from rushlight.api.scattering import masked_fill_
+from rushlight.arrays import numpy as numpy_arrays
+from rushlight.arrays.kinds import namespace_of
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.modes import modes
-from rushlight.ops import define, index as ops, views
+from rushlight.ops import copies, index as ops, observers, views
 from rushlight.ops.autocast import with_autocast
 from rushlight.ops.create import number_in, tensor
-from rushlight.ops.define import lift, namespace_of
 from rushlight.ops.inplace import check_writable, note_write, rewrite, view_scatter_node, write
+from rushlight.ops.observers import lift
 from rushlight.tensor import Tensor, wrap
 
 
@@ -77,7 +79,7 @@ def _advanced(self: Tensor, index: Any) -> tuple[tuple, list[Any]]:
             spec.append(item)
             continue
         elif isinstance(item, Tensor) and item.ndim == 0 and item._array.dtype.kind in "iu":
-            if not (define.recording or type(item._array) is SymbolicArray):
+            if not (observers.count or type(item._array) is SymbolicArray):
                 spec.append(int(item.item()))
                 continue
         elif not isinstance(item, Tensor):
@@ -96,7 +98,7 @@ def _advanced(self: Tensor, index: Any) -> tuple[tuple, list[Any]]:
         if item._array.dtype == np.uint8:
             item = wrap(item._array.astype(bool))
         if self.is_cuda:  # an index may come from the CPU
-            item = define.to_device(item, self.device)
+            item = copies.to_device(item, self.device)
         if item._array.dtype == np.bool_:
             _check_mask(self, item, spec, arrays)
         spec.append(("array", len(arrays)))
@@ -188,7 +190,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
 def _number_for(self: Tensor, value: Any) -> Any:
     """A Python number as an array of the tensor's dtype; what is no number as it is."""
     is_number = value.__class__ in (bool, int, float, complex)
-    return number_in(value, self._array.dtype) if is_number and not define.recording else value
+    return number_in(value, self._array.dtype) if is_number and not observers.count else value
 
 
 def write_at(self: Tensor, spec: tuple, arrays: list[Any], value: Any, accumulate: bool, name: str) -> Tensor:
@@ -196,12 +198,12 @@ def write_at(self: Tensor, spec: tuple, arrays: list[Any], value: Any, accumulat
     check_writable(self, modes.grad)
     values = value if isinstance(value, Tensor) else wrap(np.asarray(value, self._array.dtype))
     if values._array.dtype != self._array.dtype:
-        values = define.cast(values, dtype=self._array.dtype)
-    if define.recording:
+        values = copies.cast(values, dtype=self._array.dtype)
+    if observers.count:
         for x in (self, values, *arrays):
             lift(x)
     if self.is_cuda:
-        values = define.to_device(values, self.device) if not values.ndim else values
+        values = copies.to_device(values, self.device) if not values.ndim else values
     operands = (self, values, *arrays)
     raw = tuple([x._array for x in operands])
     attrs = {"spec": spec, "accumulate": accumulate}
@@ -209,10 +211,10 @@ def write_at(self: Tensor, spec: tuple, arrays: list[Any], value: Any, accumulat
     node = ops.index_put.op.make_node(operands, raw, [self._array], attrs) if recorded else None
     xp = namespace_of(*raw)
     try:
-        if xp is define.numpy_arrays and not accumulate:
-            raw[0][define.numpy_arrays.index_with(spec, raw[2:])] = raw[1]
-        elif xp is define.numpy_arrays:
-            np.add.at(raw[0], define.numpy_arrays.index_with(spec, raw[2:]), raw[1])
+        if xp is numpy_arrays and not accumulate:
+            raw[0][numpy_arrays.index_with(spec, raw[2:])] = raw[1]
+        elif xp is numpy_arrays:
+            np.add.at(raw[0], numpy_arrays.index_with(spec, raw[2:]), raw[1])
         else:
             xp.assign(raw[0], _index_put_symbolic(xp, raw, spec, accumulate))
     except (IndexError, ValueError) as error:
@@ -226,9 +228,7 @@ def write_at(self: Tensor, spec: tuple, arrays: list[Any], value: Any, accumulat
 def _misfit(self: Tensor, spec: tuple, arrays: list[Any], values: Tensor) -> RuntimeError | None:
     """PyTorch's error for values that do not broadcast to what an index selects; None where the index itself is wrong."""
     try:
-        selected = list(
-            np.empty(self.shape, np.bool_)[define.numpy_arrays.index_with(spec, [x._array for x in arrays])].shape
-        )
+        selected = list(np.empty(self.shape, np.bool_)[numpy_arrays.index_with(spec, [x._array for x in arrays])].shape)
     except (IndexError, ValueError):
         return None
     return RuntimeError(

@@ -10,7 +10,7 @@ from rushlight.api.cutting import narrow
 from rushlight.api.forms import numpy_names
 from rushlight.api.views import expand, reshape, unsqueeze
 from rushlight.ops import views as ops
-from rushlight.ops.define import cast
+from rushlight.ops.copies import cast
 from rushlight.tensor import Tensor, _checked_dim
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rushlight import dtypes
 from rushlight.api.views import broadcast_shapes
 from rushlight.dtypes import legacy_name
-from rushlight.ops.define import _broadcast_complaint
+from rushlight.ops.broadcasting import broadcast_complaint
 from rushlight.tensor import Tensor
 
 
@@ -71,5 +71,5 @@ def with_common_batch(*tensors: Tensor) -> list[Tensor]:
     try:
         batch = broadcast_shapes(*shapes)
     except RuntimeError:
-        raise RuntimeError(_broadcast_complaint(shapes[-1], shapes[0])) from None
+        raise RuntimeError(broadcast_complaint(shapes[-1], shapes[0])) from None
     return [x if x.shape[:-2] == batch else x.expand(*batch, *x.shape[-2:]) for x in tensors]

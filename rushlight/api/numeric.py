@@ -9,9 +9,9 @@ from rushlight import dtypes, return_types
 from rushlight.api.forms import in_place_form
 from rushlight.api.operands import BOTH, FIRST, SECOND, invalid_combination, not_a_tensor, of_a_tensor, of_tensors
 from rushlight.ops import complex as complex_ops, create, elementwise as ops
-from rushlight.ops.define import NUMBERS
 from rushlight.ops.elementwise import signbit as signbit
 from rushlight.ops.inplace import in_place
+from rushlight.ops.precision import NUMBERS
 from rushlight.tensor import Tensor
 
 copysign = of_a_tensor(ops.copysign)

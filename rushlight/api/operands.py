@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rushlight.ops.create import tensor
-from rushlight.ops.define import NUMBERS
+from rushlight.ops.precision import NUMBERS
 from rushlight.tensor import Tensor
 
 BOTH, SECOND, FIRST = (

@@ -9,9 +9,9 @@ import numpy as np
 
 from rushlight import dtypes, return_types
 from rushlight.api.forms import numpy_names
-from rushlight.ops import create, define, index as index_ops, reduce as ops
+from rushlight.ops import create, index as index_ops, namespaces, reduce as ops
 from rushlight.ops.autocast import with_autocast
-from rushlight.ops.define import cast
+from rushlight.ops.copies import cast
 from rushlight.tensor import Tensor, _checked_dim
 
 
@@ -158,7 +158,7 @@ def _extreme(
             " * (Tensor input, int dim, bool keepdim = False, *, tuple of Tensors out = None)"
         )
     if isinstance(dim, Tensor):
-        return getattr(define.tensor_arrays, name + "imum")(input, dim)
+        return getattr(namespaces.tensor_arrays, name + "imum")(input, dim)
     if dim is None:
         require_elements(name, input, None)
         refuse_kinds("c", f"{name}_all", input)

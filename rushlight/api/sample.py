@@ -26,7 +26,7 @@ from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.modes import no_grad
 from rushlight.dtypes import finfo, from_numpy, legacy_name
 from rushlight.ops import create
-from rushlight.ops.define import cast
+from rushlight.ops.copies import cast
 from rushlight.ops.inplace import write
 from rushlight.ops.sample import (
     dirichlet_grad as _dirichlet_grad,

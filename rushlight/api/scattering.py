@@ -14,8 +14,9 @@ from rushlight import dtypes
 from rushlight.api.forms import in_place_form, shown_as
 from rushlight.api.gathering import check_range, outside, require_flat_range, require_index, require_long
 from rushlight.api.views import common_shape
+from rushlight.arrays import numpy as numpy_arrays
 from rushlight.arrays.kinds import Abstract
-from rushlight.ops import create, define, elementwise, index as ops, scatter as reducing
+from rushlight.ops import create, elementwise, index as ops, scatter as reducing
 from rushlight.ops.autocast import with_autocast
 from rushlight.ops.create import number_in, ones_like, zeros_like
 from rushlight.tensor import Tensor, _checked_dim, wrap
@@ -117,7 +118,7 @@ def _scattered(
         src = (src.reshape(1) if not src.ndim else src)[tuple(slice(0, n) for n in index.shape)]
     else:
         src = create.full_like(index, src, dtype=input.dtype)
-    spec, arrays = ops.grid(define.numpy_arrays, tuple(index.shape), index, axis)
+    spec, arrays = ops.grid(numpy_arrays, tuple(index.shape), index, axis)
     return (
         _put(input, src, arrays, spec) if reduce is None else _reduced(input, src, arrays, spec, reduce, include_self)
     )

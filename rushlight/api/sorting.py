@@ -11,8 +11,8 @@ from rushlight.api.forms import numpy_names
 from rushlight.api.reduce import pick_along, refuse_kinds, require_elements, zero_index
 from rushlight.arrays import sorting as arrays
 from rushlight.ops import index as index_ops, sorting as ops
+from rushlight.ops.copies import cast
 from rushlight.ops.create import beside, tensor
-from rushlight.ops.define import cast
 from rushlight.tensor import Tensor, _checked_dim, wrap
 
 

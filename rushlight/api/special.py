@@ -11,7 +11,7 @@ from rushlight.api.forms import in_place_form
 from rushlight.api.operands import invalid_combination, of_any, of_tensors
 from rushlight.api.ranges import arange
 from rushlight.ops import elementwise, reduce, special as ops
-from rushlight.ops.define import NUMBERS
+from rushlight.ops.precision import NUMBERS
 from rushlight.ops.inplace import in_place
 from rushlight.ops.special import (
     airy_ai, bessel_j0, bessel_j1, bessel_y0, bessel_y1, digamma, entr, erfc, erfcx, erfinv, i0, i0e, i1, i1e, lgamma,

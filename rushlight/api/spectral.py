@@ -13,7 +13,7 @@ from rushlight.api.joining import stack
 from rushlight.api.views import broadcast_to, reshape, transpose
 from rushlight.ops import complex as complex_ops, create, elementwise, fourier as ops
 from rushlight.ops.autocast import with_autocast
-from rushlight.ops.define import cast
+from rushlight.ops.copies import cast
 from rushlight.tensor import Tensor
 
 

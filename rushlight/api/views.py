@@ -17,7 +17,8 @@ from rushlight import dtypes
 from rushlight.api.memory import contiguous
 from rushlight.api.reduce import axes_of, sum as sum_over
 from rushlight.arrays.symbolic import SymbolicArray
-from rushlight.ops import define, views as ops
+from rushlight.autograd.history import note_view
+from rushlight.ops import broadcasting, views as ops
 from rushlight.tensor import Size, Tensor, _checked_dim, wrap
 
 
@@ -116,7 +117,7 @@ def _view_dtype(self: Tensor, dtype: dtypes.dtype) -> Tensor:
         raise RuntimeError(
             f"self.stride(-1) must be 1 to view {mine} as {other} (different element sizes), but got {self.stride(-1)}"
         ) from None
-    define.note_view(result, self, ops.alias.op, None)
+    note_view(result, self, ops.alias.op, None)
     return result
 
 
@@ -288,7 +289,7 @@ def common_shape(*tensors: Tensor) -> tuple[int, ...]:
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
-        complaints = [define._broadcast_complaint(a, b) for a, b in itertools.combinations(shapes, 2)]
+        complaints = [broadcasting.broadcast_complaint(a, b) for a, b in itertools.combinations(shapes, 2)]
         raise RuntimeError(next(filter(None, complaints))) from None
 
 

@@ -1,7 +1,7 @@
 """The waist on CuPy arrays: what runs on NVIDIA GPUs. Loaded when the first tensor goes to one.
 
 Most names are CuPy's own functions, which have NumPy's names and meaning; `arrays/numpy.py` beside it reads almost the
-same. All compute on the current device, which `rushlight.ops.define` makes that of the operands. Most of the numerical
+same. All compute on the current device, which `rushlight.ops.long_path` makes that of the operands. Most of the numerical
 routines (`protocol.HOST`) are those for NumPy arrays: written in NumPy's functions, which on CuPy arrays are CuPy's. A
 file of the same name in `gpu/` has those for which a GPU wants another way; what CuPy lacks (`ON_HOST`) runs on the
 CPU, and arrays go there and back.

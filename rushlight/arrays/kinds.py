@@ -4,7 +4,7 @@ A transform (`vmap`, forward-mode `jvp`) that is running is a *level*. Arrays in
 its level, and holds what it stands for, which is of a lower level. Levels nest: an operation on arrays of several levels belongs
 to the highest, and what that computes with is of the levels below. So no transform knows of another.
 
-`inner` values may be of any kind that has a namespace here; `rushlight.ops.define` registers Tensors, which is what
+`inner` values may be of any kind that has a namespace here; `rushlight.ops.namespaces` registers Tensors, which is what
 transforms hold, so that autograd follows what happens inside.
 """
 

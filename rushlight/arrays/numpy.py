@@ -1,9 +1,9 @@
 """The waist on NumPy arrays: what runs on the CPU.
 
 Most names are NumPy's own functions; the others are a line or two. Functions that take `axis` take an
-int, a tuple of ints or None. NumPy gives scalars for 0-dimensional results; `rushlight.ops.define`
+int, a tuple of ints or None. NumPy gives scalars for 0-dimensional results; `rushlight.ops`
 turns them back into arrays. Floating-point warnings are switched off around every operation
-(`quiet`), since PyTorch has none.
+(`quiet.py`), since PyTorch has none.
 """
 
 from __future__ import annotations
@@ -87,18 +87,6 @@ take_along_axis = np.take_along_axis
 _sum, _prod = np.add.reduce, np.multiply.reduce
 _max, _min = np.maximum.reduce, np.minimum.reduce
 _any, _all = np.logical_or.reduce, np.logical_and.reduce
-
-
-def quiet_state() -> tuple[Any, Any]:
-    """(context variable, value): setting it switches NumPy's floating-point warnings off in this thread.
-
-    `np.errstate` does the same in 1.1 us; setting the variable it stores its state in takes 0.1 us, and
-    an operation on a small array as a whole takes 0.6.
-    """
-    from numpy._core.umath import _extobj_contextvar as variable  # type: ignore[attr-defined]
-
-    with np.errstate(all="ignore"):
-        return variable, variable.get()
 
 
 def _has_short_rows(x: ndarray, axis: Any) -> bool:

@@ -1,6 +1,6 @@
 """Anomaly mode: which line of the forward pass made the node whose derivative is NaN or failed.
 
-While it is on in some thread, operations take the long path (`ops.define.recording`), and each node made in that thread
+While it is on in some thread, operations take the long path (`ops.observers`), and each node made in that thread
 notes where it was made. Off, it costs nothing.
 """
 
@@ -31,10 +31,10 @@ def is_anomaly_check_nan_enabled() -> bool:
 
 def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
     """Turns anomaly mode on or off in this thread."""
-    from rushlight.ops import define
+    from rushlight.ops import observers
 
     if mode != modes.anomaly:
-        define.add_recording(1 if mode else -1)
+        observers.add(1 if mode else -1)
     modes.anomaly, modes.check_nan = mode, check_nan
 
 

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from rushlight.arrays import kinds
-from rushlight.arrays.kinds import levels
+from rushlight.arrays import kinds, numpy as numpy_arrays, symbolic as symbolic_arrays
+from rushlight.arrays.kinds import levels, namespace_of
+from rushlight.arrays.quiet import quiet_value, reset_quiet, set_quiet
 from rushlight.arrays.sparse import SparseArray
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd import anomaly, hooked
@@ -30,8 +31,8 @@ from rushlight.autograd.modes import modes
 from rushlight.autograd.node import Node, as_edge
 from rushlight.autograd.plan import last_consumers, masks_towards, reachable
 from rushlight.autograd.saved import FREED, Packed, unpack
-from rushlight.ops import define
-from rushlight.ops.define import is_array, namespace_of, numpy_arrays, tensor_arrays
+from rushlight.ops import copies, namespaces, nodes, observers
+from rushlight.ops.namespaces import is_array, tensor_arrays
 from rushlight.tensor import Tensor, wrap
 
 LARGE = 32_768  # elements of a gradient that is not to wait for the end of the pass
@@ -47,15 +48,15 @@ def run_backward(
         For each of `inputs` its gradient, a Tensor, or None if it is not reached. With `accumulate`, gradients of
         leaves (of those among `inputs`, if given) are added to `.grad` instead.
     """
-    if define.recording:
-        define.note_backward()
+    if observers.count:
+        observers.note_backward()
         for grad in grads:
-            define.lift(grad)
+            observers.lift(grad)
     before = modes.grad, modes.walk
     among_transforms = bool(levels())
     modes.grad = create_graph or among_transforms and modes.grad  # what these compute with has a history of its own
     device = None if kinds.GPU is None else (modes.device, kinds.GPU.cupy.cuda.runtime.getDevice())
-    token = define._set_quiet(define._quiet_value)
+    token = set_quiet(quiet_value)
     try:
         modes.walk = walk = _Walk(create_graph, retain_graph, inputs, accumulate)
         walk.among_transforms = among_transforms
@@ -70,7 +71,7 @@ def run_backward(
             return []
         return walk.captured_gradients()
     finally:
-        define._reset_quiet(token)
+        reset_quiet(token)
         modes.grad, modes.walk = before
         if device is not None:
             modes.device = device[0]
@@ -220,7 +221,7 @@ class _Walk:
         if kinds.GPU is not None:
             _entered(next(grad for grad in given if grad is not None))
         if self.among_transforms:
-            xp = define.transforms().namespace_for(self.create_graph, grad, *saved)
+            xp = namespaces.transforms().namespace_for(self.create_graph, grad, *saved)
         if self.create_graph:
             saved = _as_tensors(node, saved)
         grads = op.differentiate(node, saved, xp, grad, edges)
@@ -350,17 +351,17 @@ if hasattr(os, "register_at_fork"):
 
 def _accumulate(leaf: Tensor, grad: Any, create_graph: bool) -> None:
     """Adds a gradient to `.grad`: in place, unless the sum itself is to be differentiable."""
-    if define.recording:
-        define.note_grad(leaf, True)
+    if observers.count:
+        observers.note_grad(leaf, True)
     with _accumulating:
         before = leaf._grad
         if create_graph:
-            leaf._grad = define.cast(grad, dtype=grad._array.dtype) if before is None else before + grad
+            leaf._grad = copies.cast(grad, dtype=grad._array.dtype) if before is None else before + grad
         elif before is None:
             leaf._grad = wrap(_owned(grad, leaf))
         else:
-            if define.recording:
-                define.lift(before)
+            if observers.count:
+                observers.lift(before)
             array = before._array
             if type(array) is ndarray:
                 np.add(array, grad, out=array, casting="same_kind")
@@ -382,7 +383,7 @@ def _owned(grad: Any, leaf: Tensor | None = None) -> Any:
         leaf: whose gradient it will be: it gets the leaf's order of memory.
     """
     if type(grad) is SymbolicArray:
-        return define.symbolic_arrays.copy(grad)
+        return symbolic_arrays.copy(grad)
     if type(grad) is SparseArray:
         return grad.with_values(_owned(grad.values))
     if type(grad) is not ndarray and not (kinds.GPU is not None and type(grad) is kinds.GPU.ndarray):
@@ -470,7 +471,7 @@ def _with_history(array: Any, edge: Any) -> Tensor:
             return leaf
         from rushlight.ops.views import alias
 
-        edge = define.bare_node(alias.op.node_class, (edge,))
+        edge = nodes.bare_node(alias.op.node_class, (edge,))
     tensor: Tensor = wrap(array)
     tensor._node, tensor._output = edge if edge.__class__ is tuple else (edge, 0)
     tensor._needs_grad = True

@@ -25,7 +25,7 @@ from rushlight.autograd.history import cell_of, edge_of, note_view, note_write, 
 from rushlight.autograd.modes import modes, no_grad
 from rushlight.autograd.node import Node, as_function
 from rushlight.autograd.saved import FREED, packed_value, unpacked_value
-from rushlight.ops import define
+from rushlight.ops import broadcasting, copies, namespaces, nodes, observers
 from rushlight.ops.inplace import view_scatter_node
 from rushlight.ops.views import alias
 from rushlight.tensor import Tensor, wrap
@@ -217,7 +217,7 @@ class CustomNode(Node):
         walk = modes.walk
         if walk is not None and not walk.retain_graph:
             ctx._free()
-        return parts if isinstance(xp, define.TensorArrays) else [g if g is None else g._array for g in parts]
+        return parts if isinstance(xp, namespaces.TensorArrays) else [g if g is None else g._array for g in parts]
 
     def _checked(self, grads: tuple) -> list[Any]:
         """The gradients that `backward` gave, as many as there are arguments and of their shapes and dtypes."""
@@ -254,17 +254,17 @@ def _fitted(grad: Tensor, like: tuple[tuple[int, ...], Any], name: str, position
                 f"Function {name} returned an invalid gradient at index {position} - got {list(given)} but expected shape "
                 f"compatible with {list(shape)}"
             )
-        grad = define.sum_to_shape(define.tensor_arrays, grad, shape)
+        grad = broadcasting.sum_to_shape(namespaces.tensor_arrays, grad, shape)
     if grad._array.dtype != dtype:
         if grad._array.dtype.kind == "c" and dtype.kind != "c":
             grad = grad.real
-        grad = define.cast(grad, dtype=dtype)
+        grad = copies.cast(grad, dtype=dtype)
     return grad
 
 
 def _zeros(like: tuple[Any, Any]) -> Tensor:
     shape, dtype = like
-    zeros: Tensor = wrap(define.creation_namespace().full(shape, 0, dtype))
+    zeros: Tensor = wrap(namespaces.creation_namespace().full(shape, 0, dtype))
     return zeros
 
 
@@ -451,7 +451,7 @@ def _check_saved(ctx: Any, inputs: dict[int, Tensor], results: list[Any], dirty:
 def _node_of(cls: type[Function], ctx: Any, args: tuple, results: list[Any]) -> CustomNode:
     edges = tuple([edge_of(arg) if isinstance(arg, Tensor) and arg._needs_grad else None for arg in args])
     shapes = tuple([_kind(arg) for arg in args])
-    node: Any = define.bare_node(cls._node_class, edges, None, shapes)
+    node: Any = nodes.bare_node(cls._node_class, edges, None, shapes)
     node.ctx, node.takes = ctx, tuple([isinstance(arg, Tensor) for arg in args])
     node.results = tuple([_kind(out) for out in results])
     found: CustomNode = node
@@ -482,8 +482,8 @@ def _as_output(
 
 def _other_on(tensor: Tensor) -> Tensor:
     """Another tensor on the memory of one: a view of it, without history."""
-    if define.recording:
-        define.lift(tensor)
+    if observers.count:
+        observers.lift(tensor)
     other: Tensor = wrap(tensor._array)
     note_view(other, tensor, alias.op, None)
     return other

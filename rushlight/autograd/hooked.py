@@ -13,7 +13,7 @@ import numpy as np
 
 from rushlight import dtypes
 from rushlight.autograd.node import Node
-from rushlight.ops.define import is_array
+from rushlight.ops.namespaces import is_array
 from rushlight.tensor import Tensor, wrap
 
 

@@ -1,7 +1,7 @@
 """Values that nodes keep: hooks that pack them away, and the names under which PyTorch shows them.
 
 `saved_tensors_hooks` (in `graph/`) says what is to happen to a value when it is saved and when it is needed: it may go to
-a file, or be computed again. While such hooks are in force operations take the long path (`ops.define.recording`), so
+a file, or be computed again. While such hooks are in force operations take the long path (`ops.observers`), so
 that otherwise nobody asks.
 """
 

@@ -14,7 +14,7 @@ from rushlight.arrays.batched import Batch, BatchedArray
 from rushlight.arrays.dual import DualArray
 from rushlight.autograd.function import Function, _recorded
 from rushlight.autograd.modes import modes, no_grad
-from rushlight.ops.define import tensor_arrays
+from rushlight.ops.namespaces import tensor_arrays
 from rushlight.ops.transforms import level_among, raised
 from rushlight.tensor import Tensor, wrap
 

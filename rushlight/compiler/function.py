@@ -25,11 +25,12 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from rushlight.arrays.quiet import quiet_value, reset_quiet, set_quiet
 from rushlight.autograd.modes import modes
 from rushlight.compiler.deferred import defer_gradients, deferred
 from rushlight.compiler.graph import interpret
 from rushlight.compiler.trace import CannotRecord, Output, Recorder, Recording, map_leaves, recording
-from rushlight.ops import define
+from rushlight.ops import observers
 from rushlight.tensor import Tensor, wrap
 
 LIMIT = 8  # programs for one signature, that differ in what their guards found
@@ -47,7 +48,7 @@ class CompiledStep:
         self.eager_reason: str | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self.eager_reason is not None or define.recording and define._recorder() is not None:
+        if self.eager_reason is not None or observers.count and observers.recorder() is not None:
             return self.function(*args, **kwargs)
         tensors, signature = _signature(args, kwargs)
         changed = None
@@ -152,11 +153,11 @@ def _interpret_once(made: Recording, tensors: list[Tensor]) -> Any:
         inputs[external.slot] = external.array
     for number in made.numbers:
         inputs[number.slot] = np.float64(number.read())
-    token = define._set_quiet(define._quiet_value)
+    token = set_quiet(quiet_value)
     try:
         values = interpret(made.graph, inputs)
     finally:
-        define._reset_quiet(token)
+        reset_quiet(token)
     values = [np.array(value) for value in values]  # writable, and each its own memory
     fresh = values[: len(values) - len(made.written)]
     for external, value in zip(made.written, values[len(fresh) :], strict=True):

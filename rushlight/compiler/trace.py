@@ -22,8 +22,8 @@ from numpy import ndarray
 from rushlight.arrays import kinds
 from rushlight.arrays.symbolic import DataDependentError, Node, SymbolicArray, symbolic
 from rushlight.compiler.graph import Graph
-from rushlight.ops import define
-from rushlight.ops.define import HostNumber
+from rushlight.ops import observers
+from rushlight.ops.observers import HostNumber
 from rushlight.tensor import Tensor
 
 
@@ -36,7 +36,7 @@ class _Thread(threading.local):
 
 
 _thread = _Thread()
-define._recorder = lambda: _thread.recorder
+observers.recorder = lambda: _thread.recorder
 
 
 @dataclass(slots=True, eq=False)
@@ -155,7 +155,7 @@ class Recorder:
     arguments: dict[int, int] = field(default_factory=dict)
     differentiated: bool = False
 
-    # ------------------------------------------------------------ what `ops.define` tells
+    # ------------------------------------------------------------ what `ops.observers` tells
 
     def lift(self, tensor: Tensor) -> None:
         array = tensor._array
@@ -300,7 +300,7 @@ def recording(recorder: Recorder) -> Iterator[None]:
     """Records what this thread does inside the block; puts the outside back as it was if the block raises."""
     if _thread.recorder is not None:
         raise CannotRecord("a program is being recorded already")
-    define.add_recording(1)
+    observers.add(1)
     _thread.recorder = recorder
     try:
         yield
@@ -312,7 +312,7 @@ def recording(recorder: Recorder) -> Iterator[None]:
         raise
     finally:
         _thread.recorder = None
-        define.add_recording(-1)
+        observers.add(-1)
 
 
 @contextlib.contextmanager

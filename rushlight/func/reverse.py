@@ -17,7 +17,7 @@ from rushlight.autograd.history import edge_of
 from rushlight.autograd.modes import enable_grad, modes
 from rushlight.autograd.node import Node
 from rushlight.func.arguments import as_given, chosen, replaced, require_outputs, require_tensors, split_aux
-from rushlight.ops import define
+from rushlight.ops import namespaces
 from rushlight.ops.create import ones_like, zeros_like
 from rushlight.ops.views import alias
 from rushlight.tensor import Tensor
@@ -34,7 +34,7 @@ def _fresh(x: Any) -> Any:
         raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
     running = levels()
     if running:  # the variable is of the innermost transform, whose operations are to be recorded
-        x = define.transforms().raised(running[-1], x)
+        x = namespaces.transforms().raised(running[-1], x)
     variable = alias(x)  # recorded, if x has history: here, or in what a transform computes with
     if variable._node is None:
         variable._view = None
@@ -63,7 +63,7 @@ def reaches_beyond(outputs: list[Tensor], variables: list[Tensor]) -> bool:
 
 def detached(tree: Any) -> Any:
     """The tree with tensors that have no history in this transform."""
-    without_history = define.transforms().without_history
+    without_history = namespaces.transforms().without_history
     return tree_map_only(Tensor, lambda x: without_history(x) if x._needs_grad else x, tree)
 
 

@@ -12,8 +12,9 @@ from rushlight.api import elementwise
 from rushlight.autograd.history import note_write
 from rushlight.autograd.modes import modes
 from rushlight.ops import create
-from rushlight.ops.define import NUMBERS, cast
+from rushlight.ops.copies import cast
 from rushlight.ops.inplace import write
+from rushlight.ops.precision import NUMBERS
 from rushlight.tensor import Tensor, wrap
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from rushlight import dtypes
 from rushlight.nn.reduction import chosen, reduced
-from rushlight.ops import define
+from rushlight.ops import observers
 from rushlight.ops.autocast import with_autocast
 from rushlight.ops.elementwise import mul, ne, where
 from rushlight.ops.index import take
@@ -85,7 +85,7 @@ def nll_loss(
 def _are_plain(input: Tensor, target: Tensor) -> bool:
     """Whether these are a matrix of logits and classes that all count (an ignored one has a negative index)."""
     a, t = input._array, target._array
-    if define.recording or t.__class__ is not np.ndarray or t.dtype is not _INT64 or t.ndim != 1 or a.ndim != 2:
+    if observers.count or t.__class__ is not np.ndarray or t.dtype is not _INT64 or t.ndim != 1 or a.ndim != 2:
         return False
     return 0 < t.size == a.shape[0] and t.item(t.argmin()) >= 0  # argmin: a third of the time of min on small arrays
 
@@ -121,7 +121,7 @@ def _out_of_bounds(target: Tensor, num_classes: int, ignore_index: int) -> Index
 
 def counted(target: Tensor, num_classes: int, ignore_index: int) -> tuple[Tensor, Tensor]:
     """The classes, 0 where they are ignored, and which are not ignored."""
-    if not define.recording and type(target._array) is np.ndarray:
+    if not observers.count and type(target._array) is np.ndarray:
         values = target._array
         if values.size and (((values < 0) | (values >= num_classes)) & (values != ignore_index)).any():
             raise _out_of_bounds(target, num_classes, ignore_index)

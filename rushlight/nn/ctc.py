@@ -9,10 +9,10 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.api.ranges import arange
 from rushlight.nn.reduction import check_reduction, reduced
-from rushlight.ops import create, define
+from rushlight.ops import create, observers
 from rushlight.ops.autocast import with_autocast
+from rushlight.ops.copies import cast
 from rushlight.ops.ctc import ctc
-from rushlight.ops.define import cast
 from rushlight.ops.elementwise import div, where
 from rushlight.ops.index import take
 from rushlight.tensor import Tensor
@@ -73,7 +73,7 @@ def _lengths(name: str, lengths: Tensor | Sequence[int], batch: int) -> Tensor:
 
 def _check_at_most(lengths: Tensor, most: int, complaint: str) -> None:
     array = lengths._array
-    if define.recording or not isinstance(array, np.ndarray) or not array.size:
+    if observers.count or not isinstance(array, np.ndarray) or not array.size:
         return
     if array.min() < 0:
         raise RuntimeError(f"Expected lengths to have value at least 0, but got value {array.min()}")

@@ -8,8 +8,8 @@ from rushlight import dtypes
 from rushlight.api.linalg_norm import vector_norm
 from rushlight.api.ranges import arange
 from rushlight.autograd.modes import no_grad
-from rushlight.ops import create, define, elementwise as ops
-from rushlight.ops.define import cast
+from rushlight.ops import create, elementwise as ops, observers
+from rushlight.ops.copies import cast
 from rushlight.ops.embedding import embedding as embedding_op
 from rushlight.tensor import Tensor
 
@@ -49,7 +49,7 @@ def lookup(
         raise RuntimeError("'weight' must be 2-D")
     check_indices("embedding", indices)
     array = indices._array
-    if array.__class__ is np.ndarray and not define.recording and array.size and array.item(array.argmin()) < 0:
+    if array.__class__ is np.ndarray and not observers.count and array.size and array.item(array.argmin()) < 0:
         raise IndexError("index out of range in self")  # NumPy would count from the end
     if sparse and scale_grad_by_freq and weight.requires_grad:
         raise RuntimeError("embedding_backward: scale_grad_by_freq not supported with sparse gradients")
@@ -93,7 +93,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         if not values.size:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")
         num_classes = int(tensor.max()) + 1
-    if not define.recording and type(values) is np.ndarray and values.size:
+    if not observers.count and type(values) is np.ndarray and values.size:
         if values.min() < 0:
             raise RuntimeError("Class values must be non-negative.")
         if values.max() >= num_classes:
@@ -220,7 +220,7 @@ def _check_bags(weight: Tensor, indices: Tensor, offsets: Tensor, padding_idx: i
             f"padding_idx must be within the number of embeddings, -{num_rows} through {num_rows - 1}, but got {padding_idx}"
         )
     arrays = indices._array, offsets._array
-    if define.recording or not all(isinstance(a, np.ndarray) and a.size for a in arrays):
+    if observers.count or not all(isinstance(a, np.ndarray) and a.size for a in arrays):
         return
     wrong = np.flatnonzero((arrays[0] < 0) | (arrays[0] >= num_rows))
     if wrong.size:

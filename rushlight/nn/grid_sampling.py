@@ -13,8 +13,9 @@ from rushlight.api.linalg import matmul
 from rushlight.ops import elementwise as ops, pool
 from rushlight.ops.activation import stepwise
 from rushlight.ops.autocast import with_autocast
+from rushlight.ops.copies import cast
 from rushlight.ops.create import beside
-from rushlight.ops.define import cast, tensor_arrays
+from rushlight.ops.namespaces import tensor_arrays
 from rushlight.ops.views import expand
 from rushlight.tensor import Tensor
 

@@ -15,7 +15,7 @@ from typing import Any
 from rushlight.autograd.history import edge_of
 from rushlight.autograd.modes import modes
 from rushlight.autograd.node import Node
-from rushlight.ops import define
+from rushlight.ops import nodes
 from rushlight.tensor import Tensor, wrap
 
 
@@ -155,7 +155,7 @@ class BackwardHookFunctionBackward(Node):
 def gate(tensors: list[Tensor], on_gradients: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> list[Tensor]:
     """The same tensors behind one recorded operation: `on_gradients(grads)` gives the gradients to send on."""
     edges = tuple(edge_of(x) if x._needs_grad else None for x in tensors)
-    node: Any = define.bare_node(BackwardHookFunctionBackward, edges)
+    node: Any = nodes.bare_node(BackwardHookFunctionBackward, edges)
     node.attrs = on_gradients
     results = []
     for number, tensor in enumerate(tensors, 1):  # from 1: an edge to an output 0 is the bare node

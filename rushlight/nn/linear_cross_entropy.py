@@ -11,7 +11,7 @@ from rushlight import dtypes
 from rushlight.api.linalg import linear
 from rushlight.autograd.modes import no_grad
 from rushlight.nn.class_losses import counted, cross_entropy
-from rushlight.ops.define import cast
+from rushlight.ops.copies import cast
 from rushlight.ops.elementwise import mul
 from rushlight.ops.index import take
 from rushlight.ops.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy_op

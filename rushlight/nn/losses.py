@@ -12,7 +12,7 @@ import numpy as np
 
 from rushlight.autograd.modes import no_grad
 from rushlight.nn.reduction import check_reduction, chosen, reduced, warn_of_sizes
-from rushlight.ops import define
+from rushlight.ops import observers
 from rushlight.ops.autocast import with_autocast
 from rushlight.ops.elementwise import add, div, exp, log, logsigmoid, mul, neg, sub, where
 from rushlight.ops.loss import absolute_error, binary_cross_entropy_of, huber_error, logistic_error, squared_error
@@ -93,7 +93,7 @@ def binary_cross_entropy(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
             "Please ensure they have the same size."
         )
-    if not define.recording and type(input._array) is np.ndarray:
+    if not observers.count and type(input._array) is np.ndarray:
         array = input._array
         if array.size and not (array.min() >= 0 and array.max() <= 1):
             raise RuntimeError("all elements of input should be between 0 and 1")
@@ -197,7 +197,7 @@ def gaussian_nll_loss(
 
 
 def _require_variance(var: Tensor) -> None:
-    if not define.recording and isinstance(var._array, np.ndarray) and (var._array < 0).any():
+    if not observers.count and isinstance(var._array, np.ndarray) and (var._array < 0).any():
         raise ValueError("var has negative entry/entries")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.nn.distance import pairwise_distance
 from rushlight.nn.reduction import check_reduction, chosen, reduced
-from rushlight.ops import create, define
+from rushlight.ops import create, observers
 from rushlight.ops.autocast import with_autocast
 from rushlight.ops.elementwise import add, clamp_numbers, div, eq, logical_not, minimum, mul, ne, neg, sqrt, sub, where
 from rushlight.ops.index import gather, take
@@ -204,7 +204,7 @@ def _rows_of(input: Tensor) -> Tensor:
 def _require_classes(target: Tensor, least: int, num_classes: int, complaint: str) -> None:
     if target.dtype is not dtypes.int64:
         raise RuntimeError(f"expected scalar type Long but found {dtypes.legacy_name(target)}")
-    if not define.recording and isinstance(target._array, np.ndarray):
+    if not observers.count and isinstance(target._array, np.ndarray):
         if ((target._array < least) | (target._array >= num_classes)).any():
             raise RuntimeError(complaint)
 

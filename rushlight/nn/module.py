@@ -17,7 +17,7 @@ from rushlight.nn.hooks import call_with_hooks
 from rushlight.nn.parameter import Buffer, Parameter
 from rushlight.nn.registration import Hookable
 from rushlight.nn.registry import Registry
-from rushlight.ops import define
+from rushlight.ops import observers
 from rushlight.tensor import Tensor
 
 Self = TypeVar("Self", bound="Module")
@@ -77,8 +77,8 @@ class Module(Hookable):
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if define.recording:
-            define.note_module(self)
+        if observers.count:
+            observers.note_module(self)
         try:
             if self._hooks is None and hooks.everywhere is None:
                 return self.forward(*args, **kwargs)
@@ -368,7 +368,7 @@ class Module(Hookable):
         """Forgets the parameters' gradients, or writes zeros into them."""
         for parameter in self.parameters():
             grad = parameter._grad
-            if grad is None and not define.recording:
+            if grad is None and not observers.count:
                 continue
             if set_to_none or grad is None:
                 parameter.grad = None

@@ -9,7 +9,7 @@ import numpy as np
 
 from rushlight.dtypes import legacy_name
 from rushlight.nn.pooling import lengths_of
-from rushlight.ops import define, pool as ops
+from rushlight.ops import observers, pool as ops
 from rushlight.ops.autocast import with_autocast
 from rushlight.tensor import Tensor
 
@@ -95,7 +95,7 @@ def _checked_size(output_size: Any, usual: list[int], strides: tuple[int, ...]) 
 
 def _check_indices(indices: Any, size: tuple[int, ...]) -> None:
     """Raises for an index that is in no plane, where there are values to look at."""
-    if define.recording or type(indices) is not np.ndarray or not indices.size:
+    if observers.count or type(indices) is not np.ndarray or not indices.size:
         return
     is_wrong = (indices < 0) | (indices >= np.prod(size))
     if is_wrong.any():

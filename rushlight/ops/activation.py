@@ -9,7 +9,8 @@ import math
 from typing import Any
 
 from rushlight.ops.arithmetic import refuse_integers
-from rushlight.ops.define import op, tensor_arrays
+from rushlight.ops.define import op
+from rushlight.ops.namespaces import tensor_arrays
 
 
 @op

@@ -3,7 +3,7 @@
 PyTorch's documented lists for the CPU and for GPUs. `modes.autocast` is a pair: the dtype for the CPU and that for GPUs, None where
 autocast is off. Outside `rushlight.amp.autocast` a listed function asks one question more than it
 would; matrix products, which are on every hot path, not even that: inside the block all operations take the long path
-(`define.Op.general`), and those that are `lowered` cast there. float64 is left alone, as in PyTorch.
+(`ops.long_path`), and those that are `lowered` cast there. float64 is left alone, as in PyTorch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from rushlight.autograd.modes import modes
 from rushlight.ops import activation, elementwise, reduce, scan, special
-from rushlight.ops.define import cast
+from rushlight.ops.copies import cast
 from rushlight.ops.linalg_norm import vector_norm
 from rushlight.ops.matmul import linear, linear_without_bias, matmul
 from rushlight.ops.normalization import layer_norm

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from rushlight import devices, dtypes
-from rushlight.arrays import symbolic as symbolic_arrays
+from rushlight.arrays import kinds, numpy as numpy_arrays, symbolic as symbolic_arrays
 from rushlight.arrays.kinds import Abstract
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.modes import modes
-from rushlight.ops import define
-from rushlight.ops.define import cast, creation_namespace
+from rushlight.ops import copies, namespaces, observers
+from rushlight.ops.copies import cast
+from rushlight.ops.namespaces import creation_namespace
 from rushlight.tensor import Size, Tensor, wrap
 
 
@@ -28,12 +29,12 @@ def _finish(array: Any, requires_grad: bool) -> Tensor:
 
 
 def _namespace(device: Any) -> Any:
-    if device is None or define.recording and define._recorder() is not None and devices.device(device).type == "cpu":
-        if modes.device is None or define.recording and define._recorder() is not None:
+    if device is None or observers.count and observers.recorder() is not None and devices.device(device).type == "cpu":
+        if modes.device is None or observers.count and observers.recorder() is not None:
             return creation_namespace()
         device = modes.device
     found = devices.require(device)
-    return _MetaArrays if found.type == "meta" else define.creation_on(found)
+    return _MetaArrays if found.type == "meta" else namespaces.creation_on(found)
 
 
 class _MetaArrays:
@@ -216,7 +217,7 @@ def tensor(
     if isinstance(data, Tensor):
         array = data.detach()
         result = cast(array, dtype=data._array.dtype if dtype is None else dtypes.as_numpy(dtype)).detach()
-        result = result if device is None else define.to_device(result, devices.require(device))
+        result = result if device is None else copies.to_device(result, devices.require(device))
         result._needs_grad = False
         return result.requires_grad_(requires_grad)
     if not isinstance(data, _PLAIN_DATA) and hasattr(data, "__cuda_array_interface__"):
@@ -242,7 +243,7 @@ _PLAIN_DATA = (list, tuple, bool, int, float, complex, np.ndarray, np.generic)
 
 def of_gpu(data: Any) -> Tensor:
     """A tensor on the memory of another library's array on a GPU (`__cuda_array_interface__`)."""
-    result: Tensor = wrap(define.kinds.gpu().cupy.asarray(data))
+    result: Tensor = wrap(kinds.gpu().cupy.asarray(data))
     return result
 
 
@@ -252,7 +253,7 @@ def placed(array: np.ndarray, device: Any) -> Any:
     place = None if given is None else devices.require(given)
     if place is not None and place.type == "meta":
         return symbolic_arrays.meta(array.shape, array.dtype)
-    return array if place is None else define.numpy_arrays.to_device(array, place)
+    return array if place is None else numpy_arrays.to_device(array, place)
 
 
 def beside(x: Tensor, array: np.ndarray) -> Tensor:
@@ -358,12 +359,12 @@ def empty(
 ) -> Tensor:  # fmt: skip
     """A tensor whose values are not set."""
     xp, wanted, numpy_dtype = _namespace(device), _size("empty", shape, size), _float_dtype(dtype)
-    if xp is not define.numpy_arrays:
+    if xp is not numpy_arrays:
         return _finish(xp.full(wanted, 0, numpy_dtype), requires_grad)
     try:
         array = np.empty(wanted, numpy_dtype)
     except (MemoryError, ValueError) as error:
-        raise define.numpy_arrays.cannot_allocate(wanted, numpy_dtype, error) from None
+        raise numpy_arrays.cannot_allocate(wanted, numpy_dtype, error) from None
     return _finish(array, requires_grad)
 
 
@@ -384,11 +385,11 @@ def _like(x: Tensor, dtype: Any, device: Any) -> tuple[Any, tuple[int, ...], np.
 def _full_like(input: Tensor, value: Any, dtype: Any, device: Any, memory_format: Any) -> Any:
     """An array of one value in the shape, and the order in memory, of another tensor; None for values that are not set."""
     if isinstance(getattr(input, "_array", None), Abstract):
-        again = define.transforms().of_inner
+        again = namespaces.transforms().of_inner
         return again(input, lambda inner: wrap(_full_like(inner, value, dtype, device, memory_format)))
     xp, shape, numpy_dtype = _like(input, dtype, device)
     order = {"channels_last": (0, 2, 3, 1), "channels_last_3d": (0, 2, 3, 4, 1)}.get(getattr(memory_format, "name", ""))
-    if xp is not define.numpy_arrays or input._array.__class__ is not np.ndarray:
+    if xp is not numpy_arrays or input._array.__class__ is not np.ndarray:
         return xp.full(shape, 0 if value is None else value, numpy_dtype)
     if order is not None and len(order) == len(shape):
         back = np.argsort(order)

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.ops.define import counted, op
+from rushlight.ops.define import op
+from rushlight.ops.namespaces import counted
 
 _INFINITY = math.inf
 

@@ -18,7 +18,7 @@ from rushlight.arrays import numpy as numpy_arrays
 from rushlight.autograd.history import cell_of, edge_of
 from rushlight.autograd.modes import enable_grad, modes
 from rushlight.autograd.node import Node, next_serial
-from rushlight.ops import define  # which is being loaded: only its name, for now
+from rushlight.ops import namespaces, observers
 from rushlight.ops.fused import Fused
 from rushlight.ops.precision import NUMBERS
 from rushlight.tensor import Tensor, wrap
@@ -49,7 +49,7 @@ class Derived:
 
     def __call__(self, operands: tuple) -> Any:
         """The formula's value as a Tensor; None if it has to go step by step."""
-        if define.recording or not modes.grad:
+        if observers.count or not modes.grad:
             return None
         arrays: list[Any] = []
         edges: list[Any] = []
@@ -135,15 +135,15 @@ class _Product:
         from rushlight.autograd.engine import run_backward
         from rushlight.ops.views import alias
 
-        on_tensors = xp is define.tensor_arrays
-        tensors = [x if not define.is_array(x) else wrap(x) for x in operands]
+        on_tensors = xp is namespaces.tensor_arrays
+        tensors = [x if not namespaces.is_array(x) else wrap(x) for x in operands]
         with enable_grad():
             for i in wanted:
                 if on_tensors:  # one operand may be the same tensor as another
                     tensors[i] = alias(tensors[i])
                 else:
                     tensors[i]._needs_grad = True
-            out = self.formula(define.tensor_arrays, *tensors)
+            out = self.formula(namespaces.tensor_arrays, *tensors)
         if not out._needs_grad:
             return tuple([None for _ in wanted])
         weight = grad if on_tensors else wrap(grad)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rushlight.ops.define import counted, op, sum_to_shape
+from rushlight.ops.broadcasting import sum_to_shape
+from rushlight.ops.define import op
+from rushlight.ops.namespaces import counted
 
 
 @op(waist="index_get", grad_name="Index", wide=False, linear=True)

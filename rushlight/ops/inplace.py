@@ -11,16 +11,18 @@ from numpy import ndarray
 
 from rushlight import dtypes
 from rushlight.arrays import kinds, numpy as numpy_arrays, symbolic as symbolic_arrays
-from rushlight.arrays.kinds import Abstract
+from rushlight.arrays.kinds import Abstract, namespace_of
+from rushlight.arrays.quiet import quiet_value, reset_quiet, set_quiet
 from rushlight.autograd.history import note_write, rewrite
 from rushlight.autograd.modes import modes
 from rushlight.autograd.node import Node
-from rushlight.ops import define
-from rushlight.ops.define import NUMBERS, HostNumber, Op, lift, namespace_of, op
+from rushlight.ops import broadcasting, copies, namespaces, nodes, observers, precision
+from rushlight.ops.define import Op, op
 from rushlight.ops.large import LARGE
-from rushlight.tensor import Tensor
-
-_set_quiet, _reset_quiet, _quiet_value = define._set_quiet, define._reset_quiet, define._quiet_value
+from rushlight.ops.observers import HostNumber, lift
+from rushlight.ops.operands import any_needs_grad, as_tensors
+from rushlight.ops.precision import NUMBERS
+from rushlight.tensor import Tensor, wrap
 
 
 def in_place(function: Any, name: str | None = None) -> Callable[..., Tensor]:
@@ -30,7 +32,7 @@ def in_place(function: Any, name: str | None = None) -> Callable[..., Tensor]:
     compute = operation.direct if isinstance(operation.direct, np.ufunc) else None
 
     def call(x: Tensor, *others: Any, **attrs: Any) -> Tensor:
-        if compute is not None and len(others) == 1 and not define.recording:
+        if compute is not None and len(others) == 1 and not observers.count:
             if _quickly(operation, compute, x, others[0]):
                 note_write(x, name)
                 return x
@@ -52,14 +54,14 @@ def _quickly(operation: Op, compute: np.ufunc, x: Any, y: Any) -> bool:
             return False
         if x._needs_grad and modes.grad:
             return False
-        token = _set_quiet(_quiet_value)
+        token = set_quiet(quiet_value)
         try:
             if a.size < LARGE:
                 compute(a, b, a)
             else:
                 _write_large(operation, compute, a, b)
         finally:
-            _reset_quiet(token)
+            reset_quiet(token)
         return True
     except (AttributeError, ValueError, TypeError):  # let the long path explain
         return False
@@ -81,15 +83,15 @@ def _overlap(a: ndarray, b: Any) -> bool:
 
 
 def apply_in_place(operation: Op, name: str, x: Tensor, others: tuple, attrs: dict[str, Any]) -> Tensor:
-    inputs = define._as_tensors((x, *others))
+    inputs = as_tensors((x, *others))
     if inputs is None:
         return NotImplemented
     if any(isinstance(t, Tensor) and isinstance(t._array, Abstract) for t in inputs):
-        inputs = define.transforms().lifted_to_write(x, inputs[1:])
-    recorded = modes.grad and operation.differentiable and define._any_needs_grad(inputs)
+        inputs = namespaces.transforms().lifted_to_write(x, inputs[1:])
+    recorded = modes.grad and operation.differentiable and any_needs_grad(inputs)
     check_writable(x, modes.grad)
     operands = operation.promoted(inputs)
-    if define.recording:
+    if observers.count:
         for tensor in inputs + operands:
             if isinstance(tensor, Tensor):
                 lift(tensor)
@@ -102,8 +104,8 @@ def apply_in_place(operation: Op, name: str, x: Tensor, others: tuple, attrs: di
     out = _write(operation, xp, target, arrays, attrs)
     note_write(x, name)
     if node is not None:
-        if define.recording:
-            define.watch(node, operands)
+        if observers.count:
+            nodes.watch(node, operands)
         if operation.saved_outputs:
             operation.watch_outputs(node, (x,))
         rewrite(x, _cast_back(node, out, x), view_scatter_node)
@@ -116,7 +118,7 @@ def _node_of_write(operation: Op, xp: Any, operands: tuple, arrays: tuple, attrs
     needed = tuple([t.__class__ not in NUMBERS and t._needs_grad for t in operands])
     _, kept, _ = operation.plans.get(needed) or operation.plan_for(needed)
     if 0 in kept:
-        before = define.wrap(xp.astype(target, target.dtype))
+        before = wrap(xp.astype(target, target.dtype))
         before._node, before._output, before._needs_grad = x.grad_fn, x._output, x._needs_grad
         operands, arrays = (before, *operands[1:]), (before._array, *arrays[1:])
     node = operation.make_node(operands, arrays, [target], attrs, watched=False)  # it keeps what is yet to be written
@@ -126,9 +128,9 @@ def _node_of_write(operation: Op, xp: Any, operands: tuple, arrays: tuple, attrs
 
 def _write(operation: Op, xp: Any, target: Any, arrays: tuple, attrs: dict[str, Any]) -> Any:
     """Computes and writes; returns the dtype in which the operation was computed."""
-    token = _set_quiet(_quiet_value)
+    token = set_quiet(quiet_value)
     try:
-        direct, plain = operation.direct, type(target) is ndarray and target.dtype.char not in define.HALF
+        direct, plain = operation.direct, type(target) is ndarray and target.dtype.char not in precision.HALF
         if isinstance(direct, np.ufunc) and plain and arrays[0] is target:
             shape = np.broadcast_shapes(*(getattr(a, "shape", ()) for a in arrays))
             if shape == target.shape:
@@ -138,7 +140,7 @@ def _write(operation: Op, xp: Any, target: Any, arrays: tuple, attrs: dict[str, 
     except (ValueError, TypeError) as error:
         raise operation.explained(error, arrays) from None
     finally:
-        _reset_quiet(token)
+        reset_quiet(token)
     shape, dtype = getattr(out, "shape", ()), out.dtype
     if shape != target.shape:
         raise RuntimeError(f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(shape)}")
@@ -152,7 +154,7 @@ def _cast_back(node: Node, computed: Any, x: Tensor) -> Node:
     if computed == x._array.dtype:
         return node
     attrs, shapes = {"dtype": x._array.dtype}, ((x._array.shape, computed),)
-    return define.bare_node(define.cast.op.node_class, (node,), attrs, shapes)
+    return nodes.bare_node(copies.cast.op.node_class, (node,), attrs, shapes)
 
 
 def check_castable(source: dtypes.dtype, target: dtypes.dtype) -> None:
@@ -180,7 +182,7 @@ def _is_read_only(array: Any) -> bool:
 
 def check_writable(x: Tensor, recorded: bool) -> None:
     """Raises PyTorch's errors for writing into a leaf that requires gradients, while autograd records."""
-    if define.recording and modes.mutation is not None:
+    if observers.count and modes.mutation is not None:
         modes.mutation.before_write(x)
     if recorded and x._needs_grad:
         view = x._view
@@ -252,7 +254,7 @@ view_scatter.derivative(
 
 def view_scatter_node(base_edge: Any, source: Any, steps: tuple, base: Tensor) -> Node:
     """The node of a base after a write to its view made the view the output of `source`."""
-    return define.bare_node(view_scatter.op.node_class, (base_edge, source), {"steps": steps})
+    return nodes.bare_node(view_scatter.op.node_class, (base_edge, source), {"steps": steps})
 
 
 # ---------------------------------------------------------------- plain writes
@@ -267,7 +269,7 @@ def copied(xp: Any, x: Any, source: Any) -> Any:
 copied.derivative(
     x=lambda xp, grad: xp.full(grad.shape, 0, grad.dtype),
     source=lambda xp, grad, source_shape, source_dtype: xp.astype(
-        define.sum_to_shape(xp, grad, source_shape), source_dtype
+        broadcasting.sum_to_shape(xp, grad, source_shape), source_dtype
     ),
 )
 
@@ -275,7 +277,7 @@ copied.derivative(
 def _misfit(name: str, target: tuple[int, ...], given: tuple[int, ...]) -> RuntimeError:
     """PyTorch's error for a source that does not broadcast to what it is to be written to."""
     if name == "copy_":
-        return RuntimeError(define._broadcast_complaint(target, given) or f"{given} is no shape for {target}")
+        return RuntimeError(broadcasting.broadcast_complaint(target, given) or f"{given} is no shape for {target}")
     extra, sizes = len(target) - len(given), f"Target sizes: {list(target)}.  Tensor sizes: {list(given)}"
     if extra < 0:
         return RuntimeError(
@@ -292,18 +294,18 @@ def write(x: Tensor, source: Any, name: str = "copy_") -> Tensor:
     """Writes `source` (a tensor, an array or a number), broadcast and cast, into x. Returns x."""
     check_writable(x, modes.grad)
     if isinstance(source, (np.ndarray, np.generic)):
-        source = define.wrap(np.asarray(source))
+        source = wrap(np.asarray(source))
     is_tensor = isinstance(source, Tensor)
-    if define.recording:
+    if observers.count:
         lift(x)
         if is_tensor:
             lift(source)
     if isinstance(x._array, Abstract) or is_tensor and isinstance(source._array, Abstract):
-        _, source = define.transforms().lifted_to_write(x, (source,))
+        _, source = namespaces.transforms().lifted_to_write(x, (source,))
     target = x._array
     node = None
     if modes.grad and (x._needs_grad or is_tensor and source._needs_grad):
-        given = source if is_tensor else define.wrap(np.asarray(source, target.dtype))
+        given = source if is_tensor else wrap(np.asarray(source, target.dtype))
         node = copied.op.make_node((x, given), (target, given._array), [target], {})
     values = source._array if is_tensor else source.symbol if isinstance(source, HostNumber) else source
     try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rushlight.ops.define import counted, op
+from rushlight.ops.define import op
+from rushlight.ops.namespaces import counted
 
 
 @op(outputs=("loss", "of_x", "of_matrix", "of_bias"), grad_name="LinearCrossEntropyBatchChunked")

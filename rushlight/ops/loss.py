@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from rushlight.ops.activation import stepwise
-from rushlight.ops.define import counted, op
+from rushlight.ops.define import op
+from rushlight.ops.namespaces import counted
 
 
 @op(elementwise=True, grad_name="MseLoss")

@@ -7,7 +7,9 @@ from typing import Any
 from numpy import matmul as numpy_matmul, ndarray
 
 from rushlight.arrays import numpy as numpy_arrays
-from rushlight.ops.define import op, sum_to_shape, tensor_arrays
+from rushlight.ops.broadcasting import sum_to_shape
+from rushlight.ops.define import op
+from rushlight.ops.namespaces import tensor_arrays
 
 
 def transposed(xp: Any, x: Any) -> Any:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from rushlight.ops.define import op, sum_to_shape
+from rushlight.ops.broadcasting import sum_to_shape
+from rushlight.ops.define import op
 from rushlight.ops.fused import Fused
 
 

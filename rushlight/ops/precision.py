@@ -14,6 +14,7 @@ import numpy as np
 
 from rushlight.arrays import kinds
 from rushlight.autograd.node import Node
+from rushlight.ops.broadcasting import sum_to_shape
 
 if TYPE_CHECKING:
     from rushlight.ops.define import Op
@@ -46,7 +47,7 @@ class InFloat32:
 
 
 class Conjugated:
-    """Stands for a holomorphic operation on the nodes of its complex results: see define.py."""
+    """Stands for a holomorphic operation on the nodes of its complex results: see `define.py`."""
 
     def __init__(self, op: Op):
         self._op = op
@@ -90,3 +91,48 @@ def widened(xp: Any, a: Any) -> Any:
 
 def narrowed(xp: Any, a: Any, half: np.dtype) -> Any:
     return xp.astype(a, half) if a.dtype == FLOAT32 else a
+
+
+def half_among_operands(op: Op, arrays: Any) -> np.dtype | None:
+    """The half-precision dtype among the operands, if this is to be computed in float32."""
+    half = half_among(arrays) if op.wide else None
+    if half is not None and op.native_half and kinds.GPU is not None:
+        if all(a.__class__ is kinds.GPU.ndarray and a.dtype == half for a in arrays):
+            return None
+    return half
+
+
+def fit_node_class(op: Op, node: Node, arrays: Any) -> None:
+    """Gives a node the class for the dtypes of its operands."""
+    if op.wide:
+        if op.half_among(arrays) is not None:
+            node.__class__ = op.half_node_class
+        elif not op.wirtinger and any(a.__class__ not in NUMBERS and a.dtype.kind == "c" for a in arrays):
+            node.__class__ = op.complex_node_class
+
+
+def half_kernel(op: Op, xp: Any, arrays: tuple, attrs: dict[str, Any] | None) -> Any:
+    """The forward function on half-precision arrays of a GPU: by one kernel, the changes of dtype included."""
+    large, fused = op.in_float32
+    out = large.on_gpu(xp, arrays, attrs) if large else None
+    return out if out is not None else fused(xp, *arrays, **(attrs or {}))
+
+
+lowered: Callable[[tuple], tuple] | None = None  # casts operands while autocast is on (`ops.autocast`)
+
+
+def differentiate_half(op: Op, node: Node, saved: tuple, xp: Any, grad: Any, edges: tuple) -> list[Any]:
+    """The same for half precision on a GPU: a kernel for each formula, from half precision to half precision."""
+    grads = []
+    for i, (edge, formula) in enumerate(zip(edges, op.formulas, strict=True)):
+        if edge is None or formula is None:
+            grads.append(None)
+            continue
+        shape = node.shapes[i][0] if op.elementwise and node.shapes is not None else None
+        if shape is None or shape == grad.shape:
+            grads.append(formula.half_kernel(xp, formula.operands(node, saved, grad)))
+            continue
+        wide = tuple([widened(xp, a) for a in saved])  # a sum over broadcast dimensions is rounded once
+        result = formula.call(node, wide, xp, widened(xp, grad))
+        grads.append(None if result is None else narrowed(xp, sum_to_shape(xp, result, shape), grad.dtype))
+    return grads

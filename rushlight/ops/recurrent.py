@@ -11,7 +11,8 @@ from typing import Any
 
 from rushlight.arrays import numpy as numpy_arrays, recurrent as routines, symbolic as symbolic_arrays
 from rushlight.arrays.recurrent import Sizes, steps
-from rushlight.ops.define import op, tensor_arrays
+from rushlight.ops.define import op
+from rushlight.ops.namespaces import tensor_arrays
 from rushlight.ops.scanned import compiled_scan
 from rushlight.tensor import Tensor, wrap
 

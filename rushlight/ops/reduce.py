@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.ops.define import counted, op
+from rushlight.ops.define import op
+from rushlight.ops.namespaces import counted
 from rushlight.ops.scan import products_before, reverse
 
 

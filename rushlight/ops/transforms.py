@@ -20,12 +20,14 @@ from rushlight import devices
 from rushlight.arrays import batched as batched_arrays, batching, kinds, numpy as numpy_arrays
 from rushlight.arrays.batched import Batch, BatchedArray, NoRule
 from rushlight.arrays.dual import DualArray, DualArrays, Forward
-from rushlight.arrays.kinds import Abstract, Level
+from rushlight.arrays.kinds import Abstract, Level, namespace_of
 from rushlight.autograd.history import cell_of, edge_of
 from rushlight.autograd.modes import enable_grad, modes, no_grad
 from rushlight.autograd.node import Node
-from rushlight.ops import define
-from rushlight.ops.define import Op, lift, namespace_of, tensor_arrays
+from rushlight.ops import namespaces, nodes, observers
+from rushlight.ops.define import Op
+from rushlight.ops.namespaces import tensor_arrays
+from rushlight.ops.observers import lift
 from rushlight.ops.precision import half_among, narrowed, widened
 from rushlight.tensor import Tensor, wrap
 
@@ -33,7 +35,7 @@ from rushlight.tensor import Tensor, wrap
 def no_tangent(array: DualArray) -> Tensor:
     """Zeros for the tangent of a dual array, one for each example of the `vmap`s below: tangents to come may have these."""
     below = [level for level in kinds.levels()[: array.level.depth - 1] if type(level) is Batch]
-    xp = define.creation_on(kinds.device_of(array))
+    xp = namespaces.creation_on(kinds.device_of(array))
     return wrap(_over(below, lambda shape: xp.full(shape, 0, array.dtype), array.shape))  # type: ignore[no-any-return]
 
 
@@ -63,7 +65,7 @@ def level_among(tensors: Any) -> Level | None:
 
 def plain(tensor: Tensor) -> Tensor:
     """The tensor as a transform holds it: of no subclass, and an input of the program, if one is being recorded."""
-    if define.recording:
+    if observers.count:
         lift(tensor)
     if type(tensor) is Tensor:
         return tensor
@@ -86,7 +88,7 @@ def link(result: Tensor, source: Tensor) -> None:
     """Lets gradients of a dual tensor go on to the tensor it was made of, tangents and all."""
     from rushlight.ops.views import alias
 
-    node = define.bare_node(alias.op.node_class, (edge_of(source),))
+    node = nodes.bare_node(alias.op.node_class, (edge_of(source),))
     result._node, result._output, result._needs_grad = node, 0, True
 
 

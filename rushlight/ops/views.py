@@ -12,7 +12,8 @@ import numpy as np
 
 from rushlight.arrays.numpy import affine_positions
 from rushlight.arrays.symbolic import normalize_index
-from rushlight.ops.define import op, sum_to_shape
+from rushlight.ops.broadcasting import sum_to_shape
+from rushlight.ops.define import op
 
 
 @op(view=True, waist="reshape", grad_name="View")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.arrays import kinds
-from rushlight.ops import define
+from rushlight.ops import observers
 from rushlight.optim import variants
 from rushlight.tensor import Tensor, wrap
 
@@ -30,7 +30,7 @@ _COMPARE = {f"__{name}__": getattr(operator, name) for name in ("eq", "ne", "lt"
 
 def traced_group(group: dict[str, Any]) -> dict[str, Any]:
     """A group whose floats are numbers that the recorded program reads again at each run."""
-    recorder = define._recorder()
+    recorder = observers.recorder()
     traced = dict(group)
     for key, value in group.items():
         if _is_read_again(key, value):

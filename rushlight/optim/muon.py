@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from rushlight import dtypes
+from rushlight.ops.copies import cast
 from rushlight.ops.create import zeros_like
-from rushlight.ops.define import cast
 from rushlight.ops.elementwise import maximum
 from rushlight.ops.matmul import matmul
 from rushlight.optim.checks import check_learning_rate, check_not_negative

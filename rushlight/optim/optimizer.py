@@ -20,7 +20,7 @@ from rushlight import dtypes
 from rushlight.autograd.hooks import RemovableHandle
 from rushlight.autograd.modes import enable_grad, modes
 from rushlight.compiler.trace import paused
-from rushlight.ops import define
+from rushlight.ops import observers
 from rushlight.optim import guarded, saving, variants
 from rushlight.optim.compiled import CompiledUpdate
 from rushlight.optim.each import Pending, traced_group
@@ -160,7 +160,7 @@ class Optimizer:
         return loss
 
     def _update_all(self) -> None:
-        is_recording = define.recording and define._recorder() is not None
+        is_recording = observers.count and observers.recorder() is not None
         if not (is_recording or modes.grad or self.skip_nonfinite) and self._compiled.run_again():
             return
         pending = [
@@ -172,7 +172,7 @@ class Optimizer:
         if is_recording:
             for group in self.param_groups:
                 for param in group["params"]:
-                    define.note_grad(param, True)
+                    observers.note_grad(param, True)
             pending = [(param, grad, state, traced_group(group)) for param, grad, state, group in pending]
         if is_recording:
             guard, run = guarded.recorded_update_if_finite, partial(self._apply, pending)
@@ -212,7 +212,7 @@ class Optimizer:
         """Forgets all gradients, or sets them to zero."""
         for group in self.param_groups:
             for param in group["params"]:
-                if param._grad is None and not define.recording:
+                if param._grad is None and not observers.count:
                     continue
                 if set_to_none or param._grad is None:
                     param.grad = None

@@ -12,11 +12,12 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import devices
+from rushlight.arrays.kinds import namespace_of
 from rushlight.arrays.symbolic import DataDependentError
-from rushlight.ops import define
+from rushlight.ops import observers
 from rushlight.ops.complex import view_as_real
+from rushlight.ops.copies import cast
 from rushlight.ops.create import tensor
-from rushlight.ops.define import cast, namespace_of
 from rushlight.ops.precision import HALF
 from rushlight.tensor import Tensor, wrap
 
@@ -59,7 +60,7 @@ def check_gradient(optimizer: Optimizer, grad: Tensor) -> None:
     if grad.is_sparse and not optimizer.takes_sparse:
         raise RuntimeError(optimizer.sparse_refusal.format(name))
     if not grad.is_sparse and not optimizer.takes_dense:
-        if define.recording and define._recorder() is not None:
+        if observers.count and observers.recorder() is not None:
             raise DataDependentError(f"{name} needs sparse gradients, and a recorded program's are dense")
         raise RuntimeError(f"{name} does not support dense gradients, please consider Adam instead")
 

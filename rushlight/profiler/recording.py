@@ -1,7 +1,7 @@
 """How operations are noticed while a profiler records: by their code, from the interpreter's own report of calls.
 
 `sys.setprofile` calls a function at every Python call and return of a thread. Most are let through after one look
-into a dictionary. An event is made for the code of: an operation (`ops.define` builds their functions, which know their
+into a dictionary. An event is made for the code of: an operation (`ops.short_paths` builds their functions, which know their
 `op`); a function of PyTorch's API; the derivative of a node; an optimizer's step; a compiled function.
 
 Memory is that of results which own their data: where it goes again is noticed by weak references.
@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.ops import define
+from rushlight.ops import short_paths
 from rushlight.profiler.events import FunctionEvent
 from rushlight.tensor import Tensor
 
@@ -226,10 +226,10 @@ def _known_code() -> dict[CodeType, _Naming | None]:
 
 
 def _naming_of(code: CodeType) -> _Naming | None:
-    """For code that is not of the API: the functions that `ops.define` builds, and those that differentiate nodes."""
+    """For code that is not of the API: the functions that `ops.short_paths` builds, and those that differentiate nodes."""
     if not code.co_filename.startswith(_PACKAGE):
         return None
-    if code.co_filename == define.__file__ and code.co_name == "call" and "op" in code.co_freevars:
+    if code.co_filename == short_paths.__file__ and code.co_name == "call" and "op" in code.co_freevars:
         return _name_of_op
     return _name_of_node if code.co_name == "differentiate" and "node" in code.co_varnames else None
 

@@ -19,7 +19,7 @@ from rushlight import devices, dtypes
 from rushlight.arrays import kinds
 from rushlight.nn.parameter import Parameter
 from rushlight.nn.registry import _empty_registry
-from rushlight.ops.define import creation_on
+from rushlight.ops.namespaces import creation_on
 from rushlight.serialization import numpy_pickles, safe
 from rushlight.serialization.names import DTYPE_OF
 from rushlight.tensor import Size, Tensor, wrap

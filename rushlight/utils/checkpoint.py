@@ -24,7 +24,7 @@ from rushlight.autograd.function import Function, _Kept
 from rushlight.autograd.gradients import backward
 from rushlight.autograd.graph.values import saved_tensors_hooks
 from rushlight.autograd.modes import enable_grad, modes, no_grad
-from rushlight.ops import define
+from rushlight.ops import observers
 from rushlight.tensor import Tensor
 
 
@@ -134,7 +134,7 @@ def checkpoint(
     debug = debug if _switches.debug is None else _switches.debug
     if debug and context_fn is not noop_context_fn:
         raise ValueError("debug=True is incompatible with non-default context_fn")
-    if not modes.grad or define.recording and define._recorder() is not None:
+    if not modes.grad or observers.count and observers.recorder() is not None:
         return function(*args, **kwargs)
     early_stop = early_stop if _switches.early_stop is None else _switches.early_stop
     before, again = context_fn()

@@ -86,9 +86,9 @@ def test_blocks_nest_and_end():
         with pytest.raises(ZeroDivisionError), rushlight.autocast("cpu", enabled=False):
             raise ZeroDivisionError
     assert (x @ y).dtype is rushlight.float32 and not rushlight.is_autocast_enabled("cpu")
-    from rushlight.ops import define
+    from rushlight.ops import observers
 
-    assert define.recording == 0  # the short paths are open again
+    assert observers.count == 0  # the short paths are open again
 
 
 def test_as_a_decorator_and_by_functions():

@@ -12,7 +12,7 @@ from rushlight.arrays import batched, batching, numpy as numpy_arrays, protocol,
 from rushlight.arrays.batched import Batch, BatchedArray
 from rushlight.arrays.symbolic import Node, SymbolicArray, symbolic
 from rushlight.compiler.graph import Graph, interpret
-from rushlight.ops.define import tensor_arrays
+from rushlight.ops.namespaces import tensor_arrays
 
 KINDS = {"numpy": numpy_arrays, "symbolic": symbolic_arrays, "Tensor": tensor_arrays}
 RNG = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import pytest
 
 import rushlight
 from rushlight.autograd import detect_anomaly, set_detect_anomaly
-from rushlight.ops import define
+from rushlight.ops import observers
 
 ENABLED = "Anomaly Detection has been enabled"
 
@@ -111,13 +111,13 @@ def test_without_it_there_is_no_word_of_the_forward_pass() -> None:
 def test_as_a_function_and_in_a_block() -> None:
     set_detect_anomaly(True)
     try:
-        assert rushlight.is_anomaly_enabled() and define.recording == 1
+        assert rushlight.is_anomaly_enabled() and observers.count == 1
         with set_detect_anomaly(False):
-            assert not rushlight.is_anomaly_enabled() and define.recording == 0
+            assert not rushlight.is_anomaly_enabled() and observers.count == 0
         assert rushlight.is_anomaly_enabled()
     finally:
         set_detect_anomaly(False)
-    assert define.recording == 0
+    assert observers.count == 0
 
 
 def test_other_threads_are_not_in_anomaly_mode() -> None:

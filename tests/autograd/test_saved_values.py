@@ -11,7 +11,7 @@ import pytest
 
 import rushlight
 from rushlight.autograd.graph import saved_tensors_hooks
-from rushlight.ops import define
+from rushlight.ops import observers
 
 
 def leaf(torch: Any, *values: float) -> Any:
@@ -158,12 +158,12 @@ def test_later_code_is_not_slowed_down() -> None:
 
     def fail() -> None:
         with saved_tensors_hooks(lambda t: t, lambda t: t):
-            assert define.recording == 1
+            assert observers.count == 1
             raise ValueError
 
     with pytest.raises(ValueError):
         fail()
-    assert define.recording == 0
+    assert observers.count == 0
 
 
 def test_writing_to_what_was_saved(same, raised) -> None:

@@ -238,7 +238,7 @@ def lines_of_traceback(node: Any) -> list[Line]:
 
 
 def _function_name(frame: Any) -> str:
-    """What the user called: operations are closures that all have one name (`ops.define`)."""
+    """What the user called: operations are closures that all have one name (`ops.short_paths`)."""
     name = frame.f_code.co_name
     return getattr(frame.f_locals.get("op"), "name", name) if name == "call" else name
 

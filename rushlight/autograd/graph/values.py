@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rushlight.autograd.modes import modes
-from rushlight.ops import define
+from rushlight.ops import observers
 from rushlight.tensor import Tensor
 
 
@@ -42,10 +42,10 @@ class saved_tensors_hooks:
         if not callable(self.pack_hook) or not callable(self.unpack_hook):
             raise TypeError("saved_tensors_hooks: pack_hook and unpack_hook must be callable")
         modes.saved_hooks = (*modes.saved_hooks, (self.pack_hook, self.unpack_hook))
-        define.add_recording(1)
+        observers.add(1)
 
     def __exit__(self, *_: object) -> None:
-        define.add_recording(-1)
+        observers.add(-1)
         modes.saved_hooks = modes.saved_hooks[:-1]
 
 
