@@ -109,9 +109,20 @@ logical_and, logical_not, logical_or, logical_xor = map(
 )
 
 
-def multiply(x: Any, y: Any) -> ndarray:
-    return cupy.multiply(*_here(x, y))
+def _of_constants(function: Any) -> Callable[..., ndarray]:
+    """A function of CuPy on operands of which some may be constants that a formula made in NumPy; `plain` takes no such."""
 
+    def call(*operands: Any) -> ndarray:
+        for x in operands:
+            if x.__class__ is np.ndarray:
+                return function(*_here(*operands))
+        return function(*operands)
+
+    call.plain = function  # type: ignore[attr-defined]
+    return call
+
+
+multiply = _of_constants(cupy.multiply)
 
 _HALF = "eE"  # NumPy's characters of float16 and bfloat16
 
@@ -137,8 +148,8 @@ def _bits(x: Any, other: Any) -> Any:
 def sum(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:
     """Integers and truth values are added up in int64, as in PyTorch."""
     if x.dtype.char in _HALF:  # sums of half precision are float32 on the way
-        return cupy.sum(x, axis, np.float32, None, keepdims).astype(x.dtype)
-    return cupy.sum(x, axis, np.int64 if x.dtype.kind in "iub" else None, None, keepdims)
+        return x.sum(axis, np.float32, None, keepdims).astype(x.dtype)
+    return x.sum(axis, np.int64 if x.dtype.kind in "iub" else None, None, keepdims)
 
 
 def prod(x: ndarray, axis: Any = None, keepdims: bool = False) -> ndarray:
@@ -231,6 +242,10 @@ def view_as_complex(x: ndarray) -> ndarray:
 def full(shape: tuple[int, ...], value: Any, dtype: np.dtype) -> ndarray:
     if value.__class__ in (int, float, bool) and value == 0 and math.copysign(1.0, value) > 0:
         return cupy.zeros(shape, dtype)
+    if value.__class__ is float and value and dtype.kind == "f":
+        out = cupy.empty(shape, dtype)
+        out.fill(value)
+        return out
     return cupy.full(shape, value.item() if isinstance(value, (np.ndarray, np.generic)) else value, dtype)
 
 
@@ -335,22 +350,37 @@ def draw(generator: Any, method: str, *args: Any) -> ndarray:
 # ---------------------------------------------------------------- devices
 
 
+_runtime = cupy.cuda.runtime
+_numbered = functools.cache(functools.partial(devices.device, "cuda"))
+
+
 def device_of(x: ndarray) -> devices.device:
     """The device on which an array is."""
-    return devices.device("cuda", x.device.id)
+    return _numbered(x.data.device_id)
 
 
 def current_device() -> devices.device:
     """The device on which arrays are made now."""
-    return devices.device("cuda", cupy.cuda.runtime.getDevice())
+    return _numbered(_runtime.getDevice())
 
 
 def use_device_of(x: ndarray) -> int:
     """Makes the device of an array the current one; gives the one before."""
-    before: int = cupy.cuda.runtime.getDevice()
-    if x.device.id != before:
-        cupy.cuda.runtime.setDevice(x.device.id)
+    before: int = _runtime.getDevice()
+    if x.data.device_id != before:
+        _runtime.setDevice(x.data.device_id)
     return before
+
+
+def num_devices() -> int:
+    """How many GPUs there are."""
+    return int(_runtime.getDeviceCount())
+
+
+def are_elsewhere(*arrays: ndarray) -> bool:
+    """Whether some of the arrays are on another device than the current one."""
+    current = _runtime.getDevice()
+    return builtins.any(x.data.device_id != current for x in arrays)
 
 
 def _on_device(x: Any, index: int) -> ndarray:
@@ -388,12 +418,14 @@ class _Creation:
     """This namespace on one device: for functions that make arrays of nothing."""
 
     def __init__(self, index: int):
-        self._device = cupy.cuda.Device(index)
+        self._index, self._device = index, cupy.cuda.Device(index)
 
     def __getattr__(self, name: str) -> Any:
         function = getattr(sys.modules[__name__], name)
 
         def call(*args: Any, **attrs: Any) -> Any:
+            if _runtime.getDevice() == self._index:
+                return function(*args, **attrs)
             with self._device:
                 return function(*args, **attrs)
 

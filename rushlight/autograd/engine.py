@@ -80,6 +80,12 @@ def run_backward(
 
 def _entered(grad: Any) -> Any:
     """The namespace for a gradient, on whose device it computes from here on."""
+    if kinds.GPU is not None and grad.__class__ is kinds.GPU.ndarray:
+        kinds.GPU.use_device_of(grad)
+        place = kinds.GPU.device_of(grad)
+        if modes.device is not place:
+            modes.device = place
+        return kinds.GPU
     xp = namespace_of(grad)
     if kinds.GPU is not None:
         place = grad.device if isinstance(grad, Tensor) else kinds.device_of(grad)
@@ -365,6 +371,9 @@ def _accumulate(leaf: Tensor, grad: Any, create_graph: bool) -> None:
             array = before._array
             if type(array) is ndarray:
                 np.add(array, grad, out=array, casting="same_kind")
+            elif kinds.GPU is not None and type(array) is type(grad) is kinds.GPU.ndarray:
+                _entered(grad)
+                kinds.GPU.add(array, grad, array)
             elif type(array) is SparseArray:
                 before._array = grad + array  # plain, if the new one is
             else:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from rushlight import dtypes
+from rushlight.arrays import kinds
 from rushlight.nn.reduction import chosen, reduced
 from rushlight.ops import observers
 from rushlight.ops.autocast import with_autocast
 from rushlight.ops.elementwise import mul, ne, where
 from rushlight.ops.index import take
-from rushlight.ops.loss import cross_entropy_mean, nll_rows
+from rushlight.ops.loss import cross_entropy_mean, cross_entropy_mean_of_counted, nll_rows
 from rushlight.ops.reduce import log_softmax, sum as sum_of
 from rushlight.tensor import Tensor
 
@@ -42,17 +43,15 @@ def cross_entropy(
         >>> torch.nn.functional.cross_entropy(torch.zeros(2, 4), torch.tensor([0, 3]))
         tensor(1.3863)
     """
-    if (
-        weight is None
-        and reduction == "mean"
-        and label_smoothing == 0.0
-        and ignore_index < 0
-        and _are_plain(input, target)
-    ):
-        try:
-            return cross_entropy_mean(input, target)
-        except IndexError:
-            raise _out_of_bounds(target, input.shape[1], ignore_index) from None
+    is_plain = weight is None and size_average is None and reduce is None
+    if is_plain and reduction == "mean" and label_smoothing == 0.0:
+        if ignore_index < 0 and _are_plain(input, target):
+            try:
+                return cross_entropy_mean(input, target)
+            except IndexError:
+                raise _out_of_bounds(target, input.shape[1], ignore_index) from None
+        if kinds.GPU is not None and _are_plain_on_gpu(input, target):
+            return cross_entropy_mean_of_counted(input, target, ignored=ignore_index)
     reduction = chosen(size_average, reduce, reduction)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
@@ -88,6 +87,16 @@ def _are_plain(input: Tensor, target: Tensor) -> bool:
     if observers.count or t.__class__ is not np.ndarray or t.dtype is not _INT64 or t.ndim != 1 or a.ndim != 2:
         return False
     return 0 < t.size == a.shape[0] and t.item(t.argmin()) >= 0  # argmin: a third of the time of min on small arrays
+
+
+def _are_plain_on_gpu(input: Tensor, target: Tensor) -> bool:
+    """Whether these are a matrix of logits and its classes, of which any may be ignored."""
+    a, t = input._array, target._array
+    if a.__class__ is not kinds.GPU.ndarray or t.__class__ is not kinds.GPU.ndarray:
+        return False
+    if observers.count and observers.recorder() is not None:
+        return False
+    return a.dtype.kind in "fV" and t.dtype is _INT64 and a.ndim == 2 and t.ndim == 1 and 0 < t.size == a.shape[0]
 
 
 def _class_axis(input: Tensor) -> int:

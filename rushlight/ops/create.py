@@ -375,6 +375,9 @@ def _like(x: Tensor, dtype: Any, device: Any) -> tuple[Any, tuple[int, ...], np.
     if not isinstance(x, Tensor):
         raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
     array = x._array
+    if device is None and kinds.GPU is not None and array.__class__ is kinds.GPU.ndarray and not observers.count:
+        xp = kinds.GPU.creation(array.data.device_id)
+        return xp, array.shape, array.dtype if dtype is None else dtypes.as_numpy(dtype)
     is_meta = device is None and type(array) is SymbolicArray and array.node.op == "meta"
     if device is None and (array.__class__ not in _WITHOUT_DEVICE or modes.device is not None):
         device = x.device

@@ -91,7 +91,8 @@ class Op:
         self.plans: dict[tuple, Any] = {}
         grad_name = grad_name or "".join(part.capitalize() for part in self.name.split("_"))
         self.node_class = type(f"{grad_name}Backward0", (Node,), {"__slots__": (), "op": self})
-        self.direct = _direct_function(forward, self)
+        self.direct_name = _direct_name(forward, self)  # in the waist, if all that `forward` does is to call it
+        self.direct = getattr(numpy_arrays, self.direct_name) if self.direct_name else None
         self.function = forward
         self.is_fused = fuse in (True, "simple")
         self.forward = Fused(forward, LONG_PATIENCE if fuse == "simple" else PATIENCE) if self.is_fused else forward
@@ -119,17 +120,7 @@ class Op:
     lowered: Callable[[tuple], tuple] | None = None  # casts operands while autocast is on (`ops.autocast`)
 
     def _caller(self) -> Callable[..., Any]:
-        plain = not (self.variadic or self.attributes or self.view) and len(self.outputs) == 1
-        if plain and len(self.inputs) == 2 and not self.elementwise:
-            caller = short_paths.pair(self)
-        elif len(self.inputs) == 1 and not self.variadic and len(self.outputs) == 1:
-            caller = (
-                short_paths.unary_with_attributes(self) if self.attributes or self.view else short_paths.unary(self)
-            )
-        elif self.elementwise and len(self.inputs) == 2 and not self.attributes:
-            caller = short_paths.binary(self)
-        else:
-            caller = short_paths.nary(self)
+        caller: Any = short_paths.short_path(self)
         caller.op, caller.derivative = self, self.derivative
         caller.__name__ = caller.__qualname__ = self.name
         caller.__doc__ = self.__doc__
@@ -175,7 +166,8 @@ class Op:
 
     # ------------------------------------------------------------ its other methods, by what they are about
 
-    general, run, on_large = long_path.general, long_path.run, long_path.on_large
+    general, run = long_path.general, long_path.run
+    on_large, on_gpu = long_path.on_large, long_path.on_gpu
     promoted, explained = operands.promoted, long_path.explained
     half_among, half_kernel = precision.half_among_operands, precision.half_kernel
     fit_node_class, differentiate_half = precision.fit_node_class, precision.differentiate_half
@@ -201,14 +193,14 @@ class _Probe:
         return lambda *args, **kwargs: name if args == self._marks and not kwargs else None
 
 
-def _direct_function(forward: Callable[..., Any], op: Op) -> Callable[..., Any] | None:
-    """NumPy's function, if all that `forward` does is to call it on its inputs: the short path calls it itself."""
+def _direct_name(forward: Callable[..., Any], op: Op) -> str:
+    """The waist's function, if all that `forward` does is to call it on its inputs: short paths call it themselves."""
     if op.variadic or op.attributes or len(op.outputs) > 1:
-        return None
+        return ""
     marks = tuple(object() for _ in op.inputs)
 
     try:
         name = forward(_Probe(marks), *marks)
     except (AttributeError, TypeError, NameError):  # it does more than to pass its inputs on, or calls what comes later
-        return None
-    return getattr(numpy_arrays, name) if isinstance(name, str) else None
+        return ""
+    return name if isinstance(name, str) else ""

@@ -84,7 +84,9 @@ def _differentiate_on_gpu(op: Op, node: Node, saved: tuple, xp: Any, grad: Any, 
         if edge is None or formula is None:
             grads.append(None)
             continue
-        result = formula.large.on_gpu(xp, formula.operands(node, saved, grad))
+        result = None
+        if not formula.large.is_one_step:
+            result = formula.large.on_gpu(xp, formula.operands(node, saved, grad))
         if result is None:
             result = formula.call(node, saved, xp, grad)
         if node.shapes is not None and result is not None and result.shape != node.shapes[i][0]:
@@ -99,6 +101,8 @@ def unary_differentiator(op: Op) -> Callable[..., Any]:
     elementwise, saves_shapes = op.elementwise, op.elementwise and op.saves_shapes
 
     def differentiate(node: Node, saved: tuple, xp: Any, grad: Any, edges: tuple) -> Any:
+        if elementwise and xp is not numpy_arrays and xp is kinds.GPU:
+            return _differentiate_on_gpu(op, node, saved, xp, grad, edges)
         if elementwise and grad.__class__ is ndarray and grad.size >= LARGE and xp is numpy_arrays:
             return _differentiate_large(op, node, saved, grad, edges)
         takes = formula.takes
@@ -120,6 +124,8 @@ def binary_differentiator(op: Op) -> Callable[..., Any]:
     first, second = op.formulas
 
     def differentiate(node: Node, saved: tuple, xp: Any, grad: Any, edges: tuple) -> Any:
+        if xp is not numpy_arrays and xp is kinds.GPU:
+            return _differentiate_on_gpu(op, node, saved, xp, grad, edges)
         if grad.__class__ is ndarray and grad.size >= LARGE and xp is numpy_arrays:
             return _differentiate_large(op, node, saved, grad, edges)
         left = right = None

@@ -16,7 +16,7 @@ from rushlight.arrays.quiet import quiet_value, reset_quiet, set_quiet
 from rushlight.autograd.history import note_write, rewrite
 from rushlight.autograd.modes import modes
 from rushlight.autograd.node import Node
-from rushlight.ops import broadcasting, copies, namespaces, nodes, observers, precision
+from rushlight.ops import broadcasting, copies, namespaces, nodes, observers, precision, short_paths
 from rushlight.ops.define import Op, op
 from rushlight.ops.large import LARGE
 from rushlight.ops.observers import HostNumber, lift
@@ -44,15 +44,19 @@ def in_place(function: Any, name: str | None = None) -> Callable[..., Tensor]:
 
 
 def _quickly(operation: Op, compute: np.ufunc, x: Any, y: Any) -> bool:
-    """The short path of `x op= y`, if it applies: plain arrays of one dtype (or a number), nothing to record."""
+    """The short path of `x op= y`, if it applies: plain arrays of one kind and dtype (or a number), nothing to record."""
     try:
         a = x._array
         b = y if y.__class__ is float or y.__class__ is int else y._array
-        if a.__class__ is not ndarray or a.dtype.char not in "fd" or not a.flags.writeable:
+        if a.__class__ not in kinds.CLASSES or a.dtype.char not in "fd":
             return False
-        if b is not y and (b.__class__ is not ndarray or b.dtype is not a.dtype or y._needs_grad and modes.grad):
+        if b is not y and (b.__class__ is not a.__class__ or b.dtype is not a.dtype or y._needs_grad and modes.grad):
             return False
         if x._needs_grad and modes.grad:
+            return False
+        if a.__class__ is not ndarray:
+            return _quickly_on_gpu(operation, a, b)
+        if not a.flags.writeable:
             return False
         token = set_quiet(quiet_value)
         try:
@@ -65,6 +69,20 @@ def _quickly(operation: Op, compute: np.ufunc, x: Any, y: Any) -> bool:
         return True
     except (AttributeError, ValueError, TypeError):  # let the long path explain
         return False
+
+
+_ON_GPU = frozenset(("add", "subtract", "multiply", "divide"))  # what training steps write in place
+
+
+def _quickly_on_gpu(operation: Op, a: Any, b: Any) -> bool:
+    xp = kinds.GPU
+    if xp is None or a.__class__ is not xp.ndarray or operation.direct_name not in _ON_GPU:
+        return False
+    is_array = b.__class__ is a.__class__
+    if 0 in a.strides or (xp.are_elsewhere(a, b) if is_array else xp.are_elsewhere(a)):
+        return False
+    short_paths.function_on(operation, xp)(a, b if is_array else float(b), a)
+    return True
 
 
 def _write_large(operation: Op, compute: np.ufunc, a: ndarray, b: Any) -> None:

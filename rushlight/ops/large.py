@@ -43,6 +43,7 @@ class Large:
         self.number_inputs = number_inputs
         self.seen: set[Any] = set()
         self.programs: dict[Any, Any] = {}
+        self.is_one_step = False  # known when it is first traced for a GPU: one step is a kernel as it is
         self.last: Callable[..., Any] = _never  # the call of the last program without attributes, tried first
 
     def __call__(self, operands: Any, attrs: dict[str, Any] | None = None) -> Any:
@@ -100,7 +101,8 @@ class Large:
             return None
         graph = traced[0]
         steps = [node for node in graph.nodes() if node.inputs]
-        return build_flat(graph) if len(steps) > 1 else None
+        self.is_one_step = len(steps) <= 1
+        return None if self.is_one_step else build_flat(graph)
 
     def _program(self, operands: Any, attrs: dict[str, Any], in_place: bool = False) -> Any:
         if self.promote_from and all(x.__class__ is not ndarray for x in operands[self.promote_from :]):

@@ -75,9 +75,7 @@ def run(op: Op, xp: Any, arrays: tuple, attrs: dict[str, Any] | None) -> Any:
         if op.elementwise and xp is numpy_arrays and any(a.__class__ is ndarray and a.size >= LARGE for a in arrays):
             out = op.on_large(arrays, attrs)
         elif op.elementwise and op.direct is None and xp is kinds.GPU:
-            out = op.large.on_gpu(xp, arrays, attrs)
-            if out is None:
-                out = op.forward(xp, *arrays, **(attrs or {}))
+            out = op.on_gpu(xp, arrays, attrs)
         else:
             out = op.forward(xp, *arrays, **attrs) if attrs else op.forward(xp, *arrays)
         if half is not None:
@@ -97,6 +95,12 @@ def on_large(op: Op, arrays: tuple, attrs: dict[str, Any] | None = None) -> Any:
     """The forward function on large arrays: in one pass on all cores, or by NumPy."""
     out = op.large(arrays, attrs)
     return out if out is not None else op.forward(numpy_arrays, *arrays, **(attrs or {}))
+
+
+def on_gpu(op: Op, xp: Any, arrays: tuple, attrs: dict[str, Any] | None = None) -> Any:
+    """The forward function, elementwise, on arrays of a GPU: by one kernel if it has several steps."""
+    out = None if op.large.is_one_step else op.large.on_gpu(xp, arrays, attrs)
+    return out if out is not None else op.forward(xp, *arrays, **(attrs or {}))
 
 
 def explained(op: Op, error: Exception, arrays: tuple) -> Exception:

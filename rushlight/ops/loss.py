@@ -86,21 +86,42 @@ def cross_entropy_mean(xp, x, target):
     One operation, since one pass forward and one backward do what the composition of log_softmax and nll needs six
     for. `target` holds class numbers that are in range: `nn.functional.cross_entropy` has seen to that.
     """
+    return xp.sum(_row_losses(xp, x, target)) / x.shape[0]
+
+
+def _row_losses(xp: Any, x: Any, target: Any) -> Any:
     shifted = x - xp.max(x, axis=1, keepdims=True)
     totals = xp.sum(xp.exp(shifted), axis=1)
     picked = xp.index_get(shifted, counted(xp, x.shape[0]), target, spec=(("array", 0), ("array", 1)))
-    return xp.sum(xp.log(totals) - picked) / x.shape[0]
+    return xp.log(totals) - picked
 
 
-def _cross_entropy_gradient(xp: Any, grad: Any, x: Any, target: Any) -> Any:
-    """softmax(x) less 1 at the target, over the number of rows."""
+def _row_slopes(xp: Any, x: Any, target: Any) -> Any:
+    """softmax(x) less 1 at the target."""
     e = xp.exp(x - xp.max(x, axis=1, keepdims=True))
     is_target = xp.equal(xp.reshape(target, (-1, 1)), counted(xp, x.shape[1]))
     p = e / xp.sum(e, axis=1, keepdims=True)
-    return xp.where(is_target, p - 1, p) * (grad / x.shape[0])
+    return xp.where(is_target, p - 1, p)
 
 
-cross_entropy_mean.derivative(x=_cross_entropy_gradient)
+cross_entropy_mean.derivative(x=lambda xp, grad, x, target: _row_slopes(xp, x, target) * (grad / x.shape[0]))
+
+
+@op(grad_name="NllLoss", fuse=True)
+def cross_entropy_mean_of_counted(xp, x, target, *, ignored):
+    """`cross_entropy_mean` over the rows whose target is not `ignored`: a GPU is not asked beforehand whether there are such."""
+    counts = xp.not_equal(target, ignored)
+    losses = _row_losses(xp, x, xp.where(counts, target, 0))
+    return xp.sum(xp.where(counts, losses, 0.0)) / xp.sum(xp.astype(counts, x.dtype))
+
+
+def _counted_gradient(xp: Any, grad: Any, x: Any, target: Any, ignored: int) -> Any:
+    counts = xp.not_equal(target, ignored)
+    share = xp.where(counts, grad / xp.sum(xp.astype(counts, x.dtype)), 0.0)
+    return _row_slopes(xp, x, target) * xp.reshape(share, (-1, 1))
+
+
+cross_entropy_mean_of_counted.derivative(x=_counted_gradient)
 
 
 @op(grad_name="NllLoss")
