@@ -20,7 +20,7 @@ from rushlight.ops import broadcasting, copies, namespaces, nodes, observers, pr
 from rushlight.ops.define import Op, op
 from rushlight.ops.large import LARGE
 from rushlight.ops.observers import HostNumber, lift
-from rushlight.ops.operands import any_needs_grad, as_tensors
+from rushlight.ops.operands import any_needs_grad, as_tensors, on_one_device
 from rushlight.ops.precision import NUMBERS
 from rushlight.tensor import Tensor, wrap
 
@@ -115,6 +115,9 @@ def apply_in_place(operation: Op, name: str, x: Tensor, others: tuple, attrs: di
                 lift(tensor)
     arrays = tuple([t if t.__class__ in NUMBERS else t._array for t in operands])
     target, xp = x._array, namespace_of(*arrays)
+    if xp is kinds.GPU:
+        operands = on_one_device(operands, inputs, True)
+        arrays = tuple([t if t.__class__ in NUMBERS else t._array for t in operands])
     if isinstance(target, Abstract) and modes.grad and operation.inputs[0] in operation.saved_names:
         before = xp.astype(target, target.dtype)  # what it holds may be recorded, by formulas that keep the old value
         arrays = tuple([before if a is target else a for a in arrays])
