@@ -94,15 +94,14 @@ class Large:
         examples = [
             np.empty((BLOCK,) if x.ndim else (), x.dtype) if x.__class__ is array_class else x for x in operands
         ]
-        if not any(x.__class__ is ndarray and x.ndim for x in examples):
-            return None
         traced = trace(self.function, tuple(examples), attrs, dtypes=GPU_DTYPES)
         if traced is None or traced[2]:
             return None
         graph = traced[0]
-        steps = [node for node in graph.nodes() if node.inputs]
-        self.is_one_step = len(steps) <= 1
-        return None if self.is_one_step else build_flat(graph)
+        self.is_one_step = len([node for node in graph.nodes() if node.inputs]) <= 1
+        if self.is_one_step or not any(x.__class__ is ndarray and x.ndim for x in examples):
+            return None
+        return build_flat(graph)
 
     def _program(self, operands: Any, attrs: dict[str, Any], in_place: bool = False) -> Any:
         if self.promote_from and all(x.__class__ is not ndarray for x in operands[self.promote_from :]):

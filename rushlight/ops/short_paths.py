@@ -210,16 +210,16 @@ def _binary(op: Op, xp: Any) -> Any:
         return result
 
     def call(x: Any, y: Any) -> Any:
-        is_number = y.__class__ is float or y.__class__ is int
+        other = y.__class__
         try:
             a = x._array
-            b = y if is_number else y._array
+            b = y if other is float or other is int else y._array
         except AttributeError:
             return of_number(x, y)
         if a.__class__ is not kind:
             return further.call(x, y)
         dtype = a.dtype
-        if is_number:
+        if b is y:  # a number
             if observers.count or dtype.char not in "fd" or elsewhere and elsewhere(a):
                 return general((x, y))
             if not on_cpu:  # CuPy has rules of its own for integers beyond 64 bits
