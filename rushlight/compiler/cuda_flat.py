@@ -87,34 +87,42 @@ class CudaFlat:
         self._places = np.array([self._values.ctypes.data + 8 * slot for slot in slots], np.int64)
         self._address = self._places.ctypes.data
         self._lock = threading.Lock()
+        self._functions: dict[int, Any] = {}  # by device
 
     def call(self, *arrays: Any) -> Any:
         """The result, or a tuple of several; False for arrays of several shapes, or with gaps."""
-        cupy = kinds.gpu().cupy
         shape = None
         for array, (dtype, is_array) in zip(arrays, self.inputs, strict=True):
-            if is_array:
-                if shape is None:
-                    shape, size = array.shape, array.size
-                if array.shape != shape or not array.flags.c_contiguous:
+            if array.dtype is not dtype and array.dtype != dtype:
+                return False
+            if not is_array:
+                if array.ndim:
                     return False
-            elif array.ndim:
+            elif shape is None:
+                shape, size = array.shape, array.size
+                if not size or not array.flags.c_contiguous:
+                    return False
+            elif array.shape != shape or not array.flags.c_contiguous:
                 return False
-            if array.dtype != dtype:
-                return False
-        if not size:
-            return False
-        results = [cupy.empty(shape, dtype) for dtype in self.outputs]
-        function = functions_of(self.source, ("flat",), cupy.cuda.runtime.getDevice())[0]
+        gpu = kinds.GPU
+        cuda, new = gpu.cupy.cuda, gpu.ndarray  # what `cupy.empty` calls
+        device = cuda.runtime.getDevice()
+        function = self._functions.get(device)
+        if function is None:
+            function = self._functions[device] = functions_of(self.source, ("flat",), device)[0]
         blocks = min(-(-size // self._per_block), MAX_BLOCKS)
-        stream = cupy.cuda.get_current_stream().ptr
+        stream, entry = cuda.get_current_stream().ptr, self._entry
+        results = [new(shape, dtype) for dtype in self.outputs]
         with self._lock:
-            entry, place = self._entry, 0
-            for array in (*arrays, *results):
+            place = 0
+            for array in arrays:
+                entry[place] = array.data.ptr
+                place += 1
+            for array in results:
                 entry[place] = array.data.ptr
                 place += 1
             entry[place] = size
-            cupy.cuda.driver.launchKernel(function.ptr, blocks, 1, 1, THREADS, 1, 1, 0, stream, self._address, 0)
+            cuda.driver.launchKernel(function.ptr, blocks, 1, 1, THREADS, 1, 1, 0, stream, self._address, 0)
         return results[0] if len(results) == 1 else tuple(results)
 
 
