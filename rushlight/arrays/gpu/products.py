@@ -7,7 +7,8 @@ transpose to them, and x y is asked for as y' x' = (x y)'.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+from typing import Any, NamedTuple
 
 import cupy
 import numpy as np
@@ -16,12 +17,14 @@ from cupy.cuda import device
 
 from rushlight import settings
 
-# By NumPy's character of a dtype: cuBLAS's cudaDataType, the type in which it computes, and one and zero for its factors.
+# By NumPy's character of a dtype: cuBLAS's cudaDataType, the type in which it computes, and where one and zero are.
 _REAL_32, _REAL_64, _TF32 = 68, 70, 77  # cublasComputeType_t: CUBLAS_COMPUTE_32F, _64F, _32F_FAST_TF32
 _FACTORS = {char: np.array([1, 0], char) for char in "fdFD"}
+_ONE, _ZERO = ({c: a.ctypes.data + i * a.itemsize for c, a in _FACTORS.items()} for i in (0, 1))
 _KINDS = {
-    "f": (0, _REAL_32, _FACTORS["f"]), "d": (1, _REAL_64, _FACTORS["d"]), "e": (2, _REAL_32, _FACTORS["f"]),
-    "F": (4, _REAL_32, _FACTORS["F"]), "D": (5, _REAL_64, _FACTORS["D"]), "E": (14, _REAL_32, _FACTORS["f"]),
+    "f": (0, _REAL_32, _ONE["f"], _ZERO["f"]), "d": (1, _REAL_64, _ONE["d"], _ZERO["d"]),
+    "e": (2, _REAL_32, _ONE["f"], _ZERO["f"]), "E": (14, _REAL_32, _ONE["f"], _ZERO["f"]),
+    "F": (4, _REAL_32, _ONE["F"], _ZERO["F"]), "D": (5, _REAL_64, _ONE["D"], _ZERO["D"]),
 }  # fmt: skip
 _LARGEST = 2**31 - 1  # of the sizes that cuBLAS takes
 
@@ -45,13 +48,15 @@ def matmul(x: ndarray, y: ndarray) -> ndarray:
         return matmul(x, y[:, None])[..., 0]
     if x.ndim == 1:
         return matmul(x[None], y)[..., 0, :]
-    (rows, inner), columns = x.shape[-2:], y.shape[-1]
+    (rows, inner), (height, columns) = x.shape[-2:], y.shape[-2:]
+    if inner != height:
+        raise ValueError(f"matmul: a matrix of {inner} columns times one of {height} rows")
     batch = x.shape[:-2]
     if y.ndim > 2 or x.ndim > 2:
         if y.ndim == 2 and x.flags.c_contiguous:  # one matrix for all: one product
             return matmul(x.reshape(-1, inner), y).reshape(*batch, rows, columns)
         batch = np.broadcast_shapes(batch, y.shape[:-2])
-    out = cupy.empty((*batch, rows, columns), x.dtype)
+    out = ndarray((*batch, rows, columns), x.dtype)
     if not out.size:
         return out
     if not inner:
@@ -61,14 +66,19 @@ def matmul(x: ndarray, y: ndarray) -> ndarray:
     return out
 
 
-def _product(x: _Matrices, y: _Matrices, out: ndarray, rows: int, columns: int, inner: int) -> None:
+@functools.cache
+def _cublas() -> Any:
+    """CuPy's module, which loads the library."""
     from cupy_backends.cuda.libs import cublas
 
-    kind, compute, factors = _KINDS[out.dtype.char]
+    return cublas
+
+
+def _product(x: _Matrices, y: _Matrices, out: ndarray, rows: int, columns: int, inner: int) -> None:
+    cublas = _cublas()
+    kind, compute, one, zero = _KINDS[out.dtype.char]
     if out.dtype.char == "f" and settings.products.allow_tf32:
         compute = _TF32
-    one = factors.ctypes.data
-    zero = one + factors.itemsize
     count = out.size // (rows * columns)
     if max(rows, columns, inner, x.leading, y.leading, count) > _LARGEST:
         raise RuntimeError(f"matmul: cuBLAS takes sizes below 2**31, not a result of shape {out.shape}")
@@ -88,6 +98,12 @@ def _product(x: _Matrices, y: _Matrices, out: ndarray, rows: int, columns: int, 
 def _readable(x: ndarray, batch: tuple[int, ...]) -> _Matrices:
     """The matrices where they lie, if cuBLAS can read them there, else copied."""
     size, (rows, columns) = x.itemsize, x.shape[-2:]
+    if x.ndim == 2 and _is_aligned(x):
+        flags = x.flags
+        if flags.c_contiguous:
+            return _Matrices(x, 0, columns, 0)
+        if flags.f_contiguous:
+            return _Matrices(x, 1, rows, 0)
     down, across = x.strides[-2:]
     stride = _one_stride(x, batch)
     if stride is not None and stride % size == 0 and _is_aligned(x):
