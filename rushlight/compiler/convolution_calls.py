@@ -7,7 +7,6 @@ of windows.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,8 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.compiler import workers
-from rushlight.compiler.convolution import LINE, Places, Shape, images_scratch, images_text
+from rushlight.compiler.convolution import images_scratch, images_text
+from rushlight.compiler.convolution_shape import LINE, Places, Shape
 from rushlight.compiler.convolution_weight import weights_scratch, weights_text
 from rushlight.compiler.flat import keep_freed_memory
 from rushlight.compiler.native import Library
@@ -24,7 +24,6 @@ from rushlight.compiler.vectors import run_on_table
 LARGE = 100_000  # elements of images or results: compiled at the second call
 PATIENCE = 20  # smaller calls before compiling, which takes a tenth of a second
 LIMIT = 256  # programs that are kept
-MOST_POSITIONS = 64  # in a kernel: the code has instructions for each
 LARGE_FRAME = 1 << 20  # bytes: every thread has one and no more
 TURN = 1 << 21  # floating-point operations of a chunk at least: 10 us
 PARTS = 16  # chunks of weights' sums: not a matter of the number of threads, so neither are the sums' last bits
@@ -36,15 +35,15 @@ class _Images:
     """Images from images and weights."""
 
     def __init__(self, shape: Shape):
-        self.shape, self.library = shape, Library(images_text(shape))
+        self.shape, self.library = shape, Library(images_text(shape), is_plain=True)
         self.pack, self.images = (self.library.address(name) for name in ("pack", "images"))
 
     def run(self, images: ndarray, factor: ndarray, out: ndarray) -> None:
-        pieces, most = len(images) * len(self.shape.blocks), workers.get_num_threads()
+        num_blocks, most = self.shape.groups * len(self.shape.blocks), workers.get_num_threads()
         if self.shape.frame < LARGE_FRAME and most > 1:
             most *= 4
-        chunks = max(1, min(pieces, most, num_flops(self.shape, len(images)) // TURN))
-        phases = [(self.pack, len(self.shape.blocks)), (self.images, chunks)]
+        chunks = max(1, min(len(images) * num_blocks, most, num_flops(self.shape, len(images)) // TURN))
+        phases = [(self.pack, num_blocks), (self.images, chunks)]
         _run(phases, (images, factor, out), images_scratch(self.shape, chunks), (len(images), chunks))
 
 
@@ -52,11 +51,11 @@ class _Weights:
     """Weights from images and gradients of the results."""
 
     def __init__(self, shape: Shape):
-        self.shape, self.library = shape, Library(weights_text(shape))
+        self.shape, self.library = shape, Library(weights_text(shape), is_plain=True)
         self.weights, self.sums = (self.library.address(name) for name in ("weights", "sums"))
 
     def run(self, images: ndarray, factor: ndarray, out: ndarray) -> None:
-        num_blocks = len(self.shape.blocks)
+        num_blocks = self.shape.groups * len(self.shape.blocks)
         parts = max(1, min(len(images), PARTS // num_blocks, num_flops(self.shape, len(images)) // TURN))
         phases = [(self.weights, parts * num_blocks), (self.sums, num_blocks)]
         scratch = weights_scratch(self.shape, parts)
@@ -65,7 +64,7 @@ class _Weights:
 
 def num_flops(shape: Shape, batch: int) -> int:
     places = shape.result // shape.dtype.itemsize
-    return 2 * batch * shape.channels * shape.outputs * places * len(shape.positions)
+    return 2 * batch * shape.groups * shape.num_weights * places
 
 
 def _run(
@@ -90,7 +89,7 @@ def compute(kind: str, images: ndarray, factor: ndarray, out: ndarray, kernel: S
         spacing: of `arrays.windows`.
     """
     is_plain = images.dtype.char in "fd" and images.dtype == factor.dtype == out.dtype
-    if spacing.groups != 1 or not is_plain or math.prod(kernel) > MOST_POSITIONS:
+    if not is_plain:
         return False
     key = (kind, images.shape[1:], out.shape[1:], factor.shape[1:], images.dtype.char, spacing)
     program = _programs.get(key)
@@ -113,5 +112,7 @@ def _build(
     make: Callable[[Shape], _Images | _Weights] = _Weights if kind == "weight" else _Images
     if len(_programs) >= LIMIT:
         _programs.clear()
-    program = _programs[key] = make(Shape(images.shape[1], places.shape[1], axes, images.dtype))
+    groups: int = spacing.groups
+    shape = Shape(images.shape[1] // groups, places.shape[1] // groups, axes, images.dtype, groups)
+    program = _programs[key] = make(shape)
     return program

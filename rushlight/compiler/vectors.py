@@ -63,6 +63,10 @@ class Vectors(Code):
 
     def loop(self, count: int | str, body: Callable[[str], None], start: int | str = 0) -> None:
         """`body(i)` for i from start to count."""
+        if start == 0 and count in (0, 1):
+            if count:
+                body("0")
+            return
         variable = self.allocate("i64")
         head, inside, end = (self.fresh(name) for name in ("head", "inside", "end"))
         self.do(f"store i64 {start}, ptr {variable}")
@@ -91,6 +95,12 @@ class Vectors(Code):
         self.lines.insert(0, f"  {name} = alloca {kind}")
         return name
 
+    def divided(self, number: str, by: int) -> tuple[str, str]:
+        """Quotient and remainder of numbers that are not negative."""
+        if by == 1:
+            return number, "0"
+        return self.define(f"udiv i64 {number}, {by}"), self.define(f"urem i64 {number}, {by}")
+
     def minimum(self, a: str, b: int) -> str:
         is_less = self.define(f"icmp slt i64 {a}, {b}")
         return self.define(f"select i1 {is_less}, i64 {a}, i64 {b}")
@@ -98,7 +108,8 @@ class Vectors(Code):
     def at(self, pointer: str, *offsets: tuple[int | str, int]) -> str:
         """A pointer moved by a sum of products (index, bytes)."""
         for index, size in offsets:
-            distance = str(index * size) if isinstance(index, int) else self.define(f"mul i64 {index}, {size}")
+            is_known = isinstance(index, int) or index == "0"
+            distance = str(int(index) * size) if is_known else self.define(f"mul i64 {index}, {size}")
             if distance != "0":
                 pointer = self.define(f"getelementptr i8, ptr {pointer}, i64 {distance}")
         return pointer
@@ -186,4 +197,22 @@ class Vectors(Code):
                 for a, b in zip(rows[:half], rows[half:], strict=True)
                 for first in (0, half)
             ]
+            rows = [row if row == "poison" else self.fenced(row) for row in rows]
         return rows
+
+    def fenced(self, vector: str) -> str:
+        """The same vector. LLVM does not look behind it, where it would take 15 ms for shuffles of shuffles of shuffles."""
+        return self.module.intrinsic(self, "arithmetic.fence", self.dtype, self.lanes, [vector])
+
+    def picked(self, sources: list[str], lanes: list[tuple[int, int] | None]) -> str:
+        """A vector of lanes (number of the source, lane), of sources of as many lanes; None is anything."""
+        found, have = sources[0], [lane if lane is not None and lane[0] == 0 else None for lane in lanes]
+        mask = [-1 if lane is None else lane[1] for lane in have]
+        if all(lane is None or lane[0] == 0 for lane in lanes):
+            return self.shuffle(found, "poison", mask, self.lanes)
+        for number, source in enumerate(sources[1:], start=1):
+            new = [lane if lane is not None and lane[0] == number else None for lane in lanes]
+            mask = [old if lane is None else self.lanes + lane[1] for old, lane in zip(mask, new, strict=True)]
+            found = self.shuffle(found, source, mask, self.lanes)
+            mask = [-1 if place < 0 else i for i, place in enumerate(mask)]
+        return found

@@ -5,7 +5,7 @@ import pytest
 
 import rushlight
 from rushlight.arrays.windows import Spacing
-from rushlight.compiler import convolution, convolution_calls, vectors
+from rushlight.compiler import convolution, convolution_calls, convolution_shape, vectors
 
 torch = pytest.importorskip("torch")
 
@@ -18,6 +18,11 @@ SHAPES = [
     ((5, 1, 16, 16), 32, (5, 5), (1, 1), (0, 0), (1, 1)),  # several tiles of positions
     ((2, 2, 4, 5, 6), 3, (2, 3, 2), (2, 1, 1), (1, 0, 1), (1, 1, 2)),
     ((1, 1, 40, 33), 2, (3, 3), (1, 1), (3, 3), (1, 1)),  # more padding than the kernel needs; blocks of lines
+    ((2, 3, 23, 25), 18, (11, 9), (4, 3), (2, 4), (1, 1)),  # kernels that are loops: of lines
+    ((2, 2, 37, 4), 17, (21, 2), (2, 1), (4, 0), (1, 1)),
+    ((1, 1, 5, 90), 16, (2, 37), (1, 2), (0, 20), (2, 1)),  # and of pieces of a line
+    ((3, 4, 6, 7), 34, (3, 3), (1, 1), (1, 1), (1, 1), 2),  # groups
+    ((2, 6, 9, 8), 99, (3, 3), (2, 2), (1, 1), (1, 1), 3),
 ]
 MACHINES = {"avx512": (64, 32), "avx2": (32, 16), "sse": (16, 16)}  # bytes of a vector, registers
 
@@ -26,7 +31,7 @@ MACHINES = {"avx512": (64, 32), "avx2": (32, 16), "sse": (16, 16)}  # bytes of a
 def machine(request, monkeypatch):
     """LLVM makes instructions of its own machine of whatever vectors it is given."""
     size, registers = MACHINES[request.param]
-    for module in (vectors, convolution):
+    for module in (vectors, convolution, convolution_shape):
         monkeypatch.setattr(module, "registers_of", lambda itemsize: (size // itemsize, registers))
     monkeypatch.setattr(convolution_calls, "_programs", {})
 
@@ -45,7 +50,7 @@ def compute(x, weight, grad, spacing, size):
 def expected(x, weight, random, spacing):
     a, b = (torch.from_numpy(array.astype(np.float64)).requires_grad_() for array in (x, weight))
     function = getattr(torch.nn.functional, f"conv{x.ndim - 2}d")
-    out = function(a, b, None, spacing.stride, spacing.padding, spacing.dilation)
+    out = function(a, b, None, spacing.stride, *spacing[1:])
     grad = random.standard_normal(tuple(out.shape)).astype(x.dtype)
     out.backward(torch.from_numpy(grad.astype(np.float64)))
     return grad, (out.detach().numpy(), a.grad.numpy(), b.grad.numpy())
@@ -58,7 +63,7 @@ def test_result_and_derivatives(machine, monkeypatch, shape):
     size, outputs, kernel, *around = shape
     random, spacing = np.random.default_rng(0), Spacing(*around)
     for dtype, tolerance in ((np.float32, 2e-5), (np.float64, 1e-12)):
-        x, weight = (random.standard_normal(s).astype(dtype) for s in (size, (outputs, size[1], *kernel)))
+        x, weight = (random.standard_normal(s).astype(dtype) for s in (size, (outputs, size[1] // spacing.groups, *kernel)))
         grad, right = expected(x, weight, random, spacing)
         for found, other in zip(compute(x, weight, grad, spacing, size), right, strict=True):
             np.testing.assert_allclose(found, other, rtol=tolerance, atol=tolerance * np.abs(other).max())
@@ -109,5 +114,4 @@ def test_noncontiguous_operands_and_what_is_left_to_numpy(monkeypatch):
     np.testing.assert_allclose(found, right[0], rtol=1e-12, atol=1e-12)
     arrays = x, weight, grad
     of_complex = [array.astype(complex) for array in arrays]
-    for left, kernel, groups in ((arrays, (3, 3), 2), (arrays, (9, 9), 1), (of_complex, (3, 3), 1)):
-        assert not convolution_calls.compute("forward", *left, kernel, Spacing((1, 1), (1, 1), (1, 1), groups))
+    assert not convolution_calls.compute("forward", *of_complex, (3, 3), Spacing((1, 1), (1, 1), (1, 1)))
