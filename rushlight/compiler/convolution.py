@@ -22,15 +22,14 @@ from rushlight.compiler.convolution_shape import (
     OUT,
     PARTS,
     SCRATCH,
-    Piece,
     Run,
     Shape,
     Sizes,
     fill,
     over_kernel,
+    pieces_of,
     rounded,
     steps_of,
-    unit_of,
     with_block,
 )  # fmt: skip
 from rushlight.compiler.module import Module
@@ -198,12 +197,7 @@ def _tile(module: Module, shape: Shape, tile: _Tile) -> str:
         return None if None in read else sum(pixel * step for pixel, step in parts if pixel is not None)
 
     steps = steps_of(shape.kernel, shape.row)
-    mosts = [*[1] * (len(shape.axes) - 1), MOST_POSITIONS]
-    units = [unit_of(axis.kernel, most, axis.repeat) for axis, most in zip(shape.axes, mosts, strict=True)]
-    pieces = [
-        Piece(axis.kernel, unit, axis.shift(unit) * to_pixel, unit * to_weight)
-        for axis, unit, to_pixel, to_weight in zip(shape.axes, units, shape.frame_steps, steps, strict=True)
-    ]
+    pieces = pieces_of(shape, min(MOST_POSITIONS, shape.kernel[-1]), shape.row)
 
     def piece(pixels: str, weights: str, ranges: list[range]) -> None:
         for position in itertools.product(*ranges):

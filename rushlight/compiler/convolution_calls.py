@@ -15,11 +15,12 @@ from numpy import ndarray
 
 from rushlight.compiler import workers
 from rushlight.compiler.convolution import images_scratch, images_text
+from rushlight.compiler.convolution_lines import MOST_PHASES, Lines, lines_text
 from rushlight.compiler.convolution_shape import LINE, Places, Shape
 from rushlight.compiler.convolution_weight import weights_scratch, weights_text
 from rushlight.compiler.flat import keep_freed_memory
 from rushlight.compiler.native import Library
-from rushlight.compiler.vectors import run_on_table
+from rushlight.compiler.vectors import registers_of, run_on_table
 
 LARGE = 100_000  # elements of images or results: compiled at the second call
 PATIENCE = 20  # smaller calls before compiling, which takes a tenth of a second
@@ -45,6 +46,22 @@ class _Images:
         chunks = max(1, min(len(images) * num_blocks, most, num_flops(self.shape, len(images)) // TURN))
         phases = [(self.pack, num_blocks), (self.images, chunks)]
         _run(phases, (images, factor, out), images_scratch(self.shape, chunks), (len(images), chunks))
+
+
+class _Lines:
+    """Images from images and weights, for groups of few outputs."""
+
+    def __init__(self, shape: Shape):
+        self.shape = Lines.of(shape)
+        self.library = Library(lines_text(self.shape), is_plain=True)
+        self.images = self.library.address("images")
+
+    def run(self, images: ndarray, factor: ndarray, out: ndarray) -> None:
+        pieces, most = len(images) * self.shape.groups, workers.get_num_threads()
+        if self.shape.frame < LARGE_FRAME and most > 1:
+            most *= 4
+        chunks = max(1, min(pieces, most, num_flops(self.shape, len(images)) // (TURN // 4)))
+        _run([(self.images, chunks)], (images, factor, out), chunks * self.shape.frame, (len(images), chunks))
 
 
 class _Weights:
@@ -109,10 +126,11 @@ def _build(
     places = factor if kind == "weight" else out
     lengths = zip(images.shape[2:], places.shape[2:], kernel, *spacing[:3], strict=True)
     axes = tuple([Places(*along, is_transposed=kind == "transposed") for along in lengths])
-    make: Callable[[Shape], _Images | _Weights] = _Weights if kind == "weight" else _Images
     if len(_programs) >= LIMIT:
         _programs.clear()
     groups: int = spacing.groups
     shape = Shape(images.shape[1] // groups, places.shape[1] // groups, axes, images.dtype, groups)
+    is_narrow = groups > 1 and shape.outputs < registers_of(images.dtype.itemsize)[0] and axes[-1].stride <= MOST_PHASES
+    make: Callable[[Shape], Any] = _Weights if kind == "weight" else _Lines if is_narrow else _Images
     program = _programs[key] = make(shape)
     return program

@@ -174,6 +174,15 @@ class Shape:
         return rounded(self.channels * self.plane) if self.plane != self.image else 0
 
     @cached_property
+    def repeats(self) -> Sizes:
+        """After so many positions along each axis of the kernel the same places read again, on the same lines."""
+        return tuple([axis.repeat for axis in self.axes])
+
+    def shift(self, number: int, k: int) -> int:
+        """So many bytes further on reads a place whose position along an axis of the kernel is whole repeats further on."""
+        return self.axes[number].shift(k) * self.frame_steps[number]
+
+    @cached_property
     def num_weights(self) -> int:
         """Of a group."""
         return self.channels * self.outputs * len(self.positions)
@@ -196,8 +205,9 @@ def steps_of(lengths: Sequence[int], first: int) -> Sizes:
     return tuple([math.prod(lengths[i + 1 :]) * first for i in range(len(lengths))])
 
 
-def rounded(size: int) -> int:
-    return -(-size // LINE) * LINE
+def rounded(size: int, to: int = LINE) -> int:
+    """The next multiple."""
+    return -(-size // to) * to
 
 
 # ---------------------------------------------------------------- what all kinds of program do
@@ -253,9 +263,20 @@ class Piece(NamedTuple):
     weights: int
 
 
-def unit_of(kernel: int, most: int, repeat: int) -> int:
-    """Positions of a piece: at most so many, but whole repeats."""
-    return min(kernel, max(1, most // repeat) * repeat)
+def pieces_of(shape: Shape, most: int, weight: int) -> list[Piece]:
+    """The pieces of a kernel: about equal parts of a line of at most so many positions, or of the kernel, of whole lines.
+
+    Args:
+        weight: bytes from the weights of a position to those of the next.
+    """
+    pieces: list[Piece] = []
+    steps = steps_of(shape.kernel, weight)
+    for number, kernel in reversed(list(enumerate(shape.kernel))):
+        unit = -(-kernel // -(-kernel // max(1, most)))
+        unit = min(kernel, rounded(unit, shape.repeats[number]))
+        most = most // unit if unit == kernel else 1
+        pieces.insert(0, Piece(kernel, unit, shape.shift(number, unit), unit * steps[number]))
+    return pieces
 
 
 def over_kernel(

@@ -20,11 +20,11 @@ from rushlight.compiler.convolution_shape import (
     OUT,
     PARTS,
     SCRATCH,
-    Piece,
     Shape,
     Sizes,
     fill,
     over_kernel,
+    pieces_of,
     rounded,
     steps_of,
     with_block,
@@ -190,16 +190,6 @@ class _Tile:
         return "_".join(["@add", *map(str, (self.channels, *self.sizes, self.num_vectors, self.lines))])
 
 
-def pieces_of(shape: Shape, most: int, steps: Sizes) -> list[Piece]:
-    """A kernel's pieces of at most so many positions: about equal parts of a line, or of the kernel, of whole lines."""
-    pieces: list[Piece] = []
-    for axis, to_pixel, to_weight in list(zip(shape.axes, shape.frame_steps, steps, strict=True))[::-1]:
-        unit = -(-axis.kernel // -(-axis.kernel // max(1, most)))
-        most = most // unit if unit == axis.kernel else 1
-        pieces.insert(0, Piece(axis.kernel, unit, axis.shift(unit) * to_pixel, unit * to_weight))
-    return pieces
-
-
 def _call_tiles(
     code: Vectors, shape: Shape, num_vectors: int, lines: int, num: str, pointers: tuple[str, str, str]
 ) -> None:
@@ -209,7 +199,7 @@ def _call_tiles(
     most = (code.num_registers - num_vectors - 2) // num_vectors  # (channel, position) in a tile
     at_once = max(1, most // num_positions)
     full, rest = divmod(shape.channels, at_once)
-    pieces = pieces_of(shape, most, steps_of(shape.kernel, shape.row))
+    pieces = pieces_of(shape, most, shape.row)
     by_channel = shape.plane, num_positions * shape.row
 
     def some(i: str, first: int, channels: int) -> None:

@@ -204,15 +204,15 @@ class Vectors(Code):
         """The same vector. LLVM does not look behind it, where it would take 15 ms for shuffles of shuffles of shuffles."""
         return self.module.intrinsic(self, "arithmetic.fence", self.dtype, self.lanes, [vector])
 
-    def picked(self, sources: list[str], lanes: list[tuple[int, int] | None]) -> str:
-        """A vector of lanes (number of the source, lane), of sources of as many lanes; None is anything."""
-        found, have = sources[0], [lane if lane is not None and lane[0] == 0 else None for lane in lanes]
-        mask = [-1 if lane is None else lane[1] for lane in have]
-        if all(lane is None or lane[0] == 0 for lane in lanes):
-            return self.shuffle(found, "poison", mask, self.lanes)
+    def picked(self, sources: list[str], lanes: list[tuple[int, int]]) -> str:
+        """A vector of lanes (number of the source, lane of it); lanes that are not said are anything."""
+        found = sources[0]
+        mask = [lane if number == 0 else -1 for number, lane in lanes] + [-1] * (self.lanes - len(lanes))
+        if len(sources) == 1:
+            return found if mask == list(range(self.lanes)) else self.shuffle(found, "poison", mask, self.lanes)
         for number, source in enumerate(sources[1:], start=1):
-            new = [lane if lane is not None and lane[0] == number else None for lane in lanes]
-            mask = [old if lane is None else self.lanes + lane[1] for old, lane in zip(mask, new, strict=True)]
+            for i, (origin, lane) in enumerate(lanes):
+                mask[i] = self.lanes + lane if origin == number else mask[i]
             found = self.shuffle(found, source, mask, self.lanes)
             mask = [-1 if place < 0 else i for i, place in enumerate(mask)]
         return found
