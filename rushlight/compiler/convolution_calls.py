@@ -130,7 +130,7 @@ def _build(
         _programs.clear()
     groups: int = spacing.groups
     shape = Shape(images.shape[1] // groups, places.shape[1] // groups, axes, images.dtype, groups)
-    is_narrow = groups > 1 and shape.outputs < registers_of(images.dtype.itemsize)[0] and axes[-1].stride <= MOST_PHASES
+    is_narrow = 2 * shape.outputs <= registers_of(images.dtype.itemsize)[0] and axes[-1].stride <= MOST_PHASES
     make: Callable[[Shape], Any] = _Weights if kind == "weight" else _Lines if is_narrow else _Images
     program = _programs[key] = make(shape)
     return program

@@ -191,14 +191,13 @@ class _Tile:
 
 def _call_tiles(code: Vectors, lines: Lines, pixels: str, weights: str, target: str) -> None:
     """All tiles of an image of a group."""
-    *outer, axis, last = lines.axes
+    *outer, axis, _ = lines.axes
     most = code.num_registers // 2  # sums: the rest is for weights and pixels
-    is_small = axis.period * last.period <= most
-    of_lines = axis.tiles(min(MOST_LINES, most // last.period)) if is_small else axis.lines()
+    of_lines = axis.tiles(MOST_LINES) if axis.period <= MOST_LINES else axis.lines()
     num_lines = of_lines[0].size
-    choices = range(1, max(1, min(MOST_LINES // num_lines, most // (num_lines * last.period), lines.units // code.lanes)) + 1)
+    choices = range(1, max(1, min(MOST_LINES // num_lines, lines.units // code.lanes)) + 1)
     num_vectors = min(reversed(choices), key=lambda num: num * sum(run.times for run in lines.runs(num)))
-    num_outputs = max(1, min(MOST_OUTPUTS, lines.outputs, most // (num_lines * last.period * num_vectors)))
+    num_outputs = max(1, min(MOST_OUTPUTS, lines.outputs, most // (num_lines * num_vectors)))
     runs = [*[axis.lines() for axis in outer], of_lines, lines.runs(num_vectors)]
     by_output = len(lines.positions) * code.item * (1 if axis.is_transposed else lines.channels)
 
@@ -251,13 +250,13 @@ def _tile(module: Module, lines: Lines, tile: _Tile) -> str:
         parts = zip(read, lines.frame_steps, strict=False)
         return None if None in read else sum(pixel * step for pixel, step in parts if pixel is not None)
 
-    def piece(pixels: str, weights: str, ranges: list[range]) -> None:
+    def piece(phase: int, pixels: str, weights: str, ranges: list[range]) -> None:
         readers: dict[int, list[tuple[Sizes, Sizes]]] = {}  # by line: (place, position)
         for position, place in itertools.product(itertools.product(*ranges[:-1]), places):
             line = line_of(place, position)
             if line is not None:
                 readers.setdefault(line, []).append((place, position))
-        for k, phase in itertools.product(ranges[-1], phases):
+        for k in ranges[-1]:
             read, spread = lines.read(phase, k), {}
             if read is None:
                 continue
@@ -271,11 +270,14 @@ def _tile(module: Module, lines: Lines, tile: _Tile) -> str:
                     for v in vectors:
                         code.add_product(sums[o, place, v, phase], pixel[v], spread[at])
 
-    def channel(number: str) -> None:
-        pixels, weights = code.at("%pixels", (number, lines.plane)), code.at("%weights", (number, by_channel))
-        over_kernel(code, pieces_of(lines, MOST_POSITIONS, code.item), pixels, weights, piece)
+    pieces = pieces_of(lines, MOST_POSITIONS * last.period, code.item)
 
-    code.loop(lines.channels, channel)
+    def channel(phase: int, number: str) -> None:
+        pixels, weights = code.at("%pixels", (number, lines.plane)), code.at("%weights", (number, by_channel))
+        over_kernel(code, pieces, pixels, weights, lambda *given: piece(phase, *given))
+
+    for phase in phases:  # one after the other: the sums of one are in registers
+        code.loop(lines.channels, lambda number, phase=phase: channel(phase, number))
     for (o, place, v), j in itertools.product(itertools.product(outputs, places, vectors), phases):
         first = (v * last.period + j) * code.lanes
         lanes = [(i % last.period, i // last.period) for i in range(j * code.lanes, (j + 1) * code.lanes)]
