@@ -106,7 +106,7 @@ def _images(module: Module, shape: Shape) -> str:
         image = code.at(images, (number, shape.channels * shape.image))
         if shape.frame:
             is_new, is_first = (code.define(f"icmp eq i64 {pair}") for pair in (f"{block}, 0", f"{piece}, {first}"))
-            code.when(code.define(f"or i1 {is_new}, {is_first}"), lambda: fill(code, shape, image, frame))
+            code.when(code.define(f"or i1 {is_new}, {is_first}"), lambda: fill(code, shape, image, frame, shape.channels))
         weights = code.at(packed, (code.divided(piece, shape.groups * num_blocks)[1], shape.packed))
         target = code.at(out, (number, shape.outputs * shape.result), (block, shape.row // code.item * shape.result))
         pixels = frame if shape.frame else image

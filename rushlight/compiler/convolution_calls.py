@@ -16,6 +16,7 @@ from numpy import ndarray
 from rushlight.compiler import workers
 from rushlight.compiler.convolution import images_scratch, images_text
 from rushlight.compiler.convolution_lines import MOST_PHASES, Lines, lines_text
+from rushlight.compiler.convolution_lines_weight import lines_weight_scratch, lines_weight_text
 from rushlight.compiler.convolution_shape import LINE, Places, Shape
 from rushlight.compiler.convolution_weight import weights_scratch, weights_text
 from rushlight.compiler.flat import keep_freed_memory
@@ -28,6 +29,7 @@ LIMIT = 256  # programs that are kept
 LARGE_FRAME = 1 << 20  # bytes: every thread has one and no more
 TURN = 1 << 21  # floating-point operations of a chunk at least: 10 us
 PARTS = 16  # chunks of weights' sums: not a matter of the number of threads, so neither are the sums' last bits
+LEAST_PAIRS = 8  # of a channel and its group's outputs: these are what threads take
 
 Sizes = tuple[int, ...]
 
@@ -62,6 +64,22 @@ class _Lines:
             most *= 4
         chunks = max(1, min(pieces, most, num_flops(self.shape, len(images)) // (TURN // 4)))
         _run([(self.images, chunks)], (images, factor, out), chunks * self.shape.frame, (len(images), chunks))
+
+
+class _LinesWeights:
+    """Weights from images and gradients of the results, for groups of few outputs."""
+
+    def __init__(self, shape: Shape):
+        self.shape = Lines.of(shape)
+        self.library = Library(lines_weight_text(self.shape), is_plain=True)
+        self.weights = self.library.address("weights")
+
+    def run(self, images: ndarray, factor: ndarray, out: ndarray) -> None:
+        pairs, most = self.shape.groups * self.shape.channels, workers.get_num_threads()
+        most = most * 4 if most > 1 else 1
+        chunks = max(1, min(pairs, most, num_flops(self.shape, len(images)) // (TURN // 4)))
+        scratch = lines_weight_scratch(self.shape, chunks)
+        _run([(self.weights, chunks)], (images, factor, out), scratch, (len(images), chunks))
 
 
 class _Weights:
@@ -130,7 +148,20 @@ def _build(
         _programs.clear()
     groups: int = spacing.groups
     shape = Shape(images.shape[1] // groups, places.shape[1] // groups, axes, images.dtype, groups)
-    is_narrow = 2 * shape.outputs <= registers_of(images.dtype.itemsize)[0] and axes[-1].stride <= MOST_PHASES
-    make: Callable[[Shape], Any] = _Weights if kind == "weight" else _Lines if is_narrow else _Images
-    program = _programs[key] = make(shape)
+    program = _programs[key] = _KINDS[kind == "weight", _is_narrow(kind, shape)](shape)
     return program
+
+
+def _is_narrow(kind: str, shape: Shape) -> bool:
+    """Whether vectors of places are quicker than vectors of outputs."""
+    if kind == "weight" and shape.groups * shape.channels < LEAST_PAIRS:
+        return False
+    return 2 * shape.outputs <= registers_of(shape.dtype.itemsize)[0] and shape.axes[-1].stride <= MOST_PHASES
+
+
+_KINDS: dict[tuple[bool, bool], Callable[[Shape], Any]] = {
+    (False, False): _Images,
+    (False, True): _Lines,
+    (True, False): _Weights,
+    (True, True): _LinesWeights,
+}

@@ -152,7 +152,7 @@ def lines_text(lines: Lines) -> str:
     def one(number: str) -> None:
         pixels = code.at(images, (number, lines.channels * lines.image))
         if lines.frame:
-            fill_split(code, lines, pixels, frame)
+            fill_split(code, lines, pixels, frame, lines.channels)
             pixels = frame
         weights = code.at(factor, (code.divided(number, lines.groups)[1], lines.num_weights * code.item))
         _call_tiles(code, lines, pixels, weights, code.at(out, (number, lines.outputs * lines.result)))
@@ -163,9 +163,10 @@ def lines_text(lines: Lines) -> str:
     return module.text()
 
 
-def fill_split(code: Vectors, lines: Lines, image: str, frame: str) -> None:
+def fill_split(code: Vectors, lines: Lines, image: str, frame: str, channels: int) -> None:
+    """Copies an image of so many channels into a frame."""
     is_split = lines.axes[-1].step > 1
-    fill(code, lines, image, frame, (lambda to, read: split_line(code, lines, to, read)) if is_split else None)
+    fill(code, lines, image, frame, channels, (lambda to, read: split_line(code, lines, to, read)) if is_split else None)
 
 
 @dataclass(frozen=True)

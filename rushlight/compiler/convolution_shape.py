@@ -225,9 +225,9 @@ def with_block(code: Vectors, shape: Shape, number: str, body: Callable[[int, in
 
 
 def fill(
-    code: Vectors, shape: Shape, image: str, frame: str, copy_line: Callable[[str, str], None] | None = None
+    code: Vectors, shape: Shape, image: str, frame: str, channels: int, copy_line: Callable[[str, str], None] | None = None
 ) -> None:
-    """Copies an image into a frame whose margins are zeros already.
+    """Copies an image of so many channels into a frame whose margins are zeros already.
 
     Args:
         copy_line: `copy_line(target, source)` copies a line, where its pixels do not stay side by side.
@@ -246,7 +246,7 @@ def fill(
         else:
             code.copy(code.at(target, (last.before, code.item)), source, last.size * code.item)
 
-    code.loop(shape.channels, lambda c: along(0, code.at(image, (c, shape.image)), code.at(frame, (c, shape.plane))))
+    code.loop(channels, lambda c: along(0, code.at(image, (c, shape.image)), code.at(frame, (c, shape.plane))))
 
 
 class Piece(NamedTuple):

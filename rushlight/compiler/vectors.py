@@ -180,11 +180,13 @@ class Vectors(Code):
     def write(self, variable: str, value: str) -> None:
         self.do(f"store {self.kind} {value}, ptr {variable}")
 
-    def add_product(self, variable: str, a: str, b: str) -> None:
-        """variable += a * b"""
-        self.write(
-            variable, self.module.intrinsic(self, "fmuladd", self.dtype, self.lanes, [a, b, self.read(variable)])
-        )
+    def add_product(self, variable: str, a: str, b: str, lanes: range | None = None) -> None:
+        """variable += a * b, in some of the lanes."""
+        old = self.read(variable)
+        new = self.module.intrinsic(self, "fmuladd", self.dtype, self.lanes, [a, b, old])
+        if lanes is not None and len(lanes) < self.lanes:
+            new = self.shuffle(old, new, [i + (i in lanes) * self.lanes for i in range(self.lanes)], self.lanes)
+        self.write(variable, new)
 
     def turned(self, rows: list[str]) -> list[str]:
         """The transpose of at most as many vectors as there are lanes, dealt out like cards, time and again."""
