@@ -217,10 +217,25 @@ def _tile(module: Module, shape: Shape, tile: _Tile) -> str:
         weights = code.at("%weights", (number, len(shape.positions) * shape.row))
         over_kernel(code, pieces, pixels, weights, piece)
 
-    code.loop(shape.channels, channel)
-    for v, first in itertools.product(vectors, range(0, len(places), code.lanes)):
-        rows = code.turned([code.read(variables[v]) for variables in sums[first : first + code.lanes]])
-        for i, row in enumerate(rows[: tile.num_outputs - v * code.lanes]):
-            place = code.at("%out", (v * code.lanes + i, shape.result), (first, code.item))
-            code.store(row, place, min(code.lanes, len(places) - first))
+    if any(read_by(place, position) is not None for place in places for position in shape.positions):
+        code.loop(shape.channels, channel)
+    place = code.allocate(f"[{len(places)} x {code.kind}]")
+    for v in vectors:
+        for i, variables in enumerate(sums):
+            code.store(code.read(variables[v]), code.at(place, (i, vector)))
+        num_outputs = min(code.lanes, tile.num_outputs - v * code.lanes)
+        name = f"@turn_{len(places)}_{num_outputs}"
+        module.add(name, lambda name=name, num=num_outputs: _turn(module, shape, len(places), num, name))
+        code.do(f"call void {name}(ptr {place}, ptr {code.at('%out', (v * code.lanes, shape.result))})")
     return code.function(f"internal void {tile.name}(ptr noalias %pixels, ptr noalias %weights, ptr noalias %out)")
+
+
+def _turn(module: Module, shape: Shape, num_places: int, num_outputs: int, name: str) -> str:
+    """A vector of outputs for each place, to outputs whose places are neighbours."""
+    code = Vectors(module, shape.dtype)
+    for first in range(0, num_places, code.lanes):
+        num = min(code.lanes, num_places - first)
+        rows = code.turned([code.load(code.at("%from", (first + i, code.lanes * code.item))) for i in range(num)])
+        for i, row in enumerate(rows[:num_outputs]):
+            code.store(row, code.at("%to", (i, shape.result), (first, code.item)), num)
+    return code.function(f"internal void {name}(ptr noalias %from, ptr noalias %to)")

@@ -28,6 +28,7 @@ PATIENCE = 20  # smaller calls before compiling, which takes a tenth of a second
 LIMIT = 256  # programs that are kept
 LARGE_FRAME = 1 << 20  # bytes: every thread has one and no more
 TURN = 1 << 21  # floating-point operations of a chunk at least: 10 us
+LINES_TURN = TURN // 4  # the same where lanes are places: what is read and written counts for more
 PARTS = 16  # chunks of weights' sums: not a matter of the number of threads, so neither are the sums' last bits
 LEAST_PAIRS = 8  # of a channel and its group's outputs: these are what threads take
 
@@ -62,7 +63,7 @@ class _Lines:
         pieces, most = len(images) * self.shape.groups, workers.get_num_threads()
         if self.shape.frame < LARGE_FRAME and most > 1:
             most *= 4
-        chunks = max(1, min(pieces, most, num_flops(self.shape, len(images)) // (TURN // 4)))
+        chunks = max(1, min(pieces, most, num_flops(self.shape, len(images)) // LINES_TURN))
         _run([(self.images, chunks)], (images, factor, out), chunks * self.shape.frame, (len(images), chunks))
 
 
@@ -77,7 +78,7 @@ class _LinesWeights:
     def run(self, images: ndarray, factor: ndarray, out: ndarray) -> None:
         pairs, most = self.shape.groups * self.shape.channels, workers.get_num_threads()
         most = most * 4 if most > 1 else 1
-        chunks = max(1, min(pairs, most, num_flops(self.shape, len(images)) // (TURN // 4)))
+        chunks = max(1, min(pairs, most, num_flops(self.shape, len(images)) // LINES_TURN))
         scratch = lines_weight_scratch(self.shape, chunks)
         _run([(self.weights, chunks)], (images, factor, out), scratch, (len(images), chunks))
 

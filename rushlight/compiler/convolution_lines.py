@@ -278,7 +278,8 @@ def _tile(module: Module, lines: Lines, tile: _Tile) -> str:
         over_kernel(code, pieces, pixels, weights, lambda *given: piece(phase, *given))
 
     for phase in phases:  # one after the other: the sums of one are in registers
-        code.loop(lines.channels, lambda number, phase=phase: channel(phase, number))
+        if any(lines.read(phase, k) for k in range(last.kernel)):
+            code.loop(lines.channels, lambda number, phase=phase: channel(phase, number))
     for (o, place, v), j in itertools.product(itertools.product(outputs, places, vectors), phases):
         first = (v * last.period + j) * code.lanes
         lanes = [(i % last.period, i // last.period) for i in range(j * code.lanes, (j + 1) * code.lanes)]

@@ -148,21 +148,30 @@ def _add_images(
 
 def _turn(module: Module, shape: Shape, kind: tuple[int, ...], count: int, name: str) -> str:
     """Outputs at neighbouring places, which lie as (outputs, places), as (places, outputs)."""
-    code, (num_vectors, num_outputs) = Vectors(module, shape.dtype), kind
+    code, num_outputs = Vectors(module, shape.dtype), kind[1]
     lanes = code.lanes
 
-    def piece(v: int, first: str, width: int) -> None:
-        read = code.at("%from", (v * lanes, shape.result), (first, code.item))
-        write = code.at("%to", (first, shape.row), (v * lanes, code.item))
-        num_rows = min(lanes, num_outputs - v * lanes)
+    def piece(v: str, num_rows: int, first: str, width: int) -> None:
+        read = code.at("%from", (v, lanes * shape.result), (first, code.item))
+        write = code.at("%to", (first, shape.row), (v, lanes * code.item))
         rows = [code.load(code.at(read, (i, shape.result)), width) for i in range(num_rows)]
         rows += ["zeroinitializer"] * (lanes - num_rows)
         for i, row in enumerate(code.turned(rows)[:width]):
             code.store(row, code.at(write, (i, shape.row)))
 
-    for v in range(num_vectors):
-        _in_pieces(code, count, lambda first, width, v=v: piece(v, first, width))
+    def vector(v: str, num_rows: int) -> None:
+        _in_pieces(code, count, lambda first, width: piece(v, num_rows, first, width))
+
+    _over_vectors(code, num_outputs, vector)
     return code.function(f"internal void {name}(ptr noalias %from, ptr noalias %to)")
+
+
+def _over_vectors(code: Vectors, num_outputs: int, body: Callable[[str, int], None]) -> None:
+    """`body(v, outputs)` for the vectors of a block; the last one may have fewer outputs than lanes."""
+    full, rest = divmod(num_outputs, code.lanes)
+    code.loop(full, lambda v: body(v, code.lanes))
+    if rest:
+        body(str(full), rest)
 
 
 def _in_pieces(code: Vectors, count: int, body: Callable[[str, int], None]) -> None:
@@ -265,7 +274,7 @@ def _sums(module: Module, shape: Shape) -> str:
     group, outputs = code.divided("%chunk", len(shape.blocks))
     out = code.at(code.slot(OUT), (group, shape.num_weights * code.item), (outputs, shape.row * count))
 
-    def piece(v: int, num_outputs: int, first: str, height: int) -> None:
+    def piece(v: str, num_outputs: int, first: str, height: int) -> None:
         variables = [code.variable() for _ in range(height)]
 
         def add(part: str) -> None:
@@ -276,12 +285,12 @@ def _sums(module: Module, shape: Shape) -> str:
 
         code.loop(parts, add)
         rows = code.turned([code.read(variable) for variable in variables])
-        for i, row in enumerate(rows[: num_outputs - v * code.lanes]):
-            code.store(row, code.at(out, (v * code.lanes + i, count * code.item), (first, code.item)), height)
+        to = code.at(out, (v, code.lanes * count * code.item), (first, code.item))
+        for i, row in enumerate(rows[:num_outputs]):
+            code.store(row, code.at(to, (i, count * code.item)), height)
 
-    def all_pieces(num_vectors: int, num_outputs: int) -> None:
-        for v in range(num_vectors):
-            _in_pieces(code, count, lambda first, height, v=v: piece(v, num_outputs, first, height))
+    def vector_of(v: str, num_outputs: int) -> None:
+        _in_pieces(code, count, lambda first, height: piece(v, num_outputs, first, height))
 
-    with_block(code, shape, outputs, all_pieces)
+    with_block(code, shape, outputs, lambda _, num_outputs: _over_vectors(code, num_outputs, vector_of))
     return code.function("void @sums(ptr %table, i64 %chunk)")

@@ -5,7 +5,7 @@ import pytest
 
 import rushlight
 from rushlight.arrays.windows import Spacing
-from rushlight.compiler import convolution, convolution_calls, convolution_shape, vectors
+from rushlight.compiler import convolution, convolution_calls, convolution_lines, convolution_shape, vectors
 
 torch = pytest.importorskip("torch")
 
@@ -23,6 +23,17 @@ SHAPES = [
     ((1, 1, 5, 90), 16, (2, 37), (1, 2), (0, 20), (2, 1)),  # and of pieces of a line
     ((3, 4, 6, 7), 34, (3, 3), (1, 1), (1, 1), (1, 1), 2),  # groups
     ((2, 6, 9, 8), 99, (3, 3), (2, 2), (1, 1), (1, 1), 3),
+    # Groups of few outputs, where lanes are places:
+    ((2, 9, 9, 7), 9, (3, 3), (1, 1), (1, 1), (1, 1), 9),  # a line is less than a vector
+    ((2, 4, 17, 37), 8, (3, 3), (2, 2), (1, 1), (1, 1), 4),  # split lines; two outputs for each channel
+    ((1, 12, 19, 41), 9, (5, 3), (2, 3), (2, 1), (1, 2), 3),  # odd numbers of outputs; a last place that is not there
+    ((3, 8, 83), 8, (31,), (1,), (15,), (1,), 8),  # several vectors of a line
+    ((1, 8, 130), 8, (97,), (2,), (40,), (1,), 8),  # pieces of a line
+    ((2, 8, 3, 18, 35), 16, (3, 2, 2), (2, 2, 1), (1, 0, 1), (1, 1, 1), 8),
+    ((1, 8, 25, 30), 8, (13, 11), (3, 2), (5, 4), (1, 1), 8),  # pieces of the kernel
+    ((2, 8, 6, 5), 8, (1, 1), (2, 2), (0, 0), (1, 1), 8),  # phases and lines that read nothing
+    ((1, 10, 12, 33), 3, (3, 3), (1, 1), (1, 1), (1, 1)),  # without groups
+    ((1, 8, 20, 60), 8, (2, 9), (9, 8), (0, 3), (1, 1), 8),  # more phases of lines than a tile has
 ]
 MACHINES = {"avx512": (64, 32), "avx2": (32, 16), "sse": (16, 16)}  # bytes of a vector, registers
 
@@ -31,7 +42,7 @@ MACHINES = {"avx512": (64, 32), "avx2": (32, 16), "sse": (16, 16)}  # bytes of a
 def machine(request, monkeypatch):
     """LLVM makes instructions of its own machine of whatever vectors it is given."""
     size, registers = MACHINES[request.param]
-    for module in (vectors, convolution, convolution_shape):
+    for module in (vectors, convolution, convolution_calls, convolution_lines, convolution_shape):
         monkeypatch.setattr(module, "registers_of", lambda itemsize: (size // itemsize, registers))
     monkeypatch.setattr(convolution_calls, "_programs", {})
 
@@ -59,7 +70,8 @@ def expected(x, weight, random, spacing):
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape[0])))
 def test_result_and_derivatives(machine, monkeypatch, shape):
     monkeypatch.setattr(convolution_calls, "PATIENCE", 0)
-    monkeypatch.setattr(convolution_calls, "TURN", 1)  # each image is a chunk
+    for name in ("TURN", "LINES_TURN"):
+        monkeypatch.setattr(convolution_calls, name, 1)  # each image is a chunk
     size, outputs, kernel, *around = shape
     random, spacing = np.random.default_rng(0), Spacing(*around)
     for dtype, tolerance in ((np.float32, 2e-5), (np.float64, 1e-12)):
