@@ -1,12 +1,13 @@
 """Calls of the programs for convolutions: when they are compiled, and into how many chunks the work falls.
 
-A program serves every number of images. It is compiled at the second large call of its sizes, or after some small
-ones, as those of `ops/fused.py`; before that, and where there is none, `arrays/windows.py` multiplies with the matrix
-of windows.
+A program serves every number of images. It is compiled at once where the matrix of windows would take as long, at the second
+large call of its sizes, or after some small ones, as those of `ops/fused.py`; before that, and where there is none,
+`arrays/windows.py` multiplies with that matrix.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -23,8 +24,9 @@ from rushlight.compiler.flat import keep_freed_memory
 from rushlight.compiler.native import Library
 from rushlight.compiler.vectors import registers_of, run_on_table
 
+HUGE = 4_000_000  # elements of the matrix of windows, some 15 ms: compiled at the first call
 LARGE = 100_000  # elements of images or results: compiled at the second call
-PATIENCE = 20  # smaller calls before compiling, which takes a tenth of a second
+PATIENCE = 20  # smaller calls before compiling, which takes 20 ms
 LIMIT = 256  # programs that are kept
 LARGE_FRAME = 1 << 20  # bytes: every thread has one and no more
 TURN = 1 << 21  # floating-point operations of a chunk at least: 10 us
@@ -132,7 +134,10 @@ def compute(kind: str, images: ndarray, factor: ndarray, out: ndarray, kernel: S
     if program is None:
         calls = _calls[key] = _calls.get(key, 0) + 1
         if calls <= PATIENCE and (calls == 1 or max(images.size, out.size, factor.size) < LARGE):
-            return False
+            places = {"forward": out, "transposed": images, "weight": factor}[kind]
+            num_channels = (out if kind == "transposed" else images).shape[1]
+            if places.size // places.shape[1] * num_channels * math.prod(kernel) < HUGE:
+                return False
         program = _build(key, kind, images, factor, out, kernel, spacing)
     program.run(np.ascontiguousarray(images), np.ascontiguousarray(factor), out)
     return True
