@@ -144,7 +144,9 @@ def main() -> None:
         for operation, function in ours.items():
             timings = timer.compare({"torch": theirs[operation], "rushlight": function}, rounds, block)
             ratio = timer.ratio(timings, "rushlight", "torch")
-            results.append({"case": name, "operation": operation, "ratio": ratio, "floor": floor, **timer.as_json(timings)})
+            results.append(
+                {"case": name, "operation": operation, "ratio": ratio, "floor": floor, **timer.as_json(timings)}
+            )
             cells = [timer.microseconds(timings[contestant]) for contestant in ("torch", "rushlight")]
             rows.append([f"{name}: {operation}", *cells, f"{ratio:.2f}", timer.number(floor * 1e6)])
     print(timer.stamp_line(stamp), end="\n\n")

@@ -57,12 +57,9 @@ def images_scratch(shape: Shape, chunks: int) -> int:
 def _pack(module: Module, shape: Shape) -> str:
     """The weights of a block of outputs of a group as (channels, positions, outputs)."""
     code, num_positions = Vectors(module, shape.dtype), len(shape.positions)
-    by_output, by_channel = shape.channels * num_positions * code.item, num_positions * code.item
-    if shape.axes[0].is_transposed:
-        by_output, by_channel = num_positions * code.item, shape.outputs * num_positions * code.item
     width, last = shape.row // code.item, shape.kernel[-1]
     group, block = code.divided("%chunk", len(shape.blocks))
-    source = code.at(code.slot(FACTOR), (group, shape.num_weights * code.item), (block, width * by_output))
+    source = code.at(code.slot(FACTOR), (group, shape.num_weights * code.item), (block, width * shape.by_output))
     target = code.at(code.slot(SCRATCH), ("%chunk", shape.packed))
     left = code.define(f"sub i64 {shape.outputs}, {code.define(f'mul i64 {block}, {width}')}")
     there = code.minimum(left, width)
@@ -70,10 +67,10 @@ def _pack(module: Module, shape: Shape) -> str:
     def pack(line: str) -> None:  # of the kernel, of a channel
         channel, k = code.divided(line, num_positions // last)
         lines = code.at(target, (line, last * shape.row))
-        first = code.at(source, (channel, by_channel), (k, last * code.item))
+        first = code.at(source, (channel, shape.by_channel), (k, last * code.item))
 
         def one(output: str) -> None:
-            read, write = code.at(first, (output, by_output)), code.at(lines, (output, code.item))
+            read, write = code.at(first, (output, shape.by_output)), code.at(lines, (output, code.item))
             for i in range(last):
                 number = code.define(f"load {code.number}, ptr {code.at(read, (i, code.item))}")
                 code.do(f"store {code.number} {number}, ptr {code.at(write, (i, shape.row))}")
@@ -106,7 +103,7 @@ def _images(module: Module, shape: Shape) -> str:
         image = code.at(images, (number, shape.channels * shape.image))
         if shape.frame:
             is_new, is_first = (code.define(f"icmp eq i64 {pair}") for pair in (f"{block}, 0", f"{piece}, {first}"))
-            code.when(code.define(f"or i1 {is_new}, {is_first}"), lambda: fill(code, shape, image, frame, shape.channels))
+            code.when(code.define(f"or i1 {is_new}, {is_first}"), lambda: fill(code, shape, image, frame))
         weights = code.at(packed, (code.divided(piece, shape.groups * num_blocks)[1], shape.packed))
         target = code.at(out, (number, shape.outputs * shape.result), (block, shape.row // code.item * shape.result))
         pixels = frame if shape.frame else image

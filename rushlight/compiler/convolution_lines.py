@@ -165,8 +165,10 @@ def lines_text(lines: Lines) -> str:
 
 def fill_split(code: Vectors, lines: Lines, image: str, frame: str, channels: int) -> None:
     """Copies an image of so many channels into a frame."""
-    is_split = lines.axes[-1].step > 1
-    fill(code, lines, image, frame, channels, (lambda to, read: split_line(code, lines, to, read)) if is_split else None)
+    if lines.axes[-1].step > 1:
+        fill(code, lines, image, frame, channels, lambda to, read: split_line(code, lines, to, read))
+    else:
+        fill(code, lines, image, frame, channels)
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ def _call_tiles(code: Vectors, lines: Lines, pixels: str, weights: str, target: 
     num_vectors = min(reversed(choices), key=lambda num: num * sum(run.times for run in lines.runs(num)))
     num_outputs = max(1, min(MOST_OUTPUTS, lines.outputs, most // (num_lines * num_vectors)))
     runs = [*[axis.lines() for axis in outer], of_lines, lines.runs(num_vectors)]
-    by_output = len(lines.positions) * code.item * (1 if axis.is_transposed else lines.channels)
+    by_output = lines.by_output
 
     def along(chosen: tuple[Run, ...], read: str, weights: str, write: str, outputs: int) -> None:
         number = len(chosen)
@@ -235,10 +237,7 @@ def _call_tiles(code: Vectors, lines: Lines, pixels: str, weights: str, target: 
 
 def _tile(module: Module, lines: Lines, tile: _Tile) -> str:
     """A function of pixels, weights and where the result goes."""
-    code, last, num_positions = Vectors(module, lines.dtype), lines.axes[-1], len(lines.positions)
-    by_output, by_channel = lines.channels * num_positions * code.item, num_positions * code.item
-    if last.is_transposed:
-        by_output, by_channel = num_positions * code.item, lines.outputs * num_positions * code.item
+    code, last, by_output = Vectors(module, lines.dtype), lines.axes[-1], lines.by_output
     phases, vectors, outputs = range(last.period), range(tile.num_vectors), range(tile.num_outputs)
     ranges = (range(phase, phase + size) for phase, size in zip(tile.phases, tile.sizes, strict=True))
     places = list(itertools.product(*ranges))
@@ -274,7 +273,7 @@ def _tile(module: Module, lines: Lines, tile: _Tile) -> str:
     pieces = pieces_of(lines, MOST_POSITIONS * last.period, code.item)
 
     def channel(phase: int, number: str) -> None:
-        pixels, weights = code.at("%pixels", (number, lines.plane)), code.at("%weights", (number, by_channel))
+        pixels, weights = code.at("%pixels", (number, lines.plane)), code.at("%weights", (number, lines.by_channel))
         over_kernel(code, pieces, pixels, weights, lambda *given: piece(phase, *given))
 
     for phase in phases:  # one after the other: the sums of one are in registers

@@ -187,6 +187,18 @@ class Shape:
         """Of a group."""
         return self.channels * self.outputs * len(self.positions)
 
+    # From the weights of an output, of a channel, to those of the next, in bytes.
+
+    @cached_property
+    def by_output(self) -> int:
+        is_transposed = self.axes[-1].is_transposed
+        return len(self.positions) * self.dtype.itemsize * (1 if is_transposed else self.channels)
+
+    @cached_property
+    def by_channel(self) -> int:
+        is_transposed = self.axes[-1].is_transposed
+        return len(self.positions) * self.dtype.itemsize * (self.outputs if is_transposed else 1)
+
     @cached_property
     def image_steps(self) -> Sizes:
         return steps_of([axis.size for axis in self.axes], self.dtype.itemsize)
@@ -225,9 +237,10 @@ def with_block(code: Vectors, shape: Shape, number: str, body: Callable[[int, in
 
 
 def fill(
-    code: Vectors, shape: Shape, image: str, frame: str, channels: int, copy_line: Callable[[str, str], None] | None = None
-) -> None:
-    """Copies an image of so many channels into a frame whose margins are zeros already.
+    code: Vectors, shape: Shape, image: str, frame: str, channels: int | None = None,
+    copy_line: Callable[[str, str], None] | None = None,
+) -> None:  # fmt: skip
+    """Copies an image, all or so many of its channels, into a frame whose margins are zeros already.
 
     Args:
         copy_line: `copy_line(target, source)` copies a line, where its pixels do not stay side by side.
@@ -246,7 +259,10 @@ def fill(
         else:
             code.copy(code.at(target, (last.before, code.item)), source, last.size * code.item)
 
-    code.loop(channels, lambda c: along(0, code.at(image, (c, shape.image)), code.at(frame, (c, shape.plane))))
+    code.loop(
+        channels or shape.channels,
+        lambda c: along(0, code.at(image, (c, shape.image)), code.at(frame, (c, shape.plane))),
+    )
 
 
 class Piece(NamedTuple):

@@ -107,7 +107,7 @@ def _weights(module: Module, shape: Shape) -> str:
         if shape.frame:
             image, pixels = pixels, scratch
             steps = by_image[0], shape.frame
-            code.loop(num, lambda i: fill(code, shape, code.at(image, (i, steps[0])), code.at(scratch, (i, steps[1])), shape.channels))
+            code.loop(num, lambda i: fill(code, shape, code.at(image, (i, steps[0])), code.at(scratch, (i, steps[1]))))
         with_block(
             code, shape, outputs, lambda *kind: _add_images(code, shape, kind, num, (pixels, gradients, turned, sums))
         )

@@ -1,7 +1,10 @@
 """Convolution by kernels of vectors, for every kind of machine, against PyTorch in float64."""
 
+import os
+
 import numpy as np
 import pytest
+from guarded import can_guard, guarded
 
 import rushlight
 from rushlight.arrays.windows import Spacing
@@ -33,6 +36,7 @@ SHAPES = [
     ((1, 8, 25, 30), 8, (13, 11), (3, 2), (5, 4), (1, 1), 8),  # pieces of the kernel
     ((2, 8, 6, 5), 8, (1, 1), (2, 2), (0, 0), (1, 1), 8),  # phases and lines that read nothing
     ((1, 10, 12, 33), 3, (3, 3), (1, 1), (1, 1), (1, 1)),  # without groups
+    ((2, 8, 21), 3, (3,), (1,), (1,), (1,)),  # more outputs than a tile has
     ((1, 8, 20, 60), 8, (2, 9), (9, 8), (0, 3), (1, 1), 8),  # more phases of lines than a tile has
 ]
 MACHINES = {"avx512": (64, 32), "avx2": (32, 16), "sse": (16, 16)}  # bytes of a vector, registers
@@ -75,20 +79,23 @@ def test_result_and_derivatives(machine, monkeypatch, shape):
     size, outputs, kernel, *around = shape
     random, spacing = np.random.default_rng(0), Spacing(*around)
     for dtype, tolerance in ((np.float32, 2e-5), (np.float64, 1e-12)):
-        x, weight = (random.standard_normal(s).astype(dtype) for s in (size, (outputs, size[1] // spacing.groups, *kernel)))
+        x, weight = (
+            random.standard_normal(s).astype(dtype) for s in (size, (outputs, size[1] // spacing.groups, *kernel))
+        )
         grad, right = expected(x, weight, random, spacing)
         for found, other in zip(compute(x, weight, grad, spacing, size), right, strict=True):
             np.testing.assert_allclose(found, other, rtol=tolerance, atol=tolerance * np.abs(other).max())
 
 
-def test_a_program_serves_every_batch_and_threads_change_nothing(monkeypatch):
+@pytest.mark.parametrize(("channels", "outputs", "groups"), [(3, 8, 1), (8, 8, 8), (16, 32, 2)])
+def test_a_program_serves_every_batch_and_threads_change_nothing(monkeypatch, channels, outputs, groups):
     monkeypatch.setattr(convolution_calls, "PATIENCE", 0)
     monkeypatch.setattr(convolution_calls, "_programs", {})
-    random, spacing = np.random.default_rng(0), Spacing((1, 1), (1, 1), (1, 1))
-    weight = random.standard_normal((8, 3, 3, 3)).astype(np.float32)
+    random, spacing = np.random.default_rng(0), Spacing((1, 1), (1, 1), (1, 1), groups)
+    weight = random.standard_normal((outputs, channels // groups, 3, 3)).astype(np.float32)
     before = rushlight.get_num_threads()
     for batch in (1, 3, 40):
-        x = random.standard_normal((batch, 3, 14, 14)).astype(np.float32)
+        x = random.standard_normal((batch, channels, 14, 14)).astype(np.float32)
         grad, right = expected(x, weight, random, spacing)
         results = []
         for threads in (1, 3):
@@ -100,6 +107,52 @@ def test_a_program_serves_every_batch_and_threads_change_nothing(monkeypatch):
         for one, other, true in zip(*results, right, strict=True):
             np.testing.assert_array_equal(one, other)
             np.testing.assert_allclose(one, true, rtol=1e-4, atol=1e-5 * np.abs(true).max())
+    assert len(convolution_calls._programs) == 3
+
+
+@pytest.mark.skipif(not can_guard, reason="forbidden pages are made in Linux's way")
+@pytest.mark.parametrize("at_end", [True, False])
+def test_nothing_beyond_the_arrays_is_touched(monkeypatch, at_end):
+    """In a child process: it would be the end of it."""
+    monkeypatch.setattr(convolution_calls, "PATIENCE", 0)
+    random = np.random.default_rng(0)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            for size, outputs, kernel, *around in SHAPES:
+                spacing = Spacing(*around)
+                weight = random.standard_normal((outputs, size[1] // spacing.groups, *kernel)).astype(np.float32)
+                count = spacing.places(size[2:], kernel)
+                arrays = [np.zeros(size, np.float32), weight, np.zeros((size[0], outputs, *count), np.float32)]
+                x, weight, grad, *results = [guarded(array, at_end) for array in (*arrays, *arrays[::-1])]
+                for kind, images, factor, result in (
+                    ("forward", x, weight, results[0]), ("transposed", grad, weight, results[2]),
+                    ("weight", x, grad, results[1]),
+                ):  # fmt: skip
+                    convolution_calls.compute(kind, images, factor, result, kernel, spacing)
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize(("channels", "outputs", "groups", "side"), [(6, 12, 6, 20), (6, 30, 2, 9), (4, 3, 1, 17)])
+def test_second_derivatives(monkeypatch, channels, outputs, groups, side):
+    monkeypatch.setattr(convolution_calls, "PATIENCE", 0)
+    monkeypatch.setattr(convolution_calls, "_programs", {})
+    random = np.random.default_rng(0)
+    arrays = [random.standard_normal(s) for s in ((2, channels, side, side), (outputs, channels // groups, 3, 3))]
+    vectors = [random.standard_normal(array.shape) for array in arrays]
+    found = []
+    for library in (rushlight, torch):
+        x, weight = (library.from_numpy(array).requires_grad_() for array in arrays)
+        out = library.nn.functional.conv2d(x, weight, stride=2, padding=1, groups=groups)
+        grads = library.autograd.grad(out.tanh().sum(), (x, weight), create_graph=True)
+        directions = [library.from_numpy(vector) for vector in vectors]
+        found.append(library.autograd.grad(grads, (x, weight), directions))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-10, atol=1e-10)
     assert len(convolution_calls._programs) == 3
 
 
