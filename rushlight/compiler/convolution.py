@@ -7,7 +7,8 @@ tile is turned around in registers, since in memory places are neighbours.
 
 A convolution and its derivative by the images are one program (`convolution_shape.py` says how they differ); the
 derivative by the weights is in `convolution_weight.py`. A program knows all sizes but the number of images. Where
-there are fewer outputs in a group than lanes in a vector, `convolution_lines.py` is quicker.
+there are fewer outputs in a group than lanes in a vector, `convolution_lines.py` is quicker, unless lines are short: then
+the channels of a depthwise convolution are the lanes, of pixels too, whose frames are *turned*.
 """
 
 from __future__ import annotations
@@ -100,17 +101,41 @@ def _images(module: Module, shape: Shape) -> str:
 
     def one(piece: str) -> None:
         number, block = code.divided(piece, num_blocks)
-        image = code.at(images, (number, shape.channels * shape.image))
-        if shape.frame:
+        image = code.at(images, (number, shape.all_channels))
+        if shape.frame and not shape.is_turned:
             is_new, is_first = (code.define(f"icmp eq i64 {pair}") for pair in (f"{block}, 0", f"{piece}, {first}"))
             code.when(code.define(f"or i1 {is_new}, {is_first}"), lambda: fill(code, shape, image, frame))
         weights = code.at(packed, (code.divided(piece, shape.groups * num_blocks)[1], shape.packed))
         target = code.at(out, (number, shape.outputs * shape.result), (block, shape.row // code.item * shape.result))
         pixels = frame if shape.frame else image
-        with_block(code, shape, block, lambda *kind: _call_tiles(code, shape, kind, pixels, weights, target))
+
+        def some(num_vectors: int, num_outputs: int) -> None:
+            if shape.is_turned:
+                planes = code.at(image, (block, shape.row // code.item * shape.image))
+                fill(code, shape, planes, frame, 1, lambda to, read: _turn_line(code, shape, num_outputs, to, read))
+            _call_tiles(code, shape, (num_vectors, num_outputs), pixels, weights, target)
+
+        with_block(code, shape, block, some)
 
     code.loop(last, one, start=first)
     return code.function("void @images(ptr %table, i64 %chunk)")
+
+
+def _turn_line(code: Vectors, shape: Shape, num_outputs: int, target: str, source: str) -> None:
+    """Copies a line of the channels of a block of outputs: the pixels of a place will be neighbours."""
+    last = shape.axes[-1]
+
+    def some(i: int | str, num: int) -> None:
+        read = code.at(source, (i, code.lanes * code.item))
+        write = code.at(target, (last.before, shape.row), (i, code.lanes * shape.row))
+        rows = [code.load(code.at(read, (output, shape.image)), num) for output in range(num_outputs)]
+        for place, row in enumerate(code.turned(rows)[:num]):
+            code.store(row, code.at(write, (place, shape.row)))
+
+    full, rest = divmod(last.size, code.lanes)
+    code.loop(full, lambda i: some(i, code.lanes))
+    if rest:
+        some(full, rest)
 
 
 @dataclass(frozen=True)
@@ -205,7 +230,8 @@ def _tile(module: Module, shape: Shape, tile: _Tile) -> str:
             weight = [code.load(code.at(weights, (row, 1), (v, vector))) for v in vectors]
             for variables, read in zip(sums, reads, strict=True):
                 if read is not None:
-                    pixel = code.spread(code.at(pixels, (read, 1)))
+                    at = code.at(pixels, (read, 1))
+                    pixel = code.load(at) if shape.is_turned else code.spread(at)
                     for v in vectors:
                         code.add_product(variables[v], weight[v], pixel)
 

@@ -8,7 +8,7 @@ large call of its sizes, or after some small ones, as those of `ops/fused.py`; b
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from rushlight.compiler import workers
 from rushlight.compiler.convolution import images_scratch, images_text
 from rushlight.compiler.convolution_lines import MOST_PHASES, Lines, lines_text
 from rushlight.compiler.convolution_lines_weight import lines_weight_scratch, lines_weight_text
-from rushlight.compiler.convolution_shape import LINE, Places, Shape
+from rushlight.compiler.convolution_shape import LINE, Places, Shape, rounded
 from rushlight.compiler.convolution_weight import weights_scratch, weights_text
 from rushlight.compiler.flat import keep_freed_memory
 from rushlight.compiler.native import Library
@@ -32,6 +32,7 @@ LARGE_FRAME = 1 << 20  # bytes: every thread has one and no more
 TURN = 1 << 21  # floating-point operations of a chunk at least: 10 us
 LINES_TURN = TURN // 4  # the same where lanes are places: what is read and written counts for more
 PARTS = 16  # chunks of weights' sums: not a matter of the number of threads, so neither are the sums' last bits
+SHORT = 0.6  # lines that fill a smaller part of their vectors are short: channels are the better lanes
 LEAST_PAIRS = 8  # of a channel and its group's outputs: these are what threads take
 
 Sizes = tuple[int, ...]
@@ -48,7 +49,8 @@ class _Images:
         num_blocks, most = self.shape.groups * len(self.shape.blocks), workers.get_num_threads()
         if self.shape.frame < LARGE_FRAME and most > 1:
             most *= 4
-        chunks = max(1, min(len(images) * num_blocks, most, num_flops(self.shape, len(images)) // TURN))
+        turn = LINES_TURN if self.shape.is_turned else TURN
+        chunks = max(1, min(len(images) * num_blocks, most, num_flops(self.shape, len(images)) // turn))
         phases = [(self.pack, num_blocks), (self.images, chunks)]
         _run(phases, (images, factor, out), images_scratch(self.shape, chunks), (len(images), chunks))
 
@@ -114,7 +116,7 @@ def _run(
     run_on_table(phases, [*[array.ctypes.data for array in arrays], begin, *numbers])
 
 
-_programs: dict[Any, _Images | _Weights] = {}
+_programs: dict[Any, _Images | _Lines | _Weights | _LinesWeights] = {}
 _calls: dict[Any, int] = {}
 
 
@@ -145,7 +147,7 @@ def compute(kind: str, images: ndarray, factor: ndarray, out: ndarray, kernel: S
 
 def _build(
     key: Any, kind: str, images: ndarray, factor: ndarray, out: ndarray, kernel: Sizes, spacing: Any
-) -> _Images | _Weights:
+) -> _Images | _Lines | _Weights | _LinesWeights:
     keep_freed_memory()
     places = factor if kind == "weight" else out
     lengths = zip(images.shape[2:], places.shape[2:], kernel, *spacing[:3], strict=True)
@@ -154,20 +156,25 @@ def _build(
         _programs.clear()
     groups: int = spacing.groups
     shape = Shape(images.shape[1] // groups, places.shape[1] // groups, axes, images.dtype, groups)
-    program = _programs[key] = _KINDS[kind == "weight", _is_narrow(kind, shape)](shape)
+    program = _programs[key] = (_weights if kind == "weight" else _images)(shape)
     return program
 
 
-def _is_narrow(kind: str, shape: Shape) -> bool:
+def _images(shape: Shape) -> _Images | _Lines:
+    if not _is_narrow(shape):
+        return _Images(shape)
+    lanes = registers_of(shape.dtype.itemsize)[0]
+    units = Lines.of(shape).units
+    if shape.channels == shape.outputs == 1 and shape.groups >= lanes and units < SHORT * rounded(units, lanes):
+        return _Images(replace(shape, outputs=shape.groups, groups=1, is_turned=True))
+    return _Lines(shape)
+
+
+def _weights(shape: Shape) -> _Weights | _LinesWeights:
+    has_pairs = shape.groups * shape.channels >= LEAST_PAIRS
+    return _LinesWeights(shape) if has_pairs and _is_narrow(shape) else _Weights(shape)
+
+
+def _is_narrow(shape: Shape) -> bool:
     """Whether vectors of places are quicker than vectors of outputs."""
-    if kind == "weight" and shape.groups * shape.channels < LEAST_PAIRS:
-        return False
     return 2 * shape.outputs <= registers_of(shape.dtype.itemsize)[0] and shape.axes[-1].stride <= MOST_PHASES
-
-
-_KINDS: dict[tuple[bool, bool], Callable[[Shape], Any]] = {
-    (False, False): _Images,
-    (False, True): _Lines,
-    (True, False): _Weights,
-    (True, True): _LinesWeights,
-}

@@ -118,6 +118,8 @@ class Shape:
         channels: of the images that are read. outputs: of those that are written. Both are those of a group: groups of
             channels are next to each other, as images are, and so are a program's smaller images.
         axes: the places along each axis. dtype: of all arrays.
+        is_turned: each output reads a channel of its own. `channels` and `groups` are 1 then, and the frame of a block of
+            outputs has the pixels of its channels side by side.
     """
 
     channels: int
@@ -125,6 +127,7 @@ class Shape:
     axes: tuple[Places, ...]
     dtype: np.dtype
     groups: int = 1
+    is_turned: bool = False
 
     @cached_property
     def kernel(self) -> Sizes:
@@ -138,7 +141,8 @@ class Shape:
     def blocks(self) -> list[tuple[int, int]]:
         """The outputs that are computed at once: (how many vectors, how many outputs)."""
         lanes = registers_of(self.dtype.itemsize)[0]
-        parts = [min(WIDTH * lanes, self.outputs - i) for i in range(0, self.outputs, WIDTH * lanes)]
+        most = lanes if self.is_turned else WIDTH * lanes
+        parts = [min(most, self.outputs - i) for i in range(0, self.outputs, most)]
         return [(-(-part // lanes), part) for part in parts]
 
     @cached_property
@@ -146,16 +150,25 @@ class Shape:
         """Pixels of a frame along each axis."""
         return tuple([axis.length for axis in self.axes])
 
-    # Sizes in bytes: of a channel of an image, of its frame and of the result; of the packed weights of a (channel,
-    # position), and of a block of outputs; of a frame, if there is one.
+    # Sizes in bytes: of a channel of an image, of all channels of a group, of a pixel and a channel of a frame; of a
+    # channel of the result; of the packed weights of a (channel, position), and of a block of outputs; of a frame, if
+    # there is one.
 
     @cached_property
     def image(self) -> int:
         return math.prod([axis.size for axis in self.axes]) * self.dtype.itemsize
 
     @cached_property
+    def all_channels(self) -> int:
+        return (self.outputs if self.is_turned else self.channels) * self.image
+
+    @cached_property
+    def pixel(self) -> int:
+        return self.row if self.is_turned else self.dtype.itemsize
+
+    @cached_property
     def plane(self) -> int:
-        return math.prod(self.lengths) * self.dtype.itemsize
+        return math.prod(self.lengths) * self.pixel
 
     @cached_property
     def result(self) -> int:
@@ -171,7 +184,7 @@ class Shape:
 
     @cached_property
     def frame(self) -> int:
-        return rounded(self.channels * self.plane) if self.plane != self.image else 0
+        return rounded(self.channels * self.plane) if self.is_turned or self.plane != self.image else 0
 
     @cached_property
     def repeats(self) -> Sizes:
@@ -205,7 +218,7 @@ class Shape:
 
     @cached_property
     def frame_steps(self) -> Sizes:
-        return steps_of(self.lengths, self.dtype.itemsize)
+        return steps_of(self.lengths, self.pixel)
 
     @cached_property
     def result_steps(self) -> Sizes:
