@@ -30,6 +30,12 @@ def registers_of(itemsize: int) -> tuple[int, int]:
     return 16 // itemsize, 32 if "+neon" in features else 16
 
 
+@functools.cache
+def _has_masks() -> bool:
+    """Whether any part of a vector is read or written by one instruction; one or two powers of 2 are quicker without."""
+    return "+avx512vl" in host_features()
+
+
 def run_on_table(phases: Sequence[tuple[int, int]], numbers: Sequence[int]) -> None:
     """Runs functions `f(table, chunk)`, (address, number of chunks) each, on the threads of compiled programs."""
     table = np.array(numbers, np.int64)
@@ -140,8 +146,12 @@ class Vectors(Code):
 
     def load(self, pointer: str, width: int | None = None) -> str:
         """A vector; the lanes after the first `width` are anything."""
-        if width in (None, self.lanes):
+        if width is None or width == self.lanes:
             return self.define(f"load {self.kind}, ptr {pointer}, align {self.item}")
+        if width.bit_count() > 2 and width < self.lanes and _has_masks():
+            name, mask = f"@llvm.masked.load.v{self.lanes}f{8 * self.item}.p0", self._first(width)
+            self.module.declare(name, f"declare {self.kind} {name}(ptr, i32, <{self.lanes} x i1>, {self.kind})")
+            return self.define(f"call {self.kind} {name}(ptr {pointer}, i32 {self.item}, {mask}, {self.kind} poison)")
         part = self.define(f"load {llvm_type(self.dtype, width)}, ptr {pointer}, align {self.item}")
         if width == 1:
             return self.define(f"insertelement {self.kind} poison, {self.number} {part}, i64 0")
@@ -150,11 +160,20 @@ class Vectors(Code):
     def store(self, vector: str, pointer: str, width: int | None = None) -> None:
         """Writes a vector, or its first lanes."""
         width = width or self.lanes
+        if width.bit_count() > 2 and width < self.lanes and _has_masks():
+            name, mask = f"@llvm.masked.store.v{self.lanes}f{8 * self.item}.p0", self._first(width)
+            self.module.declare(name, f"declare void {name}({self.kind}, ptr, i32, <{self.lanes} x i1>)")
+            self.do(f"call void {name}({self.kind} {vector}, ptr {pointer}, i32 {self.item}, {mask})")
+            return
         if width == 1:
             vector = self.define(f"extractelement {self.kind} {vector}, i64 0")
         elif width < self.lanes:
             vector = self.shuffle(vector, "poison", list(range(width)), self.lanes)
         self.do(f"store {llvm_type(self.dtype, width)} {vector}, ptr {pointer}, align {self.item}")
+
+    def _first(self, width: int) -> str:
+        """A mask of the first lanes."""
+        return f"<{self.lanes} x i1> <{', '.join([f'i1 {int(i < width)}' for i in range(self.lanes)])}>"
 
     def spread(self, pointer: str) -> str:
         """A number in memory, in all lanes."""

@@ -51,6 +51,7 @@ def machine(request, monkeypatch):
     size, registers = MACHINES[request.param]
     for module in (vectors, convolution, convolution_calls, convolution_lines, convolution_shape):
         monkeypatch.setattr(module, "registers_of", lambda itemsize: (size // itemsize, registers))
+    monkeypatch.setattr(vectors, "_has_masks", lambda: request.param == "avx512")
     monkeypatch.setattr(convolution_calls, "_programs", {})
 
 
