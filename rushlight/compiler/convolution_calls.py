@@ -116,7 +116,9 @@ def _run(
     run_on_table(phases, [*[array.ctypes.data for array in arrays], begin, *numbers])
 
 
-_programs: dict[Any, _Images | _Lines | _Weights | _LinesWeights] = {}
+_Program = _Images | _Lines | _Weights | _LinesWeights
+
+_programs: dict[Any, _Program | None] = {}  # None: windows are quicker
 _calls: dict[Any, int] = {}
 
 
@@ -133,7 +135,7 @@ def compute(kind: str, images: ndarray, factor: ndarray, out: ndarray, kernel: S
         return False
     key = (kind, images.shape[1:], out.shape[1:], factor.shape[1:], images.dtype.char, spacing)
     program = _programs.get(key)
-    if program is None:
+    if program is None and key not in _programs:
         calls = _calls[key] = _calls.get(key, 0) + 1
         if calls <= PATIENCE and (calls == 1 or max(images.size, out.size, factor.size) < LARGE):
             places = {"forward": out, "transposed": images, "weight": factor}[kind]
@@ -141,13 +143,15 @@ def compute(kind: str, images: ndarray, factor: ndarray, out: ndarray, kernel: S
             if places.size // places.shape[1] * num_channels * math.prod(kernel) < HUGE:
                 return False
         program = _build(key, kind, images, factor, out, kernel, spacing)
+    if program is None:
+        return False
     program.run(np.ascontiguousarray(images), np.ascontiguousarray(factor), out)
     return True
 
 
 def _build(
     key: Any, kind: str, images: ndarray, factor: ndarray, out: ndarray, kernel: Sizes, spacing: Any
-) -> _Images | _Lines | _Weights | _LinesWeights:
+) -> _Program | None:
     keep_freed_memory()
     places = factor if kind == "weight" else out
     lengths = zip(images.shape[2:], places.shape[2:], kernel, *spacing[:3], strict=True)
@@ -160,14 +164,16 @@ def _build(
     return program
 
 
-def _images(shape: Shape) -> _Images | _Lines:
-    if not _is_narrow(shape):
-        return _Images(shape)
-    lanes = registers_of(shape.dtype.itemsize)[0]
-    units = Lines.of(shape).units
-    if shape.channels == shape.outputs == 1 and shape.groups >= lanes and units < SHORT * rounded(units, lanes):
-        return _Images(replace(shape, outputs=shape.groups, groups=1, is_turned=True))
-    return _Lines(shape)
+def _images(shape: Shape) -> _Images | _Lines | None:
+    """None where there are many phases: windows hardly overlap then, so there is little to copy."""
+    lanes, units = registers_of(shape.dtype.itemsize)[0], Lines.of(shape).units
+    has_many_phases = shape.axes[-1].period > MOST_PHASES
+    if has_many_phases or units < SHORT * rounded(units, lanes):
+        if shape.channels == shape.outputs == 1 and shape.groups >= lanes:
+            return _Images(replace(shape, outputs=shape.groups, groups=1, is_turned=True))
+        if has_many_phases:
+            return None
+    return _Lines(shape) if _is_narrow(shape) else _Images(shape)
 
 
 def _weights(shape: Shape) -> _Weights | _LinesWeights:
@@ -177,4 +183,4 @@ def _weights(shape: Shape) -> _Weights | _LinesWeights:
 
 def _is_narrow(shape: Shape) -> bool:
     """Whether vectors of places are quicker than vectors of outputs."""
-    return 2 * shape.outputs <= registers_of(shape.dtype.itemsize)[0] and shape.axes[-1].stride <= MOST_PHASES
+    return 2 * shape.outputs <= registers_of(shape.dtype.itemsize)[0]

@@ -41,7 +41,8 @@ from rushlight.compiler.vectors import ATTRIBUTES, Vectors, registers_of
 MOST_LINES = 8  # of a tile, or vectors of one line
 MOST_OUTPUTS = 4  # of a tile
 MOST_POSITIONS = 64  # of the kernel that are written out
-MOST_PHASES = 8  # along the last axis, or lines into which one is split
+MOST_PHASES = 8  # along the last axis
+MOST_SPLIT = 8  # lines into which one is split by shuffles, not pixel by pixel
 
 ONE = Places(1, 1, 1, 1, 0, 1)  # an axis of one line, for images without lines
 
@@ -130,6 +131,16 @@ def split_line(code: Vectors, lines: Lines, target: str, source: str) -> None:
             index, line = divmod(first + last.before, num)
             code.store(picked, code.at(write, (line * lines.span + index, code.item)), len(lanes))
 
+    def one(i: str) -> None:
+        index, line = code.divided(code.define(f"add i64 {i}, {last.before}"), num)
+        number = code.define(f"load {code.number}, ptr {code.at(source, (i, code.item))}")
+        code.do(
+            f"store {code.number} {number}, ptr {code.at(target, (line, lines.span * code.item), (index, code.item))}"
+        )
+
+    if num > MOST_SPLIT:
+        code.loop(last.size, one)
+        return
     full, rest = divmod(last.size, num * code.lanes)
     code.loop(full, lambda i: group(i, num * code.lanes))
     if rest:

@@ -38,6 +38,7 @@ SHAPES = [
     ((2, 21, 7, 7), 21, (3, 3), (1, 1), (1, 1), (1, 1), 21),  # lines so short that channels are the lanes
     ((1, 32, 9, 17), 32, (5, 3), (2, 2), (2, 0), (1, 1), 32),
     ((2, 16, 6), 16, (4,), (1,), (3,), (2,), 16),
+    ((1, 16, 3, 40), 16, (2, 11), (1, 9), (0, 2), (1, 1), 16),  # many phases
     ((1, 10, 12, 33), 3, (3, 3), (1, 1), (1, 1), (1, 1)),  # without groups
     ((2, 8, 21), 3, (3,), (1,), (1,), (1,)),  # more outputs than a tile has
     ((1, 8, 20, 60), 8, (2, 9), (9, 8), (0, 3), (1, 1), 8),  # more phases of lines than a tile has
@@ -182,5 +183,9 @@ def test_noncontiguous_operands_and_what_is_left_to_numpy(monkeypatch):
     found = compute(x, weight, grad, Spacing((1, 1), (1, 1), (1, 1)), x.shape)[0]
     np.testing.assert_allclose(found, right[0], rtol=1e-12, atol=1e-12)
     arrays = x, weight, grad
+    far = Spacing((9, 9), (0, 0), (1, 1))
+    assert not convolution_calls.compute(
+        "transposed", np.ones((2, 3, 2, 2)), weight, np.ones((2, 4, 12, 12)), (3, 3), far
+    )
     of_complex = [array.astype(complex) for array in arrays]
     assert not convolution_calls.compute("forward", *of_complex, (3, 3), Spacing((1, 1), (1, 1), (1, 1)))
