@@ -1,7 +1,7 @@
 """The derivative of a convolution by its weights, for groups of few outputs: vectors of neighbouring places of a line.
 
-A tile, some outputs times some positions of the kernel, has a sum for each lane in registers while all places of an
-image are added to it: a vector of outputs times a vector of the pixels that they read. A *pair*, a channel with the
+A tile, some outputs times some positions of the kernel, has a sum for each lane in registers while all places of some
+images are added to it: a vector of outputs times a vector of the pixels that they read. A *pair*, a channel with the
 outputs of its group, has its sums to itself for all images, so pairs are what threads take. In the end the lanes of
 each sum are added up.
 """
@@ -31,15 +31,21 @@ from rushlight.compiler.vectors import ATTRIBUTES, Vectors
 
 MOST_OUTPUTS = 2  # of a tile
 MOST_LINES = 4  # of an image that are written out
+AT_ONCE = 1 << 14  # bytes of frames whose images are added at once: they stay in the nearest cache
 
 
 def lines_weight_scratch(lines: Lines, chunks: int) -> int:
-    """Bytes of scratch memory: for each chunk a frame of a channel and the sums of a pair."""
-    return chunks * (_frame(lines) + _sums(lines))
+    """Bytes of scratch memory: for each chunk frames of a channel and the sums of a pair."""
+    return chunks * (_frames(lines) + _sums(lines))
 
 
-def _frame(lines: Lines) -> int:
-    return lines.frame and rounded(lines.plane)
+def _frames(lines: Lines) -> int:
+    return _at_once(lines) * rounded(lines.plane) if lines.frame else 0
+
+
+def _at_once(lines: Lines) -> int:
+    """Images that are added at once."""
+    return max(1, AT_ONCE // rounded(lines.plane))
 
 
 def _sums(lines: Lines) -> int:
@@ -49,10 +55,10 @@ def _sums(lines: Lines) -> int:
 def lines_weight_text(lines: Lines) -> str:
     """The function `weights(table, chunk)`: a chunk of all pairs."""
     code = Vectors(module := Module(), lines.dtype)
-    frame = code.at(code.slot(SCRATCH), ("%chunk", _frame(lines) + _sums(lines)))
-    sums = code.at(frame, (_frame(lines), 1))
+    frames = code.at(code.slot(SCRATCH), ("%chunk", _frames(lines) + _sums(lines)))
+    sums, at_once = code.at(frames, (_frames(lines), 1)), _at_once(lines)
     if lines.frame:
-        code.clear(frame, _frame(lines))
+        code.clear(frames, _frames(lines))
     images, factor, out, batch = *(code.slot(slot) for slot in (IMAGES, FACTOR, OUT)), code.slot(BATCH, "i64")
     num_pairs = lines.groups * lines.channels
     first, last = code.share("%chunk", code.slot(PARTS, "i64"), str(num_pairs))
@@ -62,19 +68,24 @@ def lines_weight_text(lines: Lines) -> str:
         begin = code.at(images, (number, lines.image)), code.at(factor, (group, lines.outputs * lines.result))
         code.clear(sums, _sums(lines))
 
-        def image(i: str) -> None:
+        def some(i: str) -> None:
             pixels, gradients = (
-                code.at(pointer, (i, size))
+                code.at(pointer, (i, at_once * size))
                 for pointer, size in zip(
                     begin, (num_pairs * lines.image, lines.groups * lines.outputs * lines.result), strict=True
                 )
             )
-            if lines.frame:
-                fill_split(code, lines, pixels, frame, channels=1)
-                pixels = frame
-            _call_tiles(code, lines, pixels, gradients, sums)
+            num = code.minimum(code.define(f"sub i64 {batch}, {code.define(f'mul i64 {i}, {at_once}')}"), at_once)
 
-        code.loop(batch, image)
+            def image(i: str) -> None:
+                read, to = code.at(pixels, (i, num_pairs * lines.image)), code.at(frames, (i, rounded(lines.plane)))
+                fill_split(code, lines, read, to, channels=1)
+
+            if lines.frame:
+                code.loop(num, image)
+            _call_tiles(code, lines, frames if lines.frame else pixels, gradients, sums, num)
+
+        code.loop(code.define(f"udiv i64 {code.define(f'add i64 {batch}, {at_once - 1}')}, {at_once}"), some)
         num_positions = len(lines.positions)
         to = code.at(out, (group, lines.num_weights * code.item), (channel, num_positions * code.item))
         _add_lanes(code, lines, sums, to)
@@ -121,8 +132,8 @@ class _Tile:
         return "_".join(["@add", *map(str, (*self.sizes, self.num_outputs))])
 
 
-def _call_tiles(code: Vectors, lines: Lines, pixels: str, gradients: str, sums: str) -> None:
-    """Adds an image to the sums of a pair."""
+def _call_tiles(code: Vectors, lines: Lines, pixels: str, gradients: str, sums: str, num: str) -> None:
+    """Adds so many images to the sums of a pair."""
     vector, num_outputs = code.lanes * code.item, min(MOST_OUTPUTS, lines.outputs)
     pieces = pieces_of(lines, (code.num_registers - 4) // num_outputs, vector)
 
@@ -130,7 +141,7 @@ def _call_tiles(code: Vectors, lines: Lines, pixels: str, gradients: str, sums: 
         def call(pixels: str, sums: str, ranges: list[range]) -> None:
             tile = _Tile(tuple(map(len, ranges)), outputs)
             code.module.add(tile.name, lambda: _tile(code.module, lines, tile))
-            code.do(f"call void {tile.name}(ptr {pixels}, ptr {read}, ptr {sums})")
+            code.do(f"call void {tile.name}(ptr {pixels}, ptr {read}, ptr {sums}, i64 {num})")
 
         read = code.at(gradients, (i, num_outputs * lines.result))
         write = code.at(sums, (i, num_outputs * len(lines.positions) * vector))
@@ -143,7 +154,7 @@ def _call_tiles(code: Vectors, lines: Lines, pixels: str, gradients: str, sums: 
 
 
 def _tile(module: Module, lines: Lines, tile: _Tile) -> str:
-    """A function of pixels, outputs' gradients and sums."""
+    """A function of pixels, outputs' gradients, sums and the number of images."""
     code, outputs, vector = Vectors(module, lines.dtype), range(tile.num_outputs), lines.lanes * lines.dtype.itemsize
     positions = list(itertools.product(*map(range, tile.sizes)))
     steps = steps_of(lines.kernel, vector)
@@ -203,7 +214,10 @@ def _tile(module: Module, lines: Lines, tile: _Tile) -> str:
 
             code.loop(run.times, one)
 
-    along(0, "%pixels", "%gradients", 1)
+    to_frame = rounded(lines.plane) if lines.frame else lines.groups * lines.channels * lines.image
+    to_image = lines.groups * lines.outputs * lines.result
+    code.loop("%images", lambda i: along(0, code.at("%pixels", (i, to_frame)), code.at("%gradients", (i, to_image)), 1))
     for key, place in places.items():
         code.store(code.read(sums[key]), place)
-    return code.function(f"internal void {tile.name}(ptr noalias %pixels, ptr noalias %gradients, ptr noalias %sums)")
+    arguments = "ptr noalias %pixels, ptr noalias %gradients, ptr noalias %sums, i64 %images"
+    return code.function(f"internal void {tile.name}({arguments})")
