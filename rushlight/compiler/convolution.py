@@ -7,8 +7,8 @@ tile is turned around in registers, since in memory places are neighbours.
 
 A convolution and its derivative by the images are one program (`convolution_shape.py` says how they differ); the
 derivative by the weights is in `convolution_weight.py`. A program knows all sizes but the number of images. Where
-there are fewer outputs in a group than lanes in a vector, `convolution_lines.py` is quicker, unless lines are short: then
-the channels of a depthwise convolution are the lanes, of pixels too, whose frames are *turned*.
+there are fewer outputs in a group than lanes in a vector, `convolution_lines.py` is quicker. Where lines are short for it, or
+kernels one long line, the channels of a depthwise convolution are the lanes, of pixels too: frames are *turned*.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from rushlight.compiler.module import Module
 from rushlight.compiler.vectors import ATTRIBUTES, Vectors, registers_of
 
 MOST_POSITIONS = 16  # of a line of the kernel that are written out
+MOST_SHARED = 10  # pixels that neighbouring places read, in registers
 
 # ---------------------------------------------------------------- images from images and weights
 
@@ -170,9 +171,10 @@ def _runs(shape: Shape) -> list[list[Run]]:
     width, last = shape.blocks[0][0], shape.axes[-1]
     most = registers_of(shape.dtype.itemsize)[1] - width
     runs = [axis.lines() for axis in shape.axes]
-    runs[-1] = last.tiles((most - last.kernel + 1) // (width + 1))
+    shared = min(last.kernel - 1, MOST_SHARED)
+    runs[-1] = last.tiles((most - shared) // (width + 1))
     if len(runs) > 1 and len(runs[-1]) == runs[-1][0].times == 1:
-        num_lines = most // (last.count * (width + 1) + last.kernel - 1)
+        num_lines = most // (last.count * (width + (not shape.is_turned)) + shared)
         if num_lines > shape.axes[-2].period:
             runs[-2] = shape.axes[-2].tiles(num_lines)
     return runs

@@ -33,6 +33,7 @@ TURN = 1 << 21  # floating-point operations of a chunk at least: 10 us
 LINES_TURN = TURN // 4  # the same where lanes are places: what is read and written counts for more
 PARTS = 16  # chunks of weights' sums: not a matter of the number of threads, so neither are the sums' last bits
 SHORT = 0.6  # lines that fill a smaller part of their vectors are short: channels are the better lanes
+LONG = 12  # a kernel of one line, and so long: a vector of pixels would serve one vector of places only
 LEAST_PAIRS = 8  # of a channel and its group's outputs: these are what threads take
 
 Sizes = tuple[int, ...]
@@ -168,7 +169,8 @@ def _images(shape: Shape) -> _Images | _Lines | None:
     """None where there are many phases: windows hardly overlap then, so there is little to copy."""
     lanes, units = registers_of(shape.dtype.itemsize)[0], Lines.of(shape).units
     has_many_phases = shape.axes[-1].period > MOST_PHASES
-    if has_many_phases or units < SHORT * rounded(units, lanes):
+    is_long = shape.kernel[-1] >= LONG and shape.kernel[-2:-1] in ((), (1,))
+    if has_many_phases or is_long or units < SHORT * rounded(units, lanes):
         if shape.channels == shape.outputs == 1 and shape.groups >= lanes:
             return _Images(replace(shape, outputs=shape.groups, groups=1, is_turned=True))
         if has_many_phases:

@@ -30,7 +30,8 @@ SHAPES = [
     ((2, 9, 9, 7), 9, (3, 3), (1, 1), (1, 1), (1, 1), 9),  # a line is less than a vector
     ((2, 4, 17, 37), 8, (3, 3), (2, 2), (1, 1), (1, 1), 4),  # split lines; two outputs for each channel
     ((1, 12, 19, 41), 9, (5, 3), (2, 3), (2, 1), (1, 2), 3),  # odd numbers of outputs; a last place that is not there
-    ((3, 8, 83), 8, (31,), (1,), (15,), (1,), 8),  # several vectors of a line
+    ((3, 8, 83), 8, (11,), (1,), (5,), (1,), 8),  # several vectors of a line
+    ((1, 24, 50), 24, (31,), (2,), (15,), (1,), 24),  # a kernel so long that channels are the lanes
     ((1, 8, 130), 8, (97,), (2,), (40,), (1,), 8),  # pieces of a line
     ((2, 8, 3, 18, 35), 16, (3, 2, 2), (2, 2, 1), (1, 0, 1), (1, 1, 1), 8),
     ((1, 8, 25, 30), 8, (13, 11), (3, 2), (5, 4), (1, 1), 8),  # pieces of the kernel
