@@ -1,8 +1,9 @@
 """Convolutions of groups and of large kernels: forward and both derivatives, rushlight and PyTorch in alternating rounds.
 
-    python benchmarks/convolutions.py [--toy] [--json FILE] [NAMES]
+    python benchmarks/convolutions.py [--toy] [--cpu-time] [--json FILE] [NAMES]
 
-Microseconds a call, median (quartiles), and the ratio of the medians. *Floor* is what the work takes at the best rates that this
+Microseconds a call, median (quartiles), and the ratio of the medians. On a machine that others use, `--cpu-time` gives the least time
+that one thread was at work. *Floor* is what the work takes at the best rates that this
 machine shows just then: its multiplications and additions in registers, or the bytes of its arrays, each once, whichever
 takes longer.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -103,6 +105,19 @@ def work(case: Case) -> tuple[float, float]:
     return 2.0 * batch * met * per_group, 4.0 * elements
 
 
+def cpu_time(contestants: dict[str, Callable[[], Any]], rounds: int, block: float) -> dict[str, timer.Timing]:
+    """The least processor time that this thread takes for a call, of blocks in turn."""
+    least = dict.fromkeys(contestants, math.inf)
+    for _ in range(rounds):
+        for name, function in contestants.items():
+            end, calls = time.perf_counter() + block, 0
+            while calls < 3 or time.perf_counter() < end:
+                start = time.thread_time()
+                function()
+                least[name], calls = min(least[name], time.thread_time() - start), calls + 1
+    return {name: timer.summarize([seconds]) for name, seconds in least.items()}
+
+
 def rates(threads: int, is_toy: bool) -> tuple[float, float]:
     """The most operations and bytes a second: sums of products in registers, and NumPy's negation in place."""
     import numpy as np
@@ -149,14 +164,17 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="parts of cases' names; all, if none is named")
     parser.add_argument("--toy", action="store_true", help="small sizes and few rounds")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--cpu-time", action="store_true", help="processor time of one thread")
     parser.add_argument("--json", type=Path, help="write everything to this file too")
     options = parser.parse_args()
+    options.threads = 1 if options.cpu_time else options.threads
     timer.use_threads(options.threads)
 
     import torch
 
     import rushlight
 
+    compare = cpu_time if options.cpu_time else timer.compare
     torch.set_num_threads(options.threads)
     stamp = timer.machine_stamp(options.threads)
     rounds, block = (3, 0.002) if options.toy else (7, 0.01)
@@ -170,15 +188,18 @@ def main() -> None:
         floor = max(flops / flop_rate, moved / byte_rate)
         ours, theirs = (operations(library, case) for library in (rushlight, torch))
         for operation, function in ours.items():
-            timings = timer.compare({"torch": theirs[operation], "rushlight": function}, rounds, block)
+            timings = compare({"torch": theirs[operation], "rushlight": function}, rounds, block)
             ratio = timer.ratio(timings, "rushlight", "torch")
             results.append(
                 {"case": name, "operation": operation, "ratio": ratio, "floor": floor, **timer.as_json(timings)}
             )
-            cells = [timer.microseconds(timings[contestant]) for contestant in ("torch", "rushlight")]
+            found = [timings[contestant] for contestant in ("torch", "rushlight")]
+            cells = [timer.number(t.median * 1e6) if options.cpu_time else timer.microseconds(t) for t in found]
             rows.append([f"{name}: {operation}", *cells, f"{ratio:.2f}", timer.number(floor * 1e6)])
     print(timer.stamp_line(stamp), end="\n\n")
     print(f"The best rates: {flop_rate / 1e9:.0f} Gflop/s, {byte_rate / 1e9:.0f} GB/s.", end="\n\n")
+    if options.cpu_time:
+        print("Processor time of one thread, the least of all calls.", end="\n\n")
     print(timer.table(["convolution", "PyTorch, us", "rushlight, us", "ratio", "floor, us"], rows))
     if options.json:
         options.json.write_text(json.dumps({"stamp": stamp, "toy": options.toy, "results": results}, indent=1))

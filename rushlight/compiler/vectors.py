@@ -114,7 +114,7 @@ class Vectors(Code):
     def at(self, pointer: str, *offsets: tuple[int | str, int]) -> str:
         """A pointer moved by a sum of products (index, bytes)."""
         for index, size in offsets:
-            is_known = isinstance(index, int) or index == "0"
+            is_known = isinstance(index, int) or index == "0"  # of a loop that is run once
             distance = str(int(index) * size) if is_known else self.define(f"mul i64 {index}, {size}")
             if distance != "0":
                 pointer = self.define(f"getelementptr i8, ptr {pointer}, i64 {distance}")
