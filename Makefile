@@ -29,6 +29,7 @@ format: .venv/test  ## put the code into shape
 bench: .venv/test  ## all benchmarks against PyTorch, as Markdown; `make bench TOY=--toy` only tries them
 	$(BIN)/python benchmarks/imports.py $(TOY)
 	$(BIN)/python benchmarks/micro.py $(TOY)
+	$(BIN)/python benchmarks/convolutions.py $(TOY)
 	$(BIN)/python benchmarks/run.py $(TOY)
 	$(BIN)/python benchmarks/memory.py $(TOY)
 	$(BIN)/python benchmarks/optim.py $(TOY)

@@ -3,7 +3,7 @@
 Part of the waist: names here are listed in `protocol.HOST`.
 
 Most convolutions are computed by what is compiled for the sizes of an image (`compiler/convolution.py`). Here is what
-computes the first of their kind, those of groups, and all where there is no compiler.
+computes the first of their kind, and all where there is no compiler.
 
 A convolution is a product with the matrix of all windows: a row for each position in the kernel, a column for each
 place of the kernel on the image (Chellapilla et al., 2006). That matrix is never there as a whole: `_Lattice` makes
@@ -86,12 +86,16 @@ class _Lattice:
         self.is_large = self.batch * num_elements >= SHARED
         self.loops = _numpy_loops
 
-    def share(self, work: Callable[[_Lattice, slice], None]) -> None:
-        """Calls `work(lattice, images)` for all images, some at a time, on all cores: each has a lattice of its own."""
+    def share(self, work: Callable[[_Lattice, slice], None], is_lasting: bool = False) -> None:
+        """Calls `work(lattice, images)` for all images, some at a time, on all cores: each has a lattice of its own.
+
+        Args:
+            is_lasting: whether later calls come here too, so that loops are worth compiling.
+        """
 
         def run(parts: Iterator[slice]) -> None:
             own = copy(self)
-            if _compile is not None and math.prod(self.kernel) <= MOST_POSITIONS:
+            if is_lasting and _compile is not None and math.prod(self.kernel) <= MOST_POSITIONS:
                 own.loops = _free_loops.pop() if _free_loops else _Loops(*map(_compile, _numpy_loops))
             for part in parts:
                 work(own, part)
@@ -338,7 +342,7 @@ def unfold(x: ndarray, *, kernel: Sizes, spacing: Spacing) -> ndarray:
             columns = own.columns(x[part])
             out[part] = np.moveaxis(columns.reshape(*out.shape[1:], -1), -1, 0)
 
-        lattice.share(work)
+        lattice.share(work, is_lasting=True)
     return out
 
 
@@ -353,5 +357,5 @@ def fold(columns: ndarray, *, size: Sizes, kernel: Sizes, spacing: Spacing) -> n
             shape = (-1, *kernel, *own.count, part.stop - part.start)
             out[part] = own.sums(np.moveaxis(columns[part], 0, -1).reshape(shape))
 
-        lattice.share(work)
+        lattice.share(work, is_lasting=True)
     return out

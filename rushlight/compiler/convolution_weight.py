@@ -2,17 +2,18 @@
 
 A tile, some (channel, position in the kernel) times the vectors of a block of outputs, stays in registers while some
 hundred places are added to it: so few that their outputs stay in the nearest cache. Outputs are turned around first,
-so that those of a place are neighbours. A chunk is a block of outputs and a part of the images, which it adds up to
-weights of its own; the sums of all parts are turned back.
+so that those of a place are neighbours. A chunk is a block of outputs of a group and a part of the images, which it adds
+up to weights of its own; the sums of all parts are turned back.
 """
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
-from rushlight.compiler.convolution import (
+from rushlight.compiler.convolution_shape import (
     BATCH,
     FACTOR,
     IMAGES,
@@ -20,7 +21,10 @@ from rushlight.compiler.convolution import (
     PARTS,
     SCRATCH,
     Shape,
+    Sizes,
     fill,
+    over_kernel,
+    pieces_of,
     rounded,
     steps_of,
     with_block,
@@ -56,7 +60,7 @@ class Block:
         images = max(1, PLACES // (count * inner))
         turned = images * shape.frame
         sums = turned + rounded(images * lines * inner * shape.row)
-        return cls(images, lines, turned, sums, sums + rounded(shape.packed // len(shape.blocks)))
+        return cls(images, lines, turned, sums, sums + rounded(shape.packed))
 
 
 def weights_text(shape: Shape) -> str:
@@ -70,22 +74,27 @@ def weights_text(shape: Shape) -> str:
 
 def weights_scratch(shape: Shape, parts: int) -> int:
     """Bytes of scratch memory, if the images are taken in so many parts."""
-    return parts * len(shape.blocks) * Block.of(shape).size
+    return parts * shape.groups * len(shape.blocks) * Block.of(shape).size
 
 
 def _weights(module: Module, shape: Shape) -> str:
-    """A chunk: a part of the images and a block of outputs. Chunks of a part are next to each other."""
+    """A chunk: a part of the images, a group and a block of its outputs. Chunks of a part are next to each other."""
     code, block = Vectors(module, shape.dtype), Block.of(shape)
     scratch = code.at(code.slot(SCRATCH), ("%chunk", block.size))
     turned, sums = code.at(scratch, (block.turned, 1)), code.at(scratch, (block.sums, 1))
     if shape.frame:
         code.clear(scratch, block.turned)
-    code.clear(sums, shape.packed // len(shape.blocks))
-    part, outputs = (code.define(f"{name} i64 %chunk, {len(shape.blocks)}") for name in ("udiv", "urem"))
+    code.clear(sums, shape.packed)
+    of_groups, outputs = code.divided("%chunk", len(shape.blocks))
+    part, group = code.divided(of_groups, shape.groups)
     first, last = code.share(part, code.slot(PARTS, "i64"), code.slot(BATCH, "i64"))
     most = code.define(f"add i64 {code.define(f'sub i64 {last}, {first}')}, {block.images - 1}")
-    by_image = shape.channels * shape.image, shape.outputs * shape.result
-    images, factor = code.at(code.slot(IMAGES), (first, by_image[0])), code.at(code.slot(FACTOR), (first, by_image[1]))
+    by_group = shape.channels * shape.image, shape.outputs * shape.result
+    by_image = shape.groups * by_group[0], shape.groups * by_group[1]
+    images, factor = (
+        code.at(code.slot(slot), (first, to_image), (group, to_group))
+        for slot, to_image, to_group in zip((IMAGES, FACTOR), by_image, by_group, strict=True)
+    )
     factor = code.at(factor, (outputs, shape.row // code.item * shape.result))
 
     def some(number: str) -> None:
@@ -121,7 +130,7 @@ def _add_images(
 
         def turn(i: str) -> None:
             read, write = (
-                code.at(line, (i, shape.outputs * shape.result)),
+                code.at(line, (i, shape.groups * shape.outputs * shape.result)),
                 code.at(turned, (i, lines * inner * shape.row)),
             )
             code.do(f"call void {name}(ptr {read}, ptr {write})")
@@ -139,21 +148,30 @@ def _add_images(
 
 def _turn(module: Module, shape: Shape, kind: tuple[int, ...], count: int, name: str) -> str:
     """Outputs at neighbouring places, which lie as (outputs, places), as (places, outputs)."""
-    code, (num_vectors, num_outputs) = Vectors(module, shape.dtype), kind
+    code, num_outputs = Vectors(module, shape.dtype), kind[1]
     lanes = code.lanes
 
-    def piece(v: int, first: str, width: int) -> None:
-        read = code.at("%from", (v * lanes, shape.result), (first, code.item))
-        write = code.at("%to", (first, shape.row), (v * lanes, code.item))
-        num_rows = min(lanes, num_outputs - v * lanes)
+    def piece(v: str, num_rows: int, first: str, width: int) -> None:
+        read = code.at("%from", (v, lanes * shape.result), (first, code.item))
+        write = code.at("%to", (first, shape.row), (v, lanes * code.item))
         rows = [code.load(code.at(read, (i, shape.result)), width) for i in range(num_rows)]
         rows += ["zeroinitializer"] * (lanes - num_rows)
         for i, row in enumerate(code.turned(rows)[:width]):
             code.store(row, code.at(write, (i, shape.row)))
 
-    for v in range(num_vectors):
-        _in_pieces(code, count, lambda first, width, v=v: piece(v, first, width))
+    def vector(v: str, num_rows: int) -> None:
+        _in_pieces(code, count, lambda first, width: piece(v, num_rows, first, width))
+
+    _over_vectors(code, num_outputs, vector)
     return code.function(f"internal void {name}(ptr noalias %from, ptr noalias %to)")
+
+
+def _over_vectors(code: Vectors, num_outputs: int, body: Callable[[str, int], None]) -> None:
+    """`body(v, outputs)` for the vectors of a block; the last one may have fewer outputs than lanes."""
+    full, rest = divmod(num_outputs, code.lanes)
+    code.loop(full, lambda v: body(v, code.lanes))
+    if rest:
+        body(str(full), rest)
 
 
 def _in_pieces(code: Vectors, count: int, body: Callable[[str, int], None]) -> None:
@@ -169,17 +187,16 @@ def _in_pieces(code: Vectors, count: int, body: Callable[[str, int], None]) -> N
 
 @dataclass(frozen=True)
 class _Tile:
-    """Some channels, of each the positions of the kernel from one to another, times vectors of outputs."""
+    """Some channels, of each so many neighbouring positions along each axis of the kernel, times vectors of outputs."""
 
     channels: int
-    start: int
-    end: int
+    sizes: Sizes
     num_vectors: int
     lines: int
 
     @property
     def name(self) -> str:
-        return f"@add_{self.channels}_{self.start}_{self.end}_{self.num_vectors}_{self.lines}"
+        return "_".join(["@add", *map(str, (self.channels, *self.sizes, self.num_vectors, self.lines))])
 
 
 def _call_tiles(
@@ -189,38 +206,39 @@ def _call_tiles(
     pixels, turned, sums = pointers
     num_positions = len(shape.positions)
     most = (code.num_registers - num_vectors - 2) // num_vectors  # (channel, position) in a tile
-    full, rest = divmod(shape.channels, max(1, most // num_positions))
-    ends = [num_positions * i // -(-num_positions // most) for i in range(-(-num_positions // most) + 1)]
+    at_once = max(1, most // num_positions)
+    full, rest = divmod(shape.channels, at_once)
+    pieces = pieces_of(shape, most, shape.row)
     by_channel = shape.plane, num_positions * shape.row
 
-    for first, channels, times in (
-        (0, max(1, most // num_positions), full),
-        (shape.channels - rest, rest, min(rest, 1)),
-    ):
-        for start, end in pairwise(ends) if times else ():
-            tile = _Tile(channels, start, end, num_vectors, lines)
-            code.module.add(tile.name, lambda tile=tile: _tile(code.module, shape, tile))
+    def some(i: str, first: int, channels: int) -> None:
+        def call(pixels: str, sums: str, ranges: list[range]) -> None:
+            tile = _Tile(channels, tuple(map(len, ranges)), num_vectors, lines)
+            code.module.add(tile.name, lambda: _tile(code.module, shape, tile))
+            code.do(f"call void {tile.name}(ptr {pixels}, ptr {turned}, ptr {sums}, i64 {num})")
 
-            def call(i: str, tile: _Tile = tile, first: int = first) -> None:
-                read, write = (
-                    code.at(pointer, (first, step), (i, tile.channels * step))
-                    for pointer, step in zip((pixels, sums), by_channel, strict=True)
-                )
-                code.do(f"call void {tile.name}(ptr {read}, ptr {turned}, ptr {write}, i64 {num})")
+        read, write = (
+            code.at(pointer, (first, step), (i, at_once * step))
+            for pointer, step in zip((pixels, sums), by_channel, strict=True)
+        )
+        over_kernel(code, pieces, read, write, call)
 
-            code.loop(times, call)
+    code.loop(full, lambda i: some(i, 0, at_once))
+    if rest:
+        some("0", shape.channels - rest, rest)
 
 
 def _tile(module: Module, shape: Shape, tile: _Tile) -> str:
     """Adds the lines of some images to a tile."""
     code, vectors = Vectors(module, shape.dtype), range(tile.num_vectors)
     vector = code.lanes * code.item
-    offsets = [
-        sum(axis.dilation * i * step for axis, i, step in zip(shape.axes, position, shape.frame_steps, strict=True))
-        for position in shape.positions
-    ]
-    rows = [(c, k) for c in range(tile.channels) for k in range(tile.start, tile.end)]
-    places = [code.at("%sums", (c * len(offsets) + k, shape.row)) for c, k in rows]
+    far = [axis.dilation * step for axis, step in zip(shape.axes, shape.frame_steps, strict=True)]
+    steps_to = (shape.plane, *far), (len(shape.positions) * shape.row, *steps_of(shape.kernel, shape.row))
+    reads, rows = (
+        [sum(map(operator.mul, place, steps)) for place in itertools.product(*map(range, (tile.channels, *tile.sizes)))]
+        for steps in steps_to
+    )
+    places = [code.at("%sums", (row, 1)) for row in rows]
     sums = [[code.variable(code.load(code.at(place, (v, vector)))) for v in vectors] for place in places]
     counts = [tile.lines, *[axis.count for axis in shape.axes[1:]]]
     steps = steps_of(counts, shape.row)
@@ -233,13 +251,13 @@ def _tile(module: Module, shape: Shape, tile: _Tile) -> str:
             )
             return
         outputs = [code.load(code.at(turned, (v, vector))) for v in vectors]
-        for (c, k), variables in zip(rows, sums, strict=True):
-            pixel = code.spread(code.at(pixels, (c * shape.plane + offsets[k], 1)))
+        for read, variables in zip(reads, sums, strict=True):
+            pixel = code.spread(code.at(pixels, (read, 1)))
             for variable, output in zip(variables, outputs, strict=True):
                 code.add_product(variable, output, pixel)
 
-    far = shape.frame or shape.channels * shape.image, counts[0] * steps[0]
-    code.loop("%images", lambda i: along(0, code.at("%pixels", (i, far[0])), code.at("%turned", (i, far[1]))))
+    by_image = shape.frame or shape.groups * shape.channels * shape.image, counts[0] * steps[0]
+    code.loop("%images", lambda i: along(0, code.at("%pixels", (i, by_image[0])), code.at("%turned", (i, by_image[1]))))
     for place, variables in zip(places, sums, strict=True):
         for v, variable in enumerate(variables):
             code.store(code.read(variable), code.at(place, (v, vector)))
@@ -248,30 +266,31 @@ def _tile(module: Module, shape: Shape, tile: _Tile) -> str:
 
 
 def _sums(module: Module, shape: Shape) -> str:
-    """A block of outputs: the sum of all parts' weights, as (outputs, channels, positions)."""
+    """A block of outputs of a group: the sum of all parts' weights, as (outputs, channels, positions)."""
     code, block = Vectors(module, shape.dtype), Block.of(shape)
     count, vector = shape.channels * len(shape.positions), code.lanes * code.item
     parts = code.slot(PARTS, "i64")
     sums = code.at(code.slot(SCRATCH), (block.sums, 1), ("%chunk", block.size))
-    out = code.at(code.slot(OUT), ("%chunk", shape.row * count))
+    group, outputs = code.divided("%chunk", len(shape.blocks))
+    out = code.at(code.slot(OUT), (group, shape.num_weights * code.item), (outputs, shape.row * count))
 
-    def piece(v: int, num_outputs: int, first: str, height: int) -> None:
+    def piece(v: str, num_outputs: int, first: str, height: int) -> None:
         variables = [code.variable() for _ in range(height)]
 
         def add(part: str) -> None:
-            read = code.at(sums, (part, len(shape.blocks) * block.size), (first, shape.row), (v, vector))
+            read = code.at(sums, (part, shape.groups * len(shape.blocks) * block.size), (first, shape.row), (v, vector))
             for i, variable in enumerate(variables):
                 part = code.load(code.at(read, (i, shape.row)))
                 code.write(variable, code.define(f"fadd {code.kind} {code.read(variable)}, {part}"))
 
         code.loop(parts, add)
         rows = code.turned([code.read(variable) for variable in variables])
-        for i, row in enumerate(rows[: num_outputs - v * code.lanes]):
-            code.store(row, code.at(out, (v * code.lanes + i, count * code.item), (first, code.item)), height)
+        to = code.at(out, (v, code.lanes * count * code.item), (first, code.item))
+        for i, row in enumerate(rows[:num_outputs]):
+            code.store(row, code.at(to, (i, count * code.item)), height)
 
-    def all_pieces(num_vectors: int, num_outputs: int) -> None:
-        for v in range(num_vectors):
-            _in_pieces(code, count, lambda first, height, v=v: piece(v, num_outputs, first, height))
+    def vector_of(v: str, num_outputs: int) -> None:
+        _in_pieces(code, count, lambda first, height: piece(v, num_outputs, first, height))
 
-    with_block(code, shape, "%chunk", all_pieces)
+    with_block(code, shape, outputs, lambda _, num_outputs: _over_vectors(code, num_outputs, vector_of))
     return code.function("void @sums(ptr %table, i64 %chunk)")

@@ -19,10 +19,14 @@ def library_of(text: str) -> Library:
 
 
 class Library:
-    """Compiled code, kept alive by this object."""
+    """Compiled code, kept alive by this object.
 
-    def __init__(self, text: str):
-        key = cache.key_of(text, *_host())
+    Args:
+        is_plain: the text says already which instructions there are to be, and LLVM only makes registers of its variables.
+    """
+
+    def __init__(self, text: str, is_plain: bool = False):
+        key = cache.key_of(text, *_host(), *["plain"] * is_plain)
         code = cache.load(key)
         if code is not None:
             try:
@@ -30,7 +34,7 @@ class Library:
                 return
             except RuntimeError:
                 pass  # a damaged entry
-        code = compile_text(text)
+        code = compile_text(text, is_plain)
         cache.save(key, code)
         self._load(code)
 
@@ -84,7 +88,7 @@ def _new_machine() -> Any:
     return target.create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
 
 
-def compile_text(text: str) -> bytes:
+def compile_text(text: str, is_plain: bool = False) -> bytes:
     """Object code."""
     import llvmlite.binding as llvm
 
@@ -95,6 +99,10 @@ def compile_text(text: str) -> bytes:
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     options.loop_vectorization = options.slp_vectorization = False
     builder = llvm.create_pass_builder(machine, options)
-    passes = builder.getModulePassManager()
+    if is_plain:
+        passes = llvm.create_new_module_pass_manager()
+        passes.add_sroa_pass()
+    else:
+        passes = builder.getModulePassManager()
     passes.run(module, builder)
     return bytes(machine.emit_object(module))

@@ -30,6 +30,12 @@ def registers_of(itemsize: int) -> tuple[int, int]:
     return 16 // itemsize, 32 if "+neon" in features else 16
 
 
+@functools.cache
+def _has_masks() -> bool:
+    """Whether any part of a vector is read or written by one instruction; one or two powers of 2 are quicker without."""
+    return "+avx512vl" in host_features()
+
+
 def run_on_table(phases: Sequence[tuple[int, int]], numbers: Sequence[int]) -> None:
     """Runs functions `f(table, chunk)`, (address, number of chunks) each, on the threads of compiled programs."""
     table = np.array(numbers, np.int64)
@@ -63,6 +69,10 @@ class Vectors(Code):
 
     def loop(self, count: int | str, body: Callable[[str], None], start: int | str = 0) -> None:
         """`body(i)` for i from start to count."""
+        if start == 0 and count in (0, 1):
+            if count:
+                body("0")
+            return
         variable = self.allocate("i64")
         head, inside, end = (self.fresh(name) for name in ("head", "inside", "end"))
         self.do(f"store i64 {start}, ptr {variable}")
@@ -91,6 +101,12 @@ class Vectors(Code):
         self.lines.insert(0, f"  {name} = alloca {kind}")
         return name
 
+    def divided(self, number: str, by: int) -> tuple[str, str]:
+        """Quotient and remainder of numbers that are not negative."""
+        if by == 1:
+            return number, "0"
+        return self.define(f"udiv i64 {number}, {by}"), self.define(f"urem i64 {number}, {by}")
+
     def minimum(self, a: str, b: int) -> str:
         is_less = self.define(f"icmp slt i64 {a}, {b}")
         return self.define(f"select i1 {is_less}, i64 {a}, i64 {b}")
@@ -98,7 +114,8 @@ class Vectors(Code):
     def at(self, pointer: str, *offsets: tuple[int | str, int]) -> str:
         """A pointer moved by a sum of products (index, bytes)."""
         for index, size in offsets:
-            distance = str(index * size) if isinstance(index, int) else self.define(f"mul i64 {index}, {size}")
+            is_known = isinstance(index, int) or index == "0"  # of a loop that is run once
+            distance = str(int(index) * size) if is_known else self.define(f"mul i64 {index}, {size}")
             if distance != "0":
                 pointer = self.define(f"getelementptr i8, ptr {pointer}, i64 {distance}")
         return pointer
@@ -129,8 +146,12 @@ class Vectors(Code):
 
     def load(self, pointer: str, width: int | None = None) -> str:
         """A vector; the lanes after the first `width` are anything."""
-        if width in (None, self.lanes):
+        if width is None or width == self.lanes:
             return self.define(f"load {self.kind}, ptr {pointer}, align {self.item}")
+        if width.bit_count() > 2 and width < self.lanes and _has_masks():
+            name, mask = f"@llvm.masked.load.v{self.lanes}f{8 * self.item}.p0", self._first(width)
+            self.module.declare(name, f"declare {self.kind} {name}(ptr, i32, <{self.lanes} x i1>, {self.kind})")
+            return self.define(f"call {self.kind} {name}(ptr {pointer}, i32 {self.item}, {mask}, {self.kind} poison)")
         part = self.define(f"load {llvm_type(self.dtype, width)}, ptr {pointer}, align {self.item}")
         if width == 1:
             return self.define(f"insertelement {self.kind} poison, {self.number} {part}, i64 0")
@@ -139,11 +160,20 @@ class Vectors(Code):
     def store(self, vector: str, pointer: str, width: int | None = None) -> None:
         """Writes a vector, or its first lanes."""
         width = width or self.lanes
+        if width.bit_count() > 2 and width < self.lanes and _has_masks():
+            name, mask = f"@llvm.masked.store.v{self.lanes}f{8 * self.item}.p0", self._first(width)
+            self.module.declare(name, f"declare void {name}({self.kind}, ptr, i32, <{self.lanes} x i1>)")
+            self.do(f"call void {name}({self.kind} {vector}, ptr {pointer}, i32 {self.item}, {mask})")
+            return
         if width == 1:
             vector = self.define(f"extractelement {self.kind} {vector}, i64 0")
         elif width < self.lanes:
             vector = self.shuffle(vector, "poison", list(range(width)), self.lanes)
         self.do(f"store {llvm_type(self.dtype, width)} {vector}, ptr {pointer}, align {self.item}")
+
+    def _first(self, width: int) -> str:
+        """A mask of the first lanes."""
+        return f"<{self.lanes} x i1> <{', '.join([f'i1 {int(i < width)}' for i in range(self.lanes)])}>"
 
     def spread(self, pointer: str) -> str:
         """A number in memory, in all lanes."""
@@ -169,11 +199,13 @@ class Vectors(Code):
     def write(self, variable: str, value: str) -> None:
         self.do(f"store {self.kind} {value}, ptr {variable}")
 
-    def add_product(self, variable: str, a: str, b: str) -> None:
-        """variable += a * b"""
-        self.write(
-            variable, self.module.intrinsic(self, "fmuladd", self.dtype, self.lanes, [a, b, self.read(variable)])
-        )
+    def add_product(self, variable: str, a: str, b: str, lanes: range | None = None) -> None:
+        """variable += a * b, in some of the lanes."""
+        old = self.read(variable)
+        new = self.module.intrinsic(self, "fmuladd", self.dtype, self.lanes, [a, b, old])
+        if lanes is not None and len(lanes) < self.lanes:
+            new = self.shuffle(old, new, [i + (i in lanes) * self.lanes for i in range(self.lanes)], self.lanes)
+        self.write(variable, new)
 
     def turned(self, rows: list[str]) -> list[str]:
         """The transpose of at most as many vectors as there are lanes, dealt out like cards, time and again."""
@@ -186,4 +218,22 @@ class Vectors(Code):
                 for a, b in zip(rows[:half], rows[half:], strict=True)
                 for first in (0, half)
             ]
+            rows = [row if row == "poison" else self.fenced(row) for row in rows]
         return rows
+
+    def fenced(self, vector: str) -> str:
+        """The same vector. LLVM does not look behind it, where it would take 15 ms for shuffles of shuffles of shuffles."""
+        return self.module.intrinsic(self, "arithmetic.fence", self.dtype, self.lanes, [vector])
+
+    def picked(self, sources: list[str], lanes: list[tuple[int, int]]) -> str:
+        """A vector of lanes (number of the source, lane of it); lanes that are not said are anything."""
+        found = sources[0]
+        mask = [lane if number == 0 else -1 for number, lane in lanes] + [-1] * (self.lanes - len(lanes))
+        if len(sources) == 1:
+            return found if mask == list(range(self.lanes)) else self.shuffle(found, "poison", mask, self.lanes)
+        for number, source in enumerate(sources[1:], start=1):
+            for i, (origin, lane) in enumerate(lanes):
+                mask[i] = self.lanes + lane if origin == number else mask[i]
+            found = self.shuffle(found, source, mask, self.lanes)
+            mask = [-1 if place < 0 else i for i, place in enumerate(mask)]
+        return found

@@ -1,4 +1,4 @@
-"""Convolution on images large enough to be shared among threads, and often enough to be compiled: against PyTorch."""
+"""Convolution and windows on images large enough to be shared among threads, windows often enough to be compiled."""
 
 import numpy as np
 import pytest
@@ -37,13 +37,38 @@ def test_convolution_and_its_derivatives(
     before = rushlight.get_num_threads()
     rushlight.set_num_threads(threads)
     try:
-        found = [gradients(rushlight, x, weight, stride, padding, dilation, groups) for _ in range(13)]
+        found = gradients(rushlight, x, weight, stride, padding, dilation, groups)
     finally:
         rushlight.set_num_threads(before)
     expected = gradients(torch, x, weight, stride, padding, dilation, groups)
-    for result in (found[0], found[-1]):  # in NumPy, and in compiled loops
-        for one, other in zip(result, expected, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(
+    ("shape", "kernel", "stride", "padding", "dilation"),
+    [(shape, *around) for shape, _, *around, _ in SHAPES if len(shape) == 4],
+)
+def test_windows_and_their_sums(monkeypatch, shape, kernel, stride, padding, dilation, threads):
+    monkeypatch.setattr(windows, "SHARED", 1)
+    monkeypatch.setattr(windows, "_free_loops", [])
+    x = np.random.default_rng(0).standard_normal(shape)
+    spacing = windows.Spacing(*((number,) * 2 for number in (stride, padding, dilation)))
+    around = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+    columns = torch.nn.functional.unfold(torch.from_numpy(x), **around)
+    images = torch.nn.functional.fold(columns, shape[2:], **around)
+    before = rushlight.get_num_threads()
+    rushlight.set_num_threads(threads)
+    try:
+        for _ in range(13):  # in NumPy, and in compiled loops
+            found = windows.unfold(x, kernel=(kernel,) * 2, spacing=spacing)
+            np.testing.assert_array_equal(found, columns.numpy())
+            found = windows.fold(found, size=shape[2:], kernel=(kernel,) * 2, spacing=spacing)
+            np.testing.assert_allclose(found, images.numpy(), rtol=1e-12, atol=1e-12)
+    finally:
+        rushlight.set_num_threads(before)
+    assert bool(windows._free_loops) == (kernel != 7)
 
 
 def gradients(t, x, weight, stride, padding, dilation, groups):
