@@ -13,11 +13,13 @@ import numpy as np
 
 from rushlight.compiler.elements import llvm_type
 from rushlight.compiler.llvm import ARGUMENTS, Addresses, load_slot
+from rushlight.compiler.loops import Buffer
 from rushlight.compiler.module import Code, Module
 from rushlight.compiler.native import vector_registers
 from rushlight.compiler.products import Operand, Product
 
 VECTORS = 2  # in a panel's row
+ROWS = "i64 %a.row, i64 %out.row"  # arguments: bytes from a row of an operand to the next
 
 
 class Panels:
@@ -119,6 +121,8 @@ class Panels:
         full, rest = divmod(product.n, self.columns)
         if product.a.offset:
             a = code.define(f"getelementptr i8, ptr {a}, i64 {product.a.offset * size}")
+        distances = ((product.a.buffer, product.a.leading), (product.c, product.n))
+        a_row, out_row = (self._row_bytes(code, addresses, buffer, leading) for buffer, leading in distances)
         if full:
             strip = self._strip(module, self.columns)
             code.do("br label %loop")
@@ -126,7 +130,9 @@ class Panels:
             code.do("%p = phi i64 [0, %0], [%next, %loop]")
             panel = code.define(f"getelementptr i8, ptr {panels}, i64 {code.define(f'mul i64 %p, {self._bytes}')}")
             place = code.define(f"getelementptr i8, ptr {out}, i64 {code.define(f'mul i64 %p, {self.columns * size}')}")
-            code.do(f"call void {strip}(ptr {a}, ptr {panel}, ptr {place}, i64 %lo, i64 %hi)")
+            code.do(
+                f"call void {strip}(ptr {a}, ptr {panel}, ptr {place}, i64 %lo, i64 %hi, i64 {a_row}, i64 {out_row})"
+            )
             code.do("%next = add i64 %p, 1")
             code.do(f"%done = icmp eq i64 %next, {full}")
             code.do("br i1 %done, label %last, label %loop")
@@ -135,9 +141,16 @@ class Panels:
             strip = self._strip(module, rest)
             panel = code.define(f"getelementptr i8, ptr {panels}, i64 {full * self._bytes}")
             place = code.define(f"getelementptr i8, ptr {out}, i64 {full * self.columns * size}")
-            code.do(f"call void {strip}(ptr {a}, ptr {panel}, ptr {place}, i64 %lo, i64 %hi)")
+            code.do(
+                f"call void {strip}(ptr {a}, ptr {panel}, ptr {place}, i64 %lo, i64 %hi, i64 {a_row}, i64 {out_row})"
+            )
         head = f"define internal void @{product.name}({ARGUMENTS}) noinline {{"
         module.parts[product.name] = "\n".join([head, *code.lines, "  ret void", "}"])
+
+    def _row_bytes(self, code: Code, addresses: Addresses, buffer: Buffer, leading: int) -> str:
+        """From a row of an operand to the next."""
+        distance, size = addresses.row_distance(code, buffer), self.product.dtype.itemsize
+        return str(leading * size) if distance is None else code.define(f"mul i64 {distance}, {size}")
 
     @property
     def _bytes(self) -> int:
@@ -146,8 +159,7 @@ class Panels:
 
     def _strip(self, module: Module, columns: int) -> str:
         """The function of one panel: tiles of fewer and fewer rows."""
-        product, code, size = self.product, Code(module), self.product.dtype.itemsize
-        name = f"{product.name}.strip{columns}"
+        code, name = Code(module), f"{self.product.name}.strip{columns}"
         rows, start = self.rows, "%lo"
         while rows:
             tile, label = self._tile(module, rows, columns), f"tile{rows}"
@@ -160,14 +172,12 @@ class Panels:
             fits = code.define(f"icmp sle i64 %{label}.next, %hi")
             code.do(f"br i1 {fits}, label %{label}.work, label %{label}.after")
             code.label(f"{label}.work")
-            a = code.define(f"mul i64 %{label}.row, {product.a.leading * size}")
-            out = code.define(f"mul i64 %{label}.row, {product.n * size}")
-            a, out = (code.define(f"getelementptr i8, ptr {x}, i64 {at}") for x, at in (("%a", a), ("%out", out)))
-            code.do(f"call void {tile}(ptr {a}, ptr %panel, ptr {out})")
+            a, out = (_row(code, x, f"%{label}.row") for x in ("a", "out"))
+            code.do(f"call void {tile}(ptr {a}, ptr %panel, ptr {out}, i64 %a.row, i64 %out.row)")
             code.do(f"br label %{label}")
             code.label(f"{label}.after")
             rows, start = rows // 2, f"%{label}.row"
-        head = f"define internal void @{name}(ptr %a, ptr %panel, ptr %out, i64 %lo, i64 %hi) noinline {{"
+        head = f"define internal void @{name}(ptr %a, ptr %panel, ptr %out, i64 %lo, i64 %hi, {ROWS}) noinline {{"
         module.parts[name] = "\n".join([head, *code.lines, "  ret void", "}"])
         return f"@{name}"
 
@@ -180,19 +190,19 @@ class Panels:
             llvm_type(product.dtype),
         )
         places = [(row, part) for row in range(rows) for part in range(VECTORS) if part * self.lanes < columns]
+        of_a, of_out = ([_row(code, x, str(row)) for row in range(rows)] for x in ("a", "out"))
         code.do("br label %loop")
         code.label("loop")
         code.do("%k = phi i64 [0, %0], [%next, %loop]")
         for row, part in places:
             code.do(f"%sum{row}.{part} = phi {kind} [zeroinitializer, %0], [%new{row}.{part}, %loop]")
         line = code.define(f"getelementptr i8, ptr %panel, i64 {code.define(f'mul i64 %k, {self.columns * size}')}")
-        at = code.define(f"getelementptr {real}, ptr %a, i64 %k")
         vectors = []
         for part in sorted({part for _, part in places}):
             place = code.define(f"getelementptr i8, ptr {line}, i64 {part * self.lanes * size}")
             vectors.append(code.define(f"load {kind}, ptr {place}, align {size}"))
         for row in range(rows):
-            place = code.define(f"getelementptr i8, ptr {at}, i64 {row * product.a.leading * size}")
+            place = code.define(f"getelementptr {real}, ptr {of_a[row]}, i64 %k")
             single = code.define(
                 f"insertelement {kind} poison, {real} {code.define(f'load {real}, ptr {place}')}, i64 0"
             )
@@ -207,9 +217,9 @@ class Panels:
         code.do("br i1 %done, label %end, label %loop")
         code.label("end")
         for row, part in places:
-            place = code.define(f"getelementptr i8, ptr %out, i64 {(row * product.n + part * self.lanes) * size}")
+            place = code.define(f"getelementptr i8, ptr {of_out[row]}, i64 {part * self.lanes * size}")
             self._store(module, code, f"%new{row}.{part}", place, min(columns - part * self.lanes, self.lanes))
-        head = f"define internal void @{name}(ptr noalias %a, ptr noalias %panel, ptr noalias %out) noinline {{"
+        head = f"define internal void @{name}(ptr noalias %a, ptr noalias %panel, ptr noalias %out, {ROWS}) noinline {{"
         module.parts[name] = "\n".join([head, *code.lines, "  ret void", "}"])
         return f"@{name}"
 
@@ -223,6 +233,11 @@ class Panels:
         module.declare(full, f"declare void {full}({kind}, ptr, i32, <{self.lanes} x i1>)")
         mask = ", ".join(f"i1 {'true' if i < count else 'false'}" for i in range(self.lanes))
         code.do(f"call void {full}({kind} {vector}, ptr {place}, i32 {size}, <{self.lanes} x i1> <{mask}>)")
+
+
+def _row(code: Code, matrix: str, number: str) -> str:
+    """Where a row of an operand begins."""
+    return code.define(f"getelementptr i8, ptr %{matrix}, i64 {code.define(f'mul i64 %{matrix}.row, {number}')}")
 
 
 def _transposed(code: Code, vectors: list[str], kind: str) -> list[str]:

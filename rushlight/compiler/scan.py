@@ -3,8 +3,8 @@
 `step(*constants, *inputs, *states) -> (*outputs, *states)` is recorded once, for some rows. Whoever takes a chunk of the rows runs all
 times for it, so threads never wait for each other, and what belongs to a few rows stays in a core's own cache.
 
-Rows of a state are samples, rows of an input or output those of the samples at one time, then at the next. So a buffer begins, at
-each time, so many rows further on (`%chunk` of a nest's arguments), or does not move.
+Rows of a state are samples. Inputs and outputs have rows of every sample at every time, wherever these lie: how far it is from one time
+to the next, and from one sample to the next, is in the table. So the time (`%chunk` of a nest's arguments) says where a buffer begins.
 
 Left out: steps with anything but elementwise functions of rows and products with constant matrices; `ScanProgram.build` is None for those.
 """
@@ -18,12 +18,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy import ndarray
 
+from rushlight.arrays.recurrent import Times, empty_output
 from rushlight.compiler import workers
 from rushlight.compiler.binding import DATA_OFFSET, LAYOUT_HOLDS
+from rushlight.compiler.elements import llvm_type
 from rushlight.compiler.flat import keep_freed_memory
 from rushlight.compiler.fuse import Fused, fuse
 from rushlight.compiler.graph import Graph
-from rushlight.compiler.llvm import FIRST, FLAG, Addresses, load_slot, write_nest
+from rushlight.compiler.llvm import FIRST, FLAG, Addresses, load_number, load_slot, write_nest
 from rushlight.compiler.loops import Buffer, Hazard, Nest
 from rushlight.compiler.module import Code, Module
 from rushlight.compiler.native import library_of
@@ -48,23 +50,24 @@ class ScanProgram:
     def __init__(self, plan: Plan, work: list[Nest | Product], counts: tuple[int, int, int, int]):
         self.num_constants, self.num_inputs, self.num_states, self.num_outputs = counts
         inputs = plan.inputs
-        self._moving = {*inputs[self.num_constants : -self.num_states], *plan.outputs[: self.num_outputs]}
-        self._fixed = set(inputs[: self.num_constants])
         self._widths = [node.shape[1] for node in plan.graph.outputs[: self.num_outputs]]
-        self._dtype = plan.graph.outputs[0].dtype
         scratch = [buffer for buffer in plan.buffers.values() if buffer.kind == "arena"]
         self._scratch = [(buffer.size // RECORDED_ROWS, buffer.dtype) for buffer in scratch]
+        moving = [*inputs[self.num_constants : -self.num_states], *plan.outputs[: self.num_outputs]]
         buffers = [*inputs, *plan.outputs[: self.num_outputs], *scratch]
         slots = {buffer: FIRST + i for i, buffer in enumerate(buffers)}
         self._panels = [Panels(item) for item in work if isinstance(item, Product)]
         first = FIRST + len(buffers)
         self._last = first + len(self._panels)  # then: number of times, rows of a chunk, places, numbers of samples
-        self._table = (ctypes.c_int64 * (self._last + 4))()
+        distances = {
+            buffer: self._last + 4 + 2 * i for i, buffer in enumerate(moving)
+        }  # from a time to the next, a row to the next
+        self._table = (ctypes.c_int64 * (self._last + 4 + 2 * len(moving)))()
         self._flag = ctypes.c_int64(0)
         self._table[FLAG] = ctypes.addressof(self._flag)
         for i, panels in enumerate(self._panels):
             self._table[first + i] = panels.memory.ctypes.data
-        module, addresses = Module(), _RowAddresses(slots, self._moving)
+        module, addresses = Module(), _RowAddresses(slots, distances)
         for item in work:
             if isinstance(item, Nest):
                 write_nest(module, item, addresses)
@@ -90,31 +93,35 @@ class ScanProgram:
         return ScanProgram(plan, work, counts)
 
     def run(
-        self, constants: Sequence[ndarray], inputs: Sequence[ndarray], states: Sequence[ndarray],
-        times: Sequence[tuple[slice, int]],
+        self, constants: Sequence[ndarray], inputs: Sequence[ndarray], states: Sequence[ndarray], times: Times,
+        batch_first: Sequence[bool],
     ) -> tuple[list[ndarray], list[ndarray]] | None:  # fmt: skip
-        """(outputs, last states); None if another thread is at it."""
+        """(outputs, last states); None if another thread is at it. The arguments are those of `arrays.recurrent`."""
         if not self._lock.acquire(blocking=False):
             return None
         try:
-            return self._run(constants, inputs, states, times)
+            return self._run(constants, inputs, states, times, batch_first)
         finally:
             self._lock.release()
 
     def _run(
-        self, constants: Sequence[ndarray], inputs: Sequence[ndarray], states: Sequence[ndarray],
-        times: Sequence[tuple[slice, int]],
+        self, constants: Sequence[ndarray], inputs: Sequence[ndarray], states: Sequence[ndarray], times: Times,
+        batch_first: Sequence[bool],
     ) -> tuple[list[ndarray], list[ndarray]]:  # fmt: skip
         num_samples = len(states[0])
-        fixed = [x if x.flags.c_contiguous else np.ascontiguousarray(x) for x in (*constants, *inputs)]
+        fixed = [x if x.flags.c_contiguous else np.ascontiguousarray(x) for x in constants]
+        inputs = [x if _has_whole_rows(x) else np.ascontiguousarray(x) for x in inputs]
         states = [x.copy("C") for x in states]
-        outputs = [np.empty((sum([n for _, n in times]), width), self._dtype) for width in self._widths]
+        like, orders = inputs[0], zip(self._widths, batch_first, strict=True)
+        outputs = [empty_output(like, width, samples_first) for width, samples_first in orders]
         scratch = [np.empty((num_samples, width), dtype) for width, dtype in self._scratch]
-        arrays = [*fixed, *states, *outputs, *scratch]
+        arrays = [*fixed, *inputs, *states, *outputs, *scratch]
         self._table[FIRST : FIRST + len(arrays)] = [id(x) for x in arrays]
-        starts, counts = np.array([(now.start, n) for now, n in times], np.int64).T.copy()
+        starts, counts = np.array(times, np.int64).T.copy()
         per, num_chunks = _cut(num_samples)
-        self._table[self._last :] = len(times), per, starts.ctypes.data, counts.ctypes.data
+        # of (time, batch, features), and of rows
+        distances = [stride // x.itemsize for x in (*inputs, *outputs) for stride in (x.strides[0], x.strides[-2])]
+        self._table[self._last :] = len(times), per, starts.ctypes.data, counts.ctypes.data, *distances
         self._job(num_chunks).run()
         return outputs, list(states)
 
@@ -167,20 +174,28 @@ def _is_of_rows(work: object, fixed: set[Buffer]) -> bool:
     return all(address[1] == (0 if buffer in fixed else buffer.size // RECORDED_ROWS) for buffer, address in places)
 
 
-class _RowAddresses(Addresses):
-    """Buffers are arrays whose addresses are in the table; those of inputs and outputs with a time move with it."""
+def _has_whole_rows(x: ndarray) -> bool:
+    """Whether native code can read an array's rows where they are."""
+    return x.strides[-1] == x.itemsize and x.flags.aligned
 
-    def __init__(self, slots: dict[Buffer, int], moving: set[Buffer]):
+
+class _RowAddresses(Addresses):
+    """Buffers are arrays whose addresses are in the table; those of inputs and outputs move with the time."""
+
+    def __init__(self, slots: dict[Buffer, int], distances: dict[Buffer, int]):
         super().__init__(slots, {})
-        self.moving = moving
+        self.distances = distances
 
     def pointer(self, code: Code, buffer: Buffer) -> str:
         place = code.define(f"getelementptr i8, ptr {load_slot(code, self.slots[buffer])}, i64 {DATA_OFFSET}")
         data = code.define(f"load ptr, ptr {place}")
-        if buffer not in self.moving:
+        if buffer not in self.distances:
             return data
-        offset = code.define(f"mul i64 %chunk, {buffer.nbytes // RECORDED_ROWS}")
-        return code.define(f"getelementptr i8, ptr {data}, i64 {offset}")
+        offset = code.define(f"mul i64 %chunk, {load_number(code, self.distances[buffer])}")
+        return code.define(f"getelementptr {llvm_type(buffer.dtype)}, ptr {data}, i64 {offset}")
+
+    def row_distance(self, code: Code, buffer: Buffer) -> str | None:
+        return load_number(code, self.distances[buffer] + 1) if buffer in self.distances else None
 
 
 def _one_after_the_other(functions: list[tuple[str, int]]) -> str:

@@ -46,18 +46,18 @@ def routines(
     )
     c, projection = numbers(batch, hidden), [numbers(width, hidden)] if mode == "PROJECTED" else []
     grad, grad_h, grad_c = numbers(num, width), numbers(batch, width), numbers(batch, hidden)
-    attrs: dict[str, Any] = {"sizes": sizes, "reverse": reverse}
+    attrs: dict[str, Any] = {"sizes": sizes, "reverse": reverse, "batch_first": False}
 
     def run() -> list[np.ndarray]:
         if mode in ("LSTM", "PROJECTED"):
             out = recurrent.lstm_states(given, weight, bias, h, c, *projection, **attrs)
-            known = grad, grad_h, grad_c, out[0], *out[3:], h, c, weight, *projection
+            known = grad, grad_h, grad_c, *out[3:], weight, *projection
             return [*out, *recurrent.lstm_backward(*known, **attrs)]
         if mode == "GRU":
             out = recurrent.gru_states(given, weight, bias, h, **attrs)
-            return [*out, *recurrent.gru_backward(grad, grad_h, *out[2:], h, weight, **attrs)]
+            return [*out, *recurrent.gru_backward(grad, grad_h, *out[2:], weight, **attrs)]
         out = recurrent.rnn_states(given, weight, bias, h, rectify=mode == "RELU", **attrs)
-        return [*out, *recurrent.rnn_backward(grad, grad_h, out[0], h, weight, rectify=mode == "RELU", **attrs)]
+        return [*out, *recurrent.rnn_backward(grad, grad_h, out[0], out[2], weight, rectify=mode == "RELU", **attrs)]
 
     return run
 
@@ -122,8 +122,8 @@ def test_a_step_that_is_no_function_of_rows_is_left_to_numpy() -> None:
         return state, state
 
     arrays = [np.ones((30, 4), "f")], [np.ones((1, 4), "f")]
-    times = recurrent.steps((1,) * 30, False)
-    assert scanned.compiled_scan(step, [np.ones((4, 4), "f")], *arrays, times) is None
+    times = recurrent.steps((30, 4), (1,) * 30, False)
+    assert scanned.compiled_scan(step, [np.ones((4, 4), "f")], *arrays, times, [False]) is None
     assert list(scanned._programs.values()) == [None]
 
 
