@@ -57,7 +57,7 @@ class Addresses:
         self.slots, self.offsets = slots, offsets
 
     def pointer(self, code: Code, buffer: Buffer) -> str:
-        if buffer.kind == "arena":
+        if buffer in self.offsets:
             return load_slot(code, ARENA, self.offsets[buffer])
         data = load_slot(code, self.slots[buffer])
         if buffer.kind in ("input", "output"):  # the slot holds the address of an ndarray object
