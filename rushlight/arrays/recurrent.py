@@ -1,11 +1,10 @@
 """Recurrent layers over a whole sequence, and backpropagation through time, on NumPy arrays.
 
-Part of the waist: names here are listed in `protocol.HOST`. What a step needs of its input, x W^T, is one product for all times and is
-done before. `inputs` has it as (time, batch, features); with `batch_first` as (batch, time, features), and so have its gradient and what
-is kept for the way back, so that the products of all times find their rows side by side. All h are (time, batch, features). Of
-sequences of several lengths there are rows, those of the first time first: `sizes` says how many samples each time has, longest
-sequences first. With `reverse` the last time comes first. A state holds a row for each sample: a step replaces those of the
-samples that it has, so that the state that is left is the last one of every sample, whichever the direction.
+Part of the waist: names here are listed in `protocol.HOST`. The input is (time, batch, features); or, with `batch_first`, (batch, time,
+features), and so is its gradient and what is kept for the way back, so that the products of all times find their rows side by side. All h
+are (time, batch, features). Of sequences of several lengths there are rows, those of the first time first: `sizes` says how many
+samples each time has, longest sequences first. With `reverse` the last time comes first. A state holds a row for each sample: a step
+replaces those of the samples that it has, so that the state that is left is the last one of every sample, whichever the direction.
 
 A layer, and its way back, is a step in terms of the waist and a `scan` of it over time. `ops/recurrent.py` has steps compiled, and then
 the whole scan is one native program. Letters are those of Hochreiter & Schmidhuber (1997) and Cho et al. (2014) as PyTorch uses
@@ -97,25 +96,72 @@ def _scan(
     return outputs, list(states)
 
 
+SMALL = (
+    1 << 20
+)  # elements of a weight that a native step can read anew at every time: they stay in a processor's last cache
+
+
+@functools.cache
+def with_product(step: Step, num_states: int) -> Step:
+    """The step on its input itself, which is multiplied with a weight that comes first."""
+    place = -1 - num_states
+
+    def whole(xp: Any, weight: Any, *arrays: Any) -> tuple[Any, ...]:
+        return step(xp, *arrays[:place], multiplied(xp, arrays[place], weight), *arrays[place + 1 :])
+
+    return whole
+
+
+@functools.cache
+def with_gradient(step: Step) -> Step:
+    """A step back that gives the gradient of the input itself first."""
+
+    def whole(xp: Any, weight: Any, *arrays: Any) -> tuple[Any, ...]:
+        results = step(xp, *arrays)
+        return xp.matmul(results[0], weight), *results
+
+    return whole
+
+
+def _native(step: Step, constants: Sequence[ndarray], *scanned: Any) -> Any:
+    """A scan of a step that multiplies with the first constant, which could be done for all times at once; None if that is better."""
+    inputs, _, times, _ = scanned
+    is_worth_it = _compiled_scan is not None and len(times) > 1 and constants[0].size <= SMALL and inputs[0].size
+    return _compiled_scan(step, constants, *scanned) if is_worth_it and _compiled_scan else None
+
+
 def _scan_there(
-    step: Step, constants: Sequence[ndarray], inputs: ndarray, states: Sequence[ndarray], num_kept: int, *,
-    sizes: Sizes | None, reverse: bool, batch_first: bool,
+    step: Step, weight: ndarray, constants: Sequence[ndarray], input: ndarray, states: Sequence[ndarray],
+    num_kept: int, *, sizes: Sizes | None, reverse: bool, batch_first: bool,
 ) -> tuple[ndarray, ...]:  # fmt: skip
-    """All h, the last states, and what is kept for the way back."""
-    inputs = by_time(inputs, batch_first)
-    orders = False, *[batch_first] * num_kept
-    (hidden, *kept), last = _scan(step, constants, (inputs,), states, steps(inputs.shape, sizes, reverse), orders)
+    """All h, the last states, and what is kept for the way back. `weight` is the input's."""
+    rest = states, steps(by_time(input, batch_first).shape, sizes, reverse), [False] + num_kept * [batch_first]
+    found = _native(with_product(step, len(states)), (weight, *constants), (by_time(input, batch_first),), *rest)
+    if found is None:
+        given = numpy_arrays.matmul(input, weight.T)
+        found = _scan(step, constants, (by_time(given, batch_first),), *rest)
+    (hidden, *kept), last = found
     return hidden, *last, *[by_time(x, batch_first) for x in kept]
 
 
 def _scan_back(
-    step: Step, constants: Sequence[ndarray], of_h: Sequence[ndarray], kept: Sequence[ndarray],
+    step: Step, weight: ndarray | None, constants: Sequence[ndarray], of_h: Sequence[ndarray], kept: Sequence[ndarray],
     states: Sequence[ndarray], num_outputs: int, *, sizes: Sizes | None, reverse: bool, batch_first: bool,
 ) -> tuple[list[ndarray], list[ndarray]]:  # fmt: skip
-    """(outputs, last states) of a step on `of_h`, which lie as all h do, and `kept`, in whose order the outputs are."""
+    """(outputs, last states) of a step on `of_h`, which lie as all h do, and `kept`, in whose order the outputs are.
+
+    With the input's weight, its gradient is the first output.
+    """
     inputs, times = (*of_h, *[by_time(x, batch_first) for x in kept]), steps(of_h[0].shape, sizes, not reverse)
-    outputs, last = _scan(step, constants, inputs, states, times, [batch_first] * num_outputs)
-    return [by_time(x, batch_first) for x in outputs], last
+    found = None
+    if weight is not None:
+        orders = (num_outputs + 1) * [batch_first]
+        found = _native(with_gradient(step), (weight, *constants), inputs, states, times, orders)
+    if found is not None:
+        return [by_time(x, batch_first) for x in found[0]], found[1]
+    outputs, last = _scan(step, constants, inputs, states, times, num_outputs * [batch_first])
+    outputs = [by_time(x, batch_first) for x in outputs]
+    return outputs if weight is None else [numpy_arrays.matmul(outputs[0], weight), *outputs], last
 
 
 def _product_of_all(grads: ndarray, values: ndarray) -> ndarray:
@@ -165,19 +211,24 @@ def _relu_back(xp: Any, weight: Any, grad: Any, h: Any, back: Any, total: Any) -
 
 
 def rnn_states(
-    inputs: ndarray, weight: ndarray, bias: ndarray, initial: ndarray, *, rectify: bool, **order: Any
-) -> tuple[ndarray, ...]:
+    input: ndarray, weight_ih: ndarray, weight_hh: ndarray, bias_ih: ndarray, bias_hh: ndarray, initial: ndarray, *,
+    rectify: bool, **order: Any,
+) -> tuple[ndarray, ...]:  # fmt: skip
     """All h, the last of each sample; and for the way back each h before."""
-    return _scan_there(relu_step if rectify else tanh_step, (weight, bias), inputs, (initial,), 1, **order)
+    step, constants = relu_step if rectify else tanh_step, (weight_hh, bias_ih + bias_hh)
+    return _scan_there(step, weight_ih, constants, input, (initial,), 1, **order)
 
 
 def rnn_backward(
-    grad: ndarray, grad_last: ndarray, hidden: ndarray, before: ndarray, weight: ndarray, *, rectify: bool, **order: Any
-) -> tuple[ndarray, ...]:
-    """The gradients of `rnn_states` by inputs, weight, bias and initial state."""
+    grad: ndarray, grad_last: ndarray, hidden: ndarray, before: ndarray, input: ndarray, weight_ih: ndarray,
+    weight_hh: ndarray, *, rectify: bool, input_grad: bool, **order: Any,
+) -> tuple[ndarray, ...]:  # fmt: skip
+    """The gradients of `rnn_states` by its arguments: by the input only with `input_grad`."""
     step, states = _relu_back if rectify else _tanh_back, (grad_last, np.zeros_like(grad_last))
-    (grads,), (back, total) = _scan_back(step, (weight,), (grad, hidden), (), states, 1, **order)
-    return grads, _product_of_all(grads, before), total.sum(axis=0), back
+    weight = weight_ih if input_grad else None
+    (*by_input, grads), (back, total) = _scan_back(step, weight, (weight_hh,), (grad, hidden), (), states, 1, **order)
+    bias = total.sum(axis=0)
+    return *by_input, _product_of_all(grads, input), _product_of_all(grads, before), bias, bias, back
 
 
 # ---------------------------------------------------------------- LSTM
@@ -235,31 +286,32 @@ def _lstm_projected_back(
 
 
 def lstm_states(
-    inputs: ndarray, weight: ndarray, bias: ndarray, initial: ndarray, initial_cell: ndarray, *projection: ndarray,
-    **order: Any,
+    input: ndarray, weight_ih: ndarray, weight_hh: ndarray, bias_ih: ndarray, bias_hh: ndarray, initial: ndarray,
+    initial_cell: ndarray, *projection: ndarray, **order: Any,
 ) -> tuple[ndarray, ...]:  # fmt: skip
     """All h, the last h and c of each sample; and for the way back all gates (after their nonlinearity), each c and h before."""
-    step = lstm_projected_step if projection else lstm_step
-    return _scan_there(step, (weight, bias, *projection), inputs, (initial, initial_cell), 3, **order)
+    step, constants = lstm_projected_step if projection else lstm_step, (weight_hh, bias_ih + bias_hh, *projection)
+    return _scan_there(step, weight_ih, constants, input, (initial, initial_cell), 3, **order)
 
 
 def lstm_backward(
     grad: ndarray, grad_last: ndarray, grad_cell: ndarray, gates: ndarray, cells: ndarray, before: ndarray,
-    weight: ndarray, *projection: ndarray, **order: Any,
+    input: ndarray, weight_ih: ndarray, weight_hh: ndarray, *projection: ndarray, input_grad: bool, **order: Any,
 ) -> tuple[ndarray, ...]:  # fmt: skip
-    """The gradients of `lstm_states` by inputs, weight, bias, both initial states and the projection, if there is one."""
+    """The gradients of `lstm_states` by its arguments: by the input only with `input_grad`."""
     total = np.zeros((len(grad_last), gates.shape[-1]), gates.dtype)
-    step, constants, states = (
-        _lstm_projected_back if projection else _lstm_back,
-        (weight, *projection),
+    step, num_outputs = (_lstm_projected_back, 3) if projection else (_lstm_back, 1)
+    weight, constants, states = (
+        weight_ih if input_grad else None,
+        (weight_hh, *projection),
         (grad_last, grad_cell, total),
     )
-    (grads, *others), found = _scan_back(
-        step, constants, (grad,), (gates, cells), states, 3 if projection else 1, **order
-    )
-    back, back_cell, total = found
-    by_projection = [_product_of_all(*others)] if projection else []
-    return grads, _product_of_all(grads, before), total.sum(axis=0), back, back_cell, *by_projection
+    outputs, last = _scan_back(step, weight, constants, (grad,), (gates, cells), states, num_outputs, **order)
+    *by_input, grads = outputs[: 1 + input_grad]
+    back, back_cell, total = last
+    bias, by_projection = total.sum(axis=0), [_product_of_all(*outputs[-2:])] if projection else []
+    by_weights = _product_of_all(grads, input), _product_of_all(grads, before)
+    return *by_input, *by_weights, bias, bias, back, back_cell, *by_projection
 
 
 # ---------------------------------------------------------------- GRU
@@ -276,9 +328,9 @@ def gru_cell(xp: Any, product: Any, given: Any, bias: Any, state: Any) -> tuple[
     return xp.concat((r, z, n), axis=1), a_n, n + z * (state - n)
 
 
-def gru_step(xp: Any, weight: Any, bias: Any, given: Any, state: Any) -> tuple[Any, ...]:
+def gru_step(xp: Any, weight: Any, bias_ih: Any, bias: Any, given: Any, state: Any) -> tuple[Any, ...]:
     """(h, all gates, what r is multiplied with, the h before) as outputs, h as state."""
-    gates, candidate, h = gru_cell(xp, multiplied(xp, state, weight), given, bias, state)
+    gates, candidate, h = gru_cell(xp, multiplied(xp, state, weight), given + bias_ih, bias, state)
     return h, gates, candidate, state, h
 
 
@@ -294,17 +346,23 @@ def _gru_back(
     return xp.concat((dr, dz, dn), axis=1), of_a, xp.matmul(of_a, weight) + dh * z, total + of_a
 
 
-def gru_states(inputs: ndarray, weight: ndarray, bias: ndarray, initial: ndarray, **order: Any) -> tuple[ndarray, ...]:
+def gru_states(
+    input: ndarray, weight_ih: ndarray, weight_hh: ndarray, bias_ih: ndarray, bias_hh: ndarray, initial: ndarray,
+    **order: Any,
+) -> tuple[ndarray, ...]:  # fmt: skip
     """All h, the last h of each sample; and for the way back all gates, what r is multiplied with, and each h before."""
-    return _scan_there(gru_step, (weight, bias), inputs, (initial,), 3, **order)
+    return _scan_there(gru_step, weight_ih, (weight_hh, bias_ih, bias_hh), input, (initial,), 3, **order)
 
 
 def gru_backward(
-    grad: ndarray, grad_last: ndarray, gates: ndarray, candidates: ndarray, before: ndarray, weight: ndarray,
-    **order: Any,
+    grad: ndarray, grad_last: ndarray, gates: ndarray, candidates: ndarray, before: ndarray, input: ndarray,
+    weight_ih: ndarray, weight_hh: ndarray, *, input_grad: bool, **order: Any,
 ) -> tuple[ndarray, ...]:  # fmt: skip
-    """The gradients of `gru_states` by inputs, weight, bias and initial state."""
+    """The gradients of `gru_states` by its arguments: by the input only with `input_grad`."""
     total = np.zeros((len(grad_last), gates.shape[-1]), gates.dtype)
-    kept, states = (gates, candidates, before), (grad_last, total)
-    (grads, of_a), (back, total) = _scan_back(_gru_back, (weight,), (grad,), kept, states, 2, **order)
-    return grads, _product_of_all(of_a, before), total.sum(axis=0), back
+    weight, kept, states = weight_ih if input_grad else None, (gates, candidates, before), (grad_last, total)
+    outputs, (back, total) = _scan_back(_gru_back, weight, (weight_hh,), (grad,), kept, states, 2, **order)
+    *by_input, grads, of_a = outputs
+    by_weights = _product_of_all(grads, input), _product_of_all(of_a, before)
+    bias_ih = grads.reshape(-1, grads.shape[-1]).sum(axis=0)
+    return *by_input, *by_weights, bias_ih, total.sum(axis=0), back

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from rushlight.api.joining import cat, stack
-from rushlight.api.linalg import linear
 from rushlight.nn.dropout import scaled
 from rushlight.ops import create, recurrent
 from rushlight.ops.autocast import with_autocast
@@ -60,24 +59,17 @@ def _run_direction(
 ) -> States:
     """All h of one layer in one direction, and its last states. `order`: see `arrays.recurrent`."""
     weight_ih, weight_hh, *others = weights
-    projection = others[2 if has_biases else 0 :]
-    if mode == "GRU":
-        inputs, bias = (
-            linear(input, weight_ih, others[0] if has_biases else None),
-            others[1] if has_biases else _no_bias(weight_hh),
-        )
-        return recurrent.gru_sequence(inputs, weight_hh, bias, *initial, **order)[:2]
-    inputs = linear(input, weight_ih)  # (..., gates)
-    bias = others[0] + others[1] if has_biases else _no_bias(weight_hh)
+    if not has_biases:
+        bias = create.zeros(weight_hh.shape[:1], dtype=weight_hh.dtype, device=weight_hh.device)
+        others = [bias, bias, *others]
+    arrays = (input, weight_ih, weight_hh, *others[:2], *initial, *others[2:])
+    order["input_grad"] = input.requires_grad
     if mode == "LSTM":
-        run = recurrent.lstm_sequence_projected if projection else recurrent.lstm_sequence
-        return run(inputs, weight_hh, bias, *initial, *projection, **order)[:3]
-    rectify = mode == "RNN_RELU"
-    return recurrent.rnn_sequence(inputs, weight_hh, bias, *initial, **order, rectify=rectify)[:2]
-
-
-def _no_bias(weight: Tensor) -> Tensor:
-    return create.zeros(weight.shape[:1], dtype=weight.dtype, device=weight.device)
+        run = recurrent.lstm_sequence_projected if len(others) > 2 else recurrent.lstm_sequence
+        return run(*arrays, **order)[:3]
+    if mode == "GRU":
+        return recurrent.gru_sequence(*arrays, **order)[:2]
+    return recurrent.rnn_sequence(*arrays, **order, rectify=mode == "RNN_RELU")[:2]
 
 
 def run_padded(mode: str, input: Tensor, states: States, batch_first: bool, *rest: Any) -> tuple[Tensor, States]:

@@ -22,16 +22,17 @@ routines.use(compiled_scan)
 
 
 def _composed(
-    xp: Any, step: Callable[..., tuple], constants: tuple, inputs: Any, states: tuple, *, sizes: Sizes | None,
-    reverse: bool, batch_first: bool,
+    xp: Any, step: Callable[..., tuple], weight: Any, constants: tuple, input: Any, states: tuple, *,
+    sizes: Sizes | None, reverse: bool, batch_first: bool,
 ) -> tuple:  # fmt: skip
-    """(all h, the last states) of a step (`arrays.recurrent`) whose first output is h."""
+    """(all h, the last states) of a step (`arrays.recurrent`) whose first output is h. `weight` is the input's."""
+    given = xp.matmul(input, xp.permute_dims(weight, (1, 0)))
     if batch_first:
-        inputs = xp.permute_dims(inputs, (1, 0, 2))
-    shape, found = inputs.shape, {}
+        given = xp.permute_dims(given, (1, 0, 2))
+    shape, found = given.shape, {}
     for start, n in steps(shape, sizes, reverse):
         own = [xp.slice(state, (slice(n),)) for state in states]
-        h, *others = step(xp, *constants, xp.slice(inputs, at(start, n, len(shape))), *own)
+        h, *others = step(xp, *constants, xp.slice(given, at(start, n, len(shape))), *own)
         found[start] = h
         rest = [xp.slice(state, (slice(n, None),)) for state in states]
         pairs = zip(others[-len(states) :], rest, strict=True)
@@ -46,6 +47,10 @@ def _run(xp: Any, routine: str, composed: Callable[..., tuple], num_kept: int, *
         return getattr(xp, routine)(*arrays, **attrs)
     results = composed(xp, *arrays, **attrs)
     return *results, *[xp.full((0,), 0, results[0].dtype) for _ in range(num_kept)]
+
+
+def _order(sizes: Sizes | None, reverse: bool, batch_first: bool) -> dict[str, Any]:
+    return {"sizes": sizes, "reverse": reverse, "batch_first": batch_first}
 
 
 def _differentiated(composed: Callable[..., tuple], inputs: tuple, grads: tuple, attrs: dict[str, Any]) -> list[Any]:
@@ -72,90 +77,106 @@ def _or_zeros(xp: Any, grads: Sequence[Any], *likes: Any) -> list[Any]:
     return [xp.full(x.shape, 0, x.dtype) if g is None else g for g, x in zip(grads, likes, strict=True)]
 
 
+def _gradients(
+    xp: Any, routine: str, composed: Callable[..., tuple], grads: Sequence[Any], likes: tuple, kept: tuple,
+    inputs: tuple, input_grad: bool, **attrs: Any,
+) -> list[Any]:  # fmt: skip
+    """The gradients of an operation's inputs, without the first's if `input_grad` is False: it needs none.
+
+    Args:
+        grads: those of h and of the last states, or None; `likes` has their shapes.
+        inputs: (input, weight_ih, weight_hh, bias_ih, bias_hh, initial states, projection).
+    """
+    if xp not in _WITH_ROUTINES:
+        return _differentiated(composed, inputs, tuple(grads), attrs)
+    known = [xp.full(x.shape, 0, x.dtype) if g is None else g for g, x in zip(grads, likes, strict=True)]
+    input, weight_ih, weight_hh, _, _, *others = inputs
+    weights = (weight_ih, weight_hh, *others[len(known) - 1 :])
+    found = getattr(xp, routine)(*known, *kept, input, *weights, input_grad=input_grad, **attrs)
+    return list(found) if input_grad else [None, *found]
+
+
 # ---------------------------------------------------------------- one nonlinearity
 
 
-def _rnn_composed(xp: Any, inputs: Any, weight: Any, bias: Any, initial: Any, *, rectify: bool, **order: Any) -> tuple:
-    step = routines.relu_step if rectify else routines.tanh_step
-    return _composed(xp, step, (weight, bias), inputs, (initial,), **order)
+def _rnn_composed(
+    xp: Any, input: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any, initial: Any, *, rectify: bool,
+    **order: Any,
+) -> tuple:  # fmt: skip
+    step, constants = routines.relu_step if rectify else routines.tanh_step, (weight_hh, bias_ih + bias_hh)
+    return _composed(xp, step, weight_ih, constants, input, (initial,), **order)
 
 
 @op(outputs=("hidden", "last", "before"), grad_name="Rnn")
-def rnn_sequence(xp, inputs, weight, bias, initial, *, sizes, reverse, batch_first, rectify):
-    """(all h, the last h of each sample, each h before) of h = tanh(input + weight h + bias), or max(0, ...) with `rectify`."""
-    attrs = {"sizes": sizes, "reverse": reverse, "batch_first": batch_first, "rectify": rectify}
-    return _run(xp, "rnn_states", _rnn_composed, 1, inputs, weight, bias, initial, **attrs)
+def rnn_sequence(
+    xp, input, weight_ih, weight_hh, bias_ih, bias_hh, initial, *, sizes, reverse, batch_first, input_grad, rectify
+):
+    """(all h, the last h of each sample, each h before) of h = tanh(weight_ih x + bias_ih + weight_hh h + bias_hh), or max(0, ...)."""
+    arrays, attrs = (input, weight_ih, weight_hh, bias_ih, bias_hh, initial), _order(sizes, reverse, batch_first)
+    return _run(xp, "rnn_states", _rnn_composed, 1, *arrays, **attrs, rectify=rectify)
 
 
-def _rnn_gradients(
-    xp: Any, grad: Any, inputs: Any, weight: Any, bias: Any, initial: Any, hidden: Any, before: Any, sizes: Any,
-    reverse: Any, batch_first: Any, rectify: Any,
-) -> list[Any]:  # fmt: skip
-    attrs = {"sizes": sizes, "reverse": reverse, "batch_first": batch_first, "rectify": rectify}
-    if xp not in _WITH_ROUTINES:
-        return _differentiated(_rnn_composed, (inputs, weight, bias, initial), grad[:2], attrs)
-    known = _or_zeros(xp, grad[:2], hidden, initial)
-    return list(xp.rnn_backward(*known, hidden, before, weight, **attrs))
-
-
-rnn_sequence.op.derivative_of_all(_rnn_gradients)
+rnn_sequence.op.derivative_of_all(
+    lambda xp, grad, input, weight_ih, weight_hh, bias_ih, bias_hh, initial, hidden, before, sizes, reverse,
+    batch_first, input_grad, rectify: _gradients(
+        xp, "rnn_backward", _rnn_composed, grad[:2], (hidden, initial), (hidden, before),
+        (input, weight_ih, weight_hh, bias_ih, bias_hh, initial), input_grad, **_order(sizes, reverse, batch_first),
+        rectify=rectify,
+    )
+)  # fmt: skip
 
 
 # ---------------------------------------------------------------- LSTM
 
 
 def _lstm_composed(
-    xp: Any, inputs: Any, weight: Any, bias: Any, initial: Any, initial_cell: Any, *projection: Any, **order: Any
-) -> tuple:
+    xp: Any, input: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any, initial: Any, initial_cell: Any,
+    *projection: Any, **order: Any,
+) -> tuple:  # fmt: skip
     step = routines.lstm_projected_step if projection else routines.lstm_step
-    return _composed(xp, step, (weight, bias, *projection), inputs, (initial, initial_cell), **order)
-
-
-def _run_lstm(xp: Any, *arrays: Any, **order: Any) -> tuple:
-    return _run(xp, "lstm_states", _lstm_composed, 3, *arrays, **order)
+    constants = (weight_hh, bias_ih + bias_hh, *projection)
+    return _composed(xp, step, weight_ih, constants, input, (initial, initial_cell), **order)
 
 
 _LSTM_OUTPUTS = ("hidden", "last", "last_cell", "gates", "cells", "before")
 
 
 @op(outputs=_LSTM_OUTPUTS, grad_name="Lstm")
-def lstm_sequence(xp, inputs, weight, bias, initial, initial_cell, *, sizes, reverse, batch_first):
+def lstm_sequence(
+    xp, input, weight_ih, weight_hh, bias_ih, bias_hh, initial, initial_cell, *, sizes, reverse, batch_first, input_grad
+):
     """(all h, the last h and c of each sample, and three that the derivative needs: all gates, each c and h before)."""
-    order = {"sizes": sizes, "reverse": reverse, "batch_first": batch_first}
-    return _run_lstm(xp, inputs, weight, bias, initial, initial_cell, **order)
+    arrays = input, weight_ih, weight_hh, bias_ih, bias_hh, initial, initial_cell
+    return _run(xp, "lstm_states", _lstm_composed, 3, *arrays, **_order(sizes, reverse, batch_first))
 
 
 @op(outputs=_LSTM_OUTPUTS, grad_name="Lstm")
 def lstm_sequence_projected(
-    xp, inputs, weight, bias, initial, initial_cell, projection, *, sizes, reverse, batch_first
-):
+    xp, input, weight_ih, weight_hh, bias_ih, bias_hh, initial, initial_cell, projection, *, sizes, reverse,
+    batch_first, input_grad,
+):  # fmt: skip
     """The same with the projection's product with h in the place of h."""
-    order = {"sizes": sizes, "reverse": reverse, "batch_first": batch_first}
-    return _run_lstm(xp, inputs, weight, bias, initial, initial_cell, projection, **order)
+    arrays = input, weight_ih, weight_hh, bias_ih, bias_hh, initial, initial_cell, projection
+    return _run(xp, "lstm_states", _lstm_composed, 3, *arrays, **_order(sizes, reverse, batch_first))
 
 
-def _lstm_gradients(xp: Any, grad: Any, inputs: tuple, kept: tuple, **order: Any) -> list[Any]:
-    grads, (weight, _, initial, initial_cell, *projection) = grad[:3], inputs[1:]
-    if xp not in _WITH_ROUTINES:
-        return _differentiated(_lstm_composed, inputs, grads, order)
-    known = _or_zeros(xp, grads, kept[-1], initial, initial_cell)
-    return list(xp.lstm_backward(*known, *kept, weight, *projection, **order))
+def _lstm_gradients(xp: Any, grad: Any, inputs: tuple, kept: tuple, input_grad: bool, **order: Any) -> list[Any]:
+    likes = kept[-1], inputs[5], inputs[6]
+    return _gradients(xp, "lstm_backward", _lstm_composed, grad[:3], likes, kept, inputs, input_grad, **order)
 
 
 lstm_sequence.op.derivative_of_all(
-    lambda xp, grad, inputs, weight, bias, initial, initial_cell, gates, cells, before, sizes, reverse, batch_first: (
-        _lstm_gradients(
-            xp, grad, (inputs, weight, bias, initial, initial_cell), (gates, cells, before), sizes=sizes,
-            reverse=reverse, batch_first=batch_first,
-        )
+    lambda xp, grad, input, weight_ih, weight_hh, bias_ih, bias_hh, initial, initial_cell, gates, cells, before, sizes,
+    reverse, batch_first, input_grad: _lstm_gradients(
+        xp, grad, (input, weight_ih, weight_hh, bias_ih, bias_hh, initial, initial_cell), (gates, cells, before),
+        input_grad, **_order(sizes, reverse, batch_first),
     )
 )  # fmt: skip
 lstm_sequence_projected.op.derivative_of_all(
-    lambda xp, grad, inputs, weight, bias, initial, initial_cell, projection, gates, cells, before, sizes, reverse, batch_first: (
-        _lstm_gradients(
-            xp, grad, (inputs, weight, bias, initial, initial_cell, projection), (gates, cells, before), sizes=sizes,
-            reverse=reverse, batch_first=batch_first,
-        )
+    lambda xp, grad, input, weight_ih, weight_hh, bias_ih, bias_hh, initial, initial_cell, projection, gates, cells,
+    before, sizes, reverse, batch_first, input_grad: _lstm_gradients(
+        xp, grad, (input, weight_ih, weight_hh, bias_ih, bias_hh, initial, initial_cell, projection),
+        (gates, cells, before), input_grad, **_order(sizes, reverse, batch_first),
     )
 )  # fmt: skip
 
@@ -163,26 +184,25 @@ lstm_sequence_projected.op.derivative_of_all(
 # ---------------------------------------------------------------- GRU
 
 
-def _gru_composed(xp: Any, inputs: Any, weight: Any, bias: Any, initial: Any, **order: Any) -> tuple:
-    return _composed(xp, routines.gru_step, (weight, bias), inputs, (initial,), **order)
+def _gru_composed(
+    xp: Any, input: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any, initial: Any, **order: Any
+) -> tuple:
+    return _composed(xp, routines.gru_step, weight_ih, (weight_hh, bias_ih, bias_hh), input, (initial,), **order)
 
 
 @op(outputs=("hidden", "last", "gates", "candidates", "before"), grad_name="Gru")
-def gru_sequence(xp, inputs, weight, bias, initial, *, sizes, reverse, batch_first):
+def gru_sequence(
+    xp, input, weight_ih, weight_hh, bias_ih, bias_hh, initial, *, sizes, reverse, batch_first, input_grad
+):
     """(all h, the last h of each sample, and three that the derivative needs)."""
-    order = {"sizes": sizes, "reverse": reverse, "batch_first": batch_first}
-    return _run(xp, "gru_states", _gru_composed, 3, inputs, weight, bias, initial, **order)
+    arrays = input, weight_ih, weight_hh, bias_ih, bias_hh, initial
+    return _run(xp, "gru_states", _gru_composed, 3, *arrays, **_order(sizes, reverse, batch_first))
 
 
-def _gru_gradients(
-    xp: Any, grad: Any, inputs: Any, weight: Any, bias: Any, initial: Any, gates: Any, candidates: Any, before: Any,
-    sizes: Any, reverse: Any, batch_first: Any,
-) -> list[Any]:  # fmt: skip
-    order = {"sizes": sizes, "reverse": reverse, "batch_first": batch_first}
-    if xp not in _WITH_ROUTINES:
-        return _differentiated(_gru_composed, (inputs, weight, bias, initial), grad[:2], order)
-    known = _or_zeros(xp, grad[:2], before, initial)
-    return list(xp.gru_backward(*known, gates, candidates, before, weight, **order))
-
-
-gru_sequence.op.derivative_of_all(_gru_gradients)
+gru_sequence.op.derivative_of_all(
+    lambda xp, grad, input, weight_ih, weight_hh, bias_ih, bias_hh, initial, gates, candidates, before, sizes,
+    reverse, batch_first, input_grad: _gradients(
+        xp, "gru_backward", _gru_composed, grad[:2], (before, initial), (gates, candidates, before),
+        (input, weight_ih, weight_hh, bias_ih, bias_hh, initial), input_grad, **_order(sizes, reverse, batch_first),
+    )
+)  # fmt: skip

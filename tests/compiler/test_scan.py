@@ -28,8 +28,9 @@ def _empty() -> Iterator[None]:
 
 
 def routines(
-    mode: str, hidden: int, sizes: tuple[int, ...], reverse: bool, dtype: str
-) -> Callable[[], list[np.ndarray]]:
+    mode: str, hidden: int, sizes: tuple[int, ...], reverse: bool, dtype: str, is_padded: bool = False,
+    batch_first: bool = False, input_grad: bool = True,
+) -> Callable[[], list[np.ndarray]]:  # fmt: skip
     """A function that runs a layer and its way back and gives all results."""
     random, num, batch = np.random.default_rng(hidden), sum(sizes), sizes[0]
 
@@ -38,26 +39,31 @@ def routines(
 
     num_gates = {"LSTM": 4, "PROJECTED": 4, "GRU": 3}.get(mode, 1) * hidden
     width = 3 if mode == "PROJECTED" else hidden
-    given, weight, bias, h = (
-        numbers(num, num_gates),
-        numbers(num_gates, width),
-        numbers(num_gates),
-        numbers(batch, width),
-    )
-    c, projection = numbers(batch, hidden), [numbers(width, hidden)] if mode == "PROJECTED" else []
-    grad, grad_h, grad_c = numbers(num, width), numbers(batch, width), numbers(batch, hidden)
-    attrs: dict[str, Any] = {"sizes": sizes, "reverse": reverse, "batch_first": False}
+    if is_padded:
+        rows = (batch, len(sizes)) if batch_first else (len(sizes), batch)
+        of_h = len(sizes), batch
+    else:
+        rows = of_h = (num,)
+    layer = numbers(*rows, 7), numbers(num_gates, 7), numbers(num_gates, width), numbers(num_gates), numbers(num_gates)
+    h, c = numbers(batch, width), numbers(batch, hidden)
+    projection = [numbers(width, hidden)] if mode == "PROJECTED" else []
+    grad, grad_h, grad_c = numbers(*of_h, width), numbers(batch, width), numbers(batch, hidden)
+    order: dict[str, Any] = {
+        "sizes": None if is_padded else sizes, "reverse": reverse, "batch_first": batch_first,
+    }  # fmt: skip
+    back = {**order, "input_grad": input_grad}
 
     def run() -> list[np.ndarray]:
         if mode in ("LSTM", "PROJECTED"):
-            out = recurrent.lstm_states(given, weight, bias, h, c, *projection, **attrs)
-            known = grad, grad_h, grad_c, *out[3:], weight, *projection
-            return [*out, *recurrent.lstm_backward(*known, **attrs)]
+            out = recurrent.lstm_states(*layer, h, c, *projection, **order)
+            known = grad, grad_h, grad_c, *out[3:], *layer[:3], *projection
+            return [*out, *recurrent.lstm_backward(*known, **back)]
         if mode == "GRU":
-            out = recurrent.gru_states(given, weight, bias, h, **attrs)
-            return [*out, *recurrent.gru_backward(grad, grad_h, *out[2:], weight, **attrs)]
-        out = recurrent.rnn_states(given, weight, bias, h, rectify=mode == "RELU", **attrs)
-        return [*out, *recurrent.rnn_backward(grad, grad_h, out[0], out[2], weight, rectify=mode == "RELU", **attrs)]
+            out = recurrent.gru_states(*layer, h, **order)
+            return [*out, *recurrent.gru_backward(grad, grad_h, *out[2:], *layer[:3], **back)]
+        out = recurrent.rnn_states(*layer, h, rectify=mode == "RELU", **order)
+        known = grad, grad_h, out[0], out[2], *layer[:3]
+        return [*out, *recurrent.rnn_backward(*known, rectify=mode == "RELU", **back)]
 
     return run
 
