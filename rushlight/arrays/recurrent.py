@@ -27,18 +27,14 @@ Times = tuple[tuple[int, int], ...]
 Step = Callable[..., tuple]
 
 
+@functools.lru_cache(maxsize=64)
 def steps(shape: tuple[int, ...], sizes: Sizes | None, reverse: bool) -> Times:
     """(start, number of samples) of each time, in the order of the steps; see `at`. `shape` begins with (time, batch) or is that of rows."""
     if sizes is None:
-        times = range(shape[0])
-        return tuple([(time, shape[1]) for time in (reversed(times) if reverse else times)])
-    return _steps_of_rows(sizes, reverse)
-
-
-@functools.lru_cache(maxsize=64)
-def _steps_of_rows(sizes: Sizes, reverse: bool) -> Times:
-    ends = np.cumsum(sizes).tolist()
-    found = tuple([(end - n, n) for end, n in zip(ends, sizes, strict=True)])
+        found = tuple([(time, shape[1]) for time in range(shape[0])])
+    else:
+        ends = np.cumsum(sizes).tolist()
+        found = tuple([(end - n, n) for end, n in zip(ends, sizes, strict=True)])
     return found[::-1] if reverse else found
 
 

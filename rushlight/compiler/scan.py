@@ -12,6 +12,7 @@ Left out: steps with anything but elementwise functions of rows and products wit
 from __future__ import annotations
 
 import ctypes
+import functools
 import threading
 from collections.abc import Sequence
 
@@ -117,11 +118,11 @@ class ScanProgram:
         scratch = [np.empty((num_samples, width), dtype) for width, dtype in self._scratch]
         arrays = [*fixed, *inputs, *states, *outputs, *scratch]
         self._table[FIRST : FIRST + len(arrays)] = [id(x) for x in arrays]
-        starts, counts = np.array(times, np.int64).T.copy()
+        starts, counts, _ = _in_memory(times)
         per, num_chunks = _cut(num_samples)
         # of (time, batch, features), and of rows
         distances = [stride // x.itemsize for x in (*inputs, *outputs) for stride in (x.strides[0], x.strides[-2])]
-        self._table[self._last :] = len(times), per, starts.ctypes.data, counts.ctypes.data, *distances
+        self._table[self._last :] = len(times), per, starts, counts, *distances
         self._job(num_chunks).run()
         return outputs, list(states)
 
@@ -133,6 +134,13 @@ class ScanProgram:
 
 
 RECORDED_ROWS = 16
+
+
+@functools.lru_cache(maxsize=64)
+def _in_memory(times: Times) -> tuple[int, int, ndarray]:
+    """The addresses of the starts and of the numbers of samples, and what keeps them."""
+    memory = np.array(times, np.int64).T.copy()
+    return memory[0].ctypes.data, memory[1].ctypes.data, memory
 
 
 def _cut(num_samples: int) -> tuple[int, int]:
