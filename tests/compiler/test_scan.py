@@ -95,6 +95,46 @@ def test_all_steps(mode: str, reverse: bool, sizes: str) -> None:
         np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize("mode", ["LSTM", "PROJECTED", "GRU", "TANH", "RELU"])
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("input_grad", [False, True])
+def test_sequences_of_one_length(mode: str, batch_first: bool, input_grad: bool) -> None:
+    run = routines(mode, 37, (19,) * 5, batch_first, "d", True, batch_first, input_grad)
+    for found, expected in zip(compiled(run), by_numpy(run), strict=True):
+        assert found.strides == expected.strides
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
+
+
+def test_wide_inputs_are_multiplied_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A weight that no cache holds is not read anew at every time."""
+    monkeypatch.setattr(recurrent, "SMALL", 0)
+    run = routines("LSTM", 16, (19,) * 5, False, "f", True, True)
+    found = compiled(run)
+    assert {key[0] for key in scanned._programs} == {recurrent.lstm_step, recurrent._lstm_back}
+    for x, y in zip(found, by_numpy(run), strict=True):
+        np.testing.assert_allclose(x, y, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_rows_are_read_where_they_lie(kind: str) -> None:
+    """A gradient in another order than the outputs', spread out, or with gaps between its elements."""
+    layers = [getattr(torch.nn, kind)(6, 10, batch_first=first) for first in (False, True)]
+    layers[1].load_state_dict(layers[0].state_dict())
+    x = torch.randn(7, 30, 6)
+    weights = torch.randn(7, 30, 10), torch.ones(()).expand(7, 30, 10), torch.randn(7, 30, 20)[:, :, ::2]
+    for weight in weights * 2:
+        found = []
+        for layer in layers:
+            given = (x.transpose(0, 1) if layer.batch_first else x).contiguous().requires_grad_()
+            output = layer(given)[0].transpose(0, 1) if layer.batch_first else layer(given)[0]
+            assert output.stride() == (300, 10, 1)  # as PyTorch's: random numbers are drawn in the order of memory
+            by_input, *others = torch.autograd.grad(output, [given, *layer.parameters()], weight)
+            found.append([output, by_input.transpose(0, 1) if layer.batch_first else by_input, *others])
+        for a, b in zip(*found, strict=True):
+            torch.testing.assert_close(a, b, rtol=2e-4, atol=2e-5)
+    assert None not in scanned._programs.values()
+
+
 @pytest.mark.parametrize("hidden", [1, 2, 5, 8, 16, 31, 32, 33, 64, 100])
 def test_all_widths_in_double_precision(hidden: int) -> None:
     for mode in ("LSTM", "GRU"):
