@@ -92,9 +92,7 @@ def _scan(
     return outputs, list(states)
 
 
-SMALL = (
-    1 << 20
-)  # elements of a weight that a native step can read anew at every time: they stay in a processor's last cache
+SMALL = 1 << 20  # elements of a weight that a native step may read anew at every time: they stay in the last cache
 
 
 @functools.cache
@@ -119,11 +117,20 @@ def with_gradient(step: Step) -> Step:
     return whole
 
 
-def _native(step: Step, constants: Sequence[ndarray], *scanned: Any) -> Any:
-    """A scan of a step that multiplies with the first constant, which could be done for all times at once; None if that is better."""
-    inputs, _, times, _ = scanned
-    is_worth_it = _compiled_scan is not None and len(times) > 1 and constants[0].size <= SMALL and inputs[0].size
-    return _compiled_scan(step, constants, *scanned) if is_worth_it and _compiled_scan else None
+def _native(
+    step: Step, constants: Sequence[ndarray], inputs: Sequence[ndarray], states: Sequence[ndarray], times: Times,
+    batch_first: Sequence[bool],
+) -> tuple[list[ndarray], list[ndarray]] | None:  # fmt: skip
+    """A native scan of a step that multiplies with the first constant too; None if a product for all times is to do that.
+
+    A step has its rows at hand, so they are neither written nor read once more, nor put in order for BLAS.
+    """
+    if _compiled_scan is None or len(times) == 1 or constants[0].size > SMALL:
+        return None
+    found: tuple[list[ndarray], list[ndarray]] | None = _compiled_scan(
+        step, constants, inputs, states, times, batch_first
+    )
+    return found
 
 
 def _scan_there(

@@ -22,7 +22,7 @@ _NUM_STATES = {"LSTM": 2, "GRU": 1, "RNN_TANH": 1, "RNN_RELU": 1}
 def run_layers(
     mode: str, input: Tensor, sizes: tuple[int, ...] | None, states: States, layers: Sequence[Sequence[Tensor]],
     has_biases: bool = True, dropout: float = 0.0, training: bool = False, bidirectional: bool = False,
-    batch_first: bool = False,
+    *, batch_first: bool = False,
 ) -> tuple[Tensor, States]:  # fmt: skip
     """Runs sequences through layers.
 

@@ -24,6 +24,8 @@ def compiled_scan(
     times: Times, batch_first: Sequence[bool],
 ) -> tuple[list[ndarray], list[ndarray]] | None:  # fmt: skip
     """(outputs, last states) of a step at each time, as `arrays.recurrent` asks for them; None if NumPy is to run it."""
+    if not inputs[0].size:
+        return None
     arrays = (*constants, *inputs, *states)
     key = (step, inputs[0].dtype, *[x.shape for x in constants], *[x.shape[-1] for x in arrays[len(constants) :]])
     if key not in _programs:
