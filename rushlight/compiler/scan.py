@@ -35,10 +35,9 @@ from rushlight.compiler.products import Product
 from rushlight.compiler.program import Plan
 from rushlight.compiler.simplify import simplify
 
-MIN_ROWS, MAX_ROWS = (
-    8,
-    32,
-)  # of a chunk: those of a product's tile; and so many that the matrix is read for enough of them
+# Rows of a chunk: those of a product's tile; and so many that the matrix is read for enough of them.
+MIN_ROWS, MAX_ROWS = 8, 32
+ONCE = 16  # rows at all times, up to which putting a matrix in order takes longer than it saves (LSTMCell, 256 wide: 24 us of 68)
 
 
 class ScanProgram:
@@ -77,10 +76,15 @@ class ScanProgram:
             panels.write(module, addresses, slot)
             packings.append((panels.write_packing(module, addresses, slot), len(panels.memory)))
         module.parts["pack"] = _one_after_the_other(packings)
-        module.parts["scan"] = _over_times([item.name for item in work], self._last)
+        module.parts["scan"] = _over_times("scan", [item.name for item in work], self._last)
+        self._is_readable = all(panels.is_readable for panels in self._panels)
+        if self._is_readable:
+            once = {panels.product.name: panels.write_once(module, addresses) for panels in self._panels}
+            names = [once.get(item.name, item.name) for item in work]
+            module.parts["scan_once"] = _over_times("scan_once", names, self._last)
         self._library = library_of(module.text())
         self._num_panels = sum(count for _, count in packings)
-        self._jobs: dict[int, workers.Job] = {}
+        self._jobs: dict[tuple[int, bool], workers.Job] = {}
         self._lock = threading.Lock()
 
     @staticmethod
@@ -123,14 +127,17 @@ class ScanProgram:
         # of (time, batch, features), and of rows
         distances = [stride // x.itemsize for x in (*inputs, *outputs) for stride in (x.strides[0], x.strides[-2])]
         self._table[self._last :] = len(times), per, starts, counts, *distances
-        self._job(num_chunks).run()
+        self._job(num_chunks, self._is_readable and len(times) * num_samples <= ONCE).run()
         return outputs, list(states)
 
-    def _job(self, num_chunks: int) -> workers.Job:
-        if num_chunks not in self._jobs:
-            phases = [(self._library.address("pack"), self._num_panels), (self._library.address("scan"), num_chunks)]
-            self._jobs[num_chunks] = workers.Job(phases, ctypes.addressof(self._table))
-        return self._jobs[num_chunks]
+    def _job(self, num_chunks: int, is_once: bool) -> workers.Job:
+        key = num_chunks, is_once
+        if key not in self._jobs:
+            phases = [(self._library.address("scan_once" if is_once else "scan"), num_chunks)]
+            if not is_once:
+                phases.insert(0, (self._library.address("pack"), self._num_panels))
+            self._jobs[key] = workers.Job(phases, ctypes.addressof(self._table))
+        return self._jobs[key]
 
 
 RECORDED_ROWS = 16
@@ -222,10 +229,10 @@ next{i}:""")
     return f"define void @pack(ptr %table, i64 %chunk) {{\n{body}\n  ret void\n}}"
 
 
-def _over_times(names: list[str], slot: int) -> str:
+def _over_times(function: str, names: list[str], slot: int) -> str:
     """The function of a chunk: all times for its rows."""
     calls = "\n".join(f"  call void @{name}(ptr %table, i64 %lo, i64 %hi, i64 %start)" for name in names)
-    return f"""define void @scan(ptr %table, i64 %chunk) {{
+    return f"""define void @{function}(ptr %table, i64 %chunk) {{
 entry:
   %num_times_at = getelementptr i64, ptr %table, i64 {slot}
   %per_at = getelementptr i64, ptr %table, i64 {slot + 1}

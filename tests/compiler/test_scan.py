@@ -148,6 +148,19 @@ def test_all_widths_in_double_precision(hidden: int) -> None:
             np.testing.assert_allclose(x, y, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("samples", [1, 7, 16])
+@pytest.mark.parametrize("mode", ["LSTM", "GRU", "TANH"])
+def test_a_matrix_that_is_needed_once_is_read_where_it_lies(mode: str, samples: int) -> None:
+    for dtype, hidden in (("f", 32), ("f", 96), ("d", 32)):
+        scanned._programs.clear()
+        run = routines(mode, hidden, (samples,), False, dtype)
+        found = compiled(run)
+        assert all({is_once for _, is_once in program._jobs} == {True} for program in scanned._programs.values())
+        bounds = {"rtol": 1e-4, "atol": 2e-5} if dtype == "f" else {"rtol": 1e-10, "atol": 1e-12}
+        for x, y in zip(found, by_numpy(run), strict=True):
+            np.testing.assert_allclose(x, y, **bounds)
+
+
 def test_one_program_for_all_batches_and_lengths() -> None:
     layer = torch.nn.LSTM(6, 10)
     for time, batch in [(30, 3), (5, 40), (11, 1), (2, 17), (64, 64)]:
