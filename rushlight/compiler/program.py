@@ -312,37 +312,34 @@ class Program:
     def _host_step(self, host: Host) -> Callable[[], None]:
         is_held = host.target in self._held
 
-        def put(value: Any, sources: Sequence[np.ndarray]) -> None:
+        def put(value: Any) -> None:
             if is_held:
-                self._hold(host, value, sources)
+                self._hold(host, value)
             else:
                 self._array(host.target).reshape(host.node.shape)[...] = value
 
         def step() -> None:
-            if host.value is not None:
-                value, host.value = host.value, None
-                put(value, ())
-                return
-            arrays = [
-                self._array(buffer).reshape(x.shape) for buffer, x in zip(host.sources, host.node.inputs, strict=True)
-            ]
-            with np.errstate(all="ignore"):
-                if not host.siblings:
-                    put(evaluate(host.node, *arrays), arrays)
-                    return
-                results = results_of(host.node, *arrays)
-            for sibling in host.siblings:
-                sibling.value = results[sibling.node.attrs["output"]]
+            if host.value is None:
+                arrays = [
+                    self._array(buffer).reshape(x.shape)
+                    for buffer, x in zip(host.sources, host.node.inputs, strict=True)
+                ]
+                with np.errstate(all="ignore"):
+                    if not host.siblings:
+                        put(_apart(evaluate(host.node, *arrays), arrays))
+                        return
+                    results = results_of(host.node, *arrays)
+                for sibling in host.siblings:
+                    sibling.value = _apart(results[sibling.node.attrs["output"]], arrays)
             value, host.value = host.value, None
-            put(value, arrays)
+            put(value)
 
         return step
 
-    def _hold(self, host: Host, value: Any, sources: Sequence[np.ndarray]) -> None:
-        """Leaves a result where NumPy has put it, unless that is the memory of what it was made of, which may be written to."""
+    def _hold(self, host: Host, value: Any) -> None:
+        """Leaves a result where NumPy has put it, if native code can read it there."""
         shape, dtype = host.node.shape, host.node.dtype
-        is_own = type(value) is np.ndarray and value.shape == shape and value.dtype == dtype and value.flags.carray
-        if not is_own or any(np.may_share_memory(value, source) for source in sources):
+        if type(value) is not np.ndarray or value.shape != shape or value.dtype != dtype or not value.flags.carray:
             value, result = np.empty(shape, dtype), value
             value[...] = result
         slot = self._slots[host.target]
@@ -402,6 +399,12 @@ class Program:
             for task in (task for phase in part for task in phase):
                 lines.append(describe_nest(task.work) if isinstance(task.work, Nest) else repr(task.work))
         return "\n".join(lines)
+
+
+def _apart(value: Any, sources: Sequence[np.ndarray]) -> Any:
+    """A result that shares no memory with what it was made of, where other values will be soon."""
+    shares = isinstance(value, np.ndarray) and any(np.may_share_memory(value, source) for source in sources)
+    return value.copy() if shares else value
 
 
 def _calls(task: Task) -> list[str]:

@@ -73,10 +73,6 @@ def _differentiated(composed: Callable[..., tuple], inputs: tuple, grads: tuple,
         return list(found) if has_history else [None if g is None else g._array for g in found]
 
 
-def _or_zeros(xp: Any, grads: Sequence[Any], *likes: Any) -> list[Any]:
-    return [xp.full(x.shape, 0, x.dtype) if g is None else g for g, x in zip(grads, likes, strict=True)]
-
-
 def _gradients(
     xp: Any, routine: str, composed: Callable[..., tuple], grads: Sequence[Any], likes: tuple, kept: tuple,
     inputs: tuple, input_grad: bool, **attrs: Any,
