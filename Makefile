@@ -31,6 +31,7 @@ bench: .venv/test  ## all benchmarks against PyTorch, as Markdown; `make bench T
 	$(BIN)/python benchmarks/micro.py $(TOY)
 	$(BIN)/python benchmarks/convolutions.py $(TOY)
 	$(BIN)/python benchmarks/run.py $(TOY)
+	$(BIN)/python benchmarks/cells.py $(TOY)
 	$(BIN)/python benchmarks/memory.py $(TOY)
 	$(BIN)/python benchmarks/optim.py $(TOY)
 	$(BIN)/python benchmarks/dataloader.py $(TOY)

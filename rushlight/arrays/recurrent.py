@@ -1,9 +1,10 @@
 """Recurrent layers over a whole sequence, and backpropagation through time, on NumPy arrays.
 
-Part of the waist: names here are listed in `protocol.HOST`. What a step needs of its input, x W^T, is one product for all times and is
-done before: `inputs` has its rows, those of the first time first. `sizes` says how many samples each time has, longest
-sequences first; with `reverse` the last time comes first. A state holds a row for each sample: a step replaces those of the
-samples that it has, so that the state that is left is the last one of every sample, whichever the direction.
+Part of the waist: names here are listed in `protocol.HOST`. The input is (time, batch, features); or, with `batch_first`, (batch, time,
+features), and so is its gradient and what is kept for the way back, so that the products of all times find their rows side by side. All h
+are (time, batch, features). Of sequences of several lengths there are rows, those of the first time first: `sizes` says how many
+samples each time has, longest sequences first. With `reverse` the last time comes first. A state holds a row for each sample: a step
+replaces those of the samples that it has, so that the state that is left is the last one of every sample, whichever the direction.
 
 A layer, and its way back, is a step in terms of the waist and a `scan` of it over time. `ops/recurrent.py` has steps compiled, and then
 the whole scan is one native program. Letters are those of Hochreiter & Schmidhuber (1997) and Cho et al. (2014) as PyTorch uses
@@ -22,16 +23,36 @@ from numpy import ndarray
 from rushlight.arrays import numpy as numpy_arrays
 
 Sizes = tuple[int, ...]
-Times = tuple[tuple[slice, int], ...]
+Times = tuple[tuple[int, int], ...]
 Step = Callable[..., tuple]
 
 
 @functools.lru_cache(maxsize=64)
-def steps(sizes: Sizes, reverse: bool) -> Times:
-    """Where the samples of each time are, and how many, in the order of the steps."""
-    ends = np.cumsum(sizes).tolist()
-    found = tuple([(slice(end - n, end), n) for end, n in zip(ends, sizes, strict=True)])
+def steps(shape: tuple[int, ...], sizes: Sizes | None, reverse: bool) -> Times:
+    """(start, number of samples) of each time, in the order of the steps; see `at`. `shape` begins with (time, batch) or is that of rows."""
+    if sizes is None:
+        found = tuple([(time, shape[1]) for time in range(shape[0])])
+    else:
+        ends = np.cumsum(sizes).tolist()
+        found = tuple([(end - n, n) for end, n in zip(ends, sizes, strict=True)])
     return found[::-1] if reverse else found
+
+
+def at(start: int, n: int, ndim: int) -> tuple[slice | int]:
+    """The index of a time's samples in an array of this many dimensions."""
+    return (start if ndim == 3 else slice(start, start + n),)
+
+
+def by_time(x: Any, batch_first: bool) -> Any:
+    """(batch, time, features) as (time, batch, features), and back, where it lies."""
+    return x.transpose(1, 0, 2) if batch_first else x
+
+
+def empty_output(like: ndarray, width: int, batch_first: bool) -> ndarray:
+    """An output with the times and samples of `like`; in memory the samples come first, or as many dimensions as there are."""
+    if batch_first:
+        return by_time(np.empty((like.shape[1], like.shape[0], width), like.dtype), True)
+    return np.empty((*like.shape[:-1], width), like.dtype)
 
 
 # ---------------------------------------------------------------- a step, time after time
@@ -46,21 +67,24 @@ def use(compiled_scan: Callable[..., Any]) -> None:
 
 
 def _scan(
-    step: Step, constants: Sequence[ndarray], inputs: Sequence[ndarray], states: Sequence[ndarray], times: Times
-) -> tuple[list[ndarray], list[ndarray]]:
+    step: Step, constants: Sequence[ndarray], inputs: Sequence[ndarray], states: Sequence[ndarray], times: Times,
+    batch_first: Sequence[bool],
+) -> tuple[list[ndarray], list[ndarray]]:  # fmt: skip
     """(outputs, last states) of `(*outputs, *states) = step(xp, *constants, *inputs, *states)` at each time.
 
-    Rows are samples. Inputs and outputs have those of all times, states one for each sample.
+    Rows are samples. Inputs and outputs have those of all times, states one for each sample. `batch_first` says of each output how
+    it lies in memory.
     """
-    found = _compiled_scan and _compiled_scan(step, constants, inputs, states, times)
+    found = _compiled_scan and _compiled_scan(step, constants, inputs, states, times, batch_first)
     if found:
         return found
     states, outputs = [state.copy() for state in states], []
-    for now, n in times:
+    for start, n in times:
+        now = at(start, n, inputs[0].ndim)
         results = step(numpy_arrays, *constants, *[x[now] for x in inputs], *[state[:n] for state in states])
         new, kept = results[: -len(states)], results[-len(states) :]
         if not outputs:
-            outputs = [np.empty((sum([n for _, n in times]), x.shape[1]), x.dtype) for x in new]
+            outputs = [empty_output(inputs[0], x.shape[1], first) for x, first in zip(new, batch_first, strict=True)]
         for output, x in zip(outputs, new, strict=True):
             output[now] = x
         for state, x in zip(states, kept, strict=True):
@@ -68,25 +92,89 @@ def _scan(
     return outputs, list(states)
 
 
+SMALL = 1 << 20  # elements of a weight that a native step may read anew at every time: they stay in the last cache
+
+
+@functools.cache
+def with_product(step: Step, num_states: int) -> Step:
+    """The step on its input itself, which is multiplied with a weight that comes first."""
+    place = -1 - num_states
+
+    def whole(xp: Any, weight: Any, *arrays: Any) -> tuple[Any, ...]:
+        return step(xp, *arrays[:place], multiplied(xp, arrays[place], weight), *arrays[place + 1 :])
+
+    return whole
+
+
+@functools.cache
+def with_gradient(step: Step) -> Step:
+    """A step back that gives the gradient of the input itself first."""
+
+    def whole(xp: Any, weight: Any, *arrays: Any) -> tuple[Any, ...]:
+        results = step(xp, *arrays)
+        return xp.matmul(results[0], weight), *results
+
+    return whole
+
+
+def _native(
+    step: Step, constants: Sequence[ndarray], inputs: Sequence[ndarray], states: Sequence[ndarray], times: Times,
+    batch_first: Sequence[bool],
+) -> tuple[list[ndarray], list[ndarray]] | None:  # fmt: skip
+    """A native scan of a step that multiplies with the first constant too; None if a product for all times is to do that.
+
+    A step has its rows at hand, so they are neither written nor read once more, nor put in order for BLAS.
+    """
+    if _compiled_scan is None or len(times) == 1 or constants[0].size > SMALL:
+        return None
+    found: tuple[list[ndarray], list[ndarray]] | None = _compiled_scan(
+        step, constants, inputs, states, times, batch_first
+    )
+    return found
+
+
+def _scan_there(
+    step: Step, weight: ndarray, constants: Sequence[ndarray], input: ndarray, states: Sequence[ndarray],
+    num_kept: int, *, sizes: Sizes | None, reverse: bool, batch_first: bool,
+) -> tuple[ndarray, ...]:  # fmt: skip
+    """All h, the last states, and what is kept for the way back. `weight` is the input's."""
+    rest = states, steps(by_time(input, batch_first).shape, sizes, reverse), [False] + num_kept * [batch_first]
+    found = _native(with_product(step, len(states)), (weight, *constants), (by_time(input, batch_first),), *rest)
+    if found is None:
+        given = numpy_arrays.matmul(input, weight.T)
+        found = _scan(step, constants, (by_time(given, batch_first),), *rest)
+    (hidden, *kept), last = found
+    return hidden, *last, *[by_time(x, batch_first) for x in kept]
+
+
+def _scan_back(
+    step: Step, weight: ndarray | None, constants: Sequence[ndarray], of_h: Sequence[ndarray], kept: Sequence[ndarray],
+    states: Sequence[ndarray], num_outputs: int, *, sizes: Sizes | None, reverse: bool, batch_first: bool,
+) -> tuple[list[ndarray], list[ndarray]]:  # fmt: skip
+    """(outputs, last states) of a step on `of_h`, which lie as all h do, and `kept`, in whose order the outputs are.
+
+    With the input's weight, its gradient is the first output.
+    """
+    inputs, times = (*of_h, *[by_time(x, batch_first) for x in kept]), steps(of_h[0].shape, sizes, not reverse)
+    found = None
+    if weight is not None:
+        orders = (num_outputs + 1) * [batch_first]
+        found = _native(with_gradient(step), (weight, *constants), inputs, states, times, orders)
+    if found is not None:
+        return [by_time(x, batch_first) for x in found[0]], found[1]
+    outputs, last = _scan(step, constants, inputs, states, times, num_outputs * [batch_first])
+    outputs = [by_time(x, batch_first) for x in outputs]
+    return outputs if weight is None else [numpy_arrays.matmul(outputs[0], weight), *outputs], last
+
+
+def _product_of_all(grads: ndarray, values: ndarray) -> ndarray:
+    """The gradient of a weight from the gradients of its products, and what it was multiplied with."""
+    return numpy_arrays.matmul(grads.reshape(-1, grads.shape[-1]).T, values.reshape(-1, values.shape[-1]))
+
+
 def multiplied(xp: Any, x: Any, weight: Any) -> Any:
     """x W^T. Of few rows BLAS takes half as long for W x^T."""
     return xp.matmul(weight, x.T).T if xp is numpy_arrays else xp.matmul(x, xp.permute_dims(weight, (1, 0)))
-
-
-def _product_with_before(grads: ndarray, hidden: ndarray, initial: ndarray, times: Times) -> ndarray:
-    """The gradient of a weight that is multiplied with the states of one step earlier."""
-    n, reverse = len(initial), times[0][0].start > 0
-    if len(times) * n == len(hidden):  # sequences of one length: the states of one step earlier lie together
-        first, later = times[0][0], slice(0, len(hidden) - n) if reverse else slice(n, None)
-        earlier = slice(n, None) if reverse else slice(0, len(hidden) - n)
-        out = numpy_arrays.matmul(grads[later].T, hidden[earlier])
-        out += numpy_arrays.matmul(grads[first].T, initial)
-        return out
-    before, state = np.empty_like(hidden), initial.copy()
-    for now, n in times:
-        before[now] = state[:n]
-        state[:n] = hidden[now]
-    return numpy_arrays.matmul(grads.T, before)
 
 
 def _parts(xp: Any, x: Any, count: int) -> list[Any]:
@@ -102,16 +190,16 @@ def _logistic(xp: Any, x: Any) -> Any:
 # ---------------------------------------------------------------- one nonlinearity
 
 
-def tanh_step(xp: Any, weight: Any, bias: Any, given: Any, h: Any) -> tuple[Any, Any]:
-    """h = tanh(input + W h + b), as output and as state."""
-    h = xp.tanh(multiplied(xp, h, weight) + given + bias)
-    return h, h
+def tanh_step(xp: Any, weight: Any, bias: Any, given: Any, before: Any) -> tuple[Any, ...]:
+    """(h, the h before) as outputs, h as state: h = tanh(input + W h + b)."""
+    h = xp.tanh(multiplied(xp, before, weight) + given + bias)
+    return h, before, h
 
 
-def relu_step(xp: Any, weight: Any, bias: Any, given: Any, h: Any) -> tuple[Any, Any]:
-    """h = max(0, input + W h + b)."""
-    h = xp.maximum(multiplied(xp, h, weight) + given + bias, 0.0)
-    return h, h
+def relu_step(xp: Any, weight: Any, bias: Any, given: Any, before: Any) -> tuple[Any, ...]:
+    """The same with h = max(0, input + W h + b)."""
+    h = xp.maximum(multiplied(xp, before, weight) + given + bias, 0.0)
+    return h, before, h
 
 
 def _tanh_back(xp: Any, weight: Any, grad: Any, h: Any, back: Any, total: Any) -> tuple[Any, ...]:
@@ -126,23 +214,24 @@ def _relu_back(xp: Any, weight: Any, grad: Any, h: Any, back: Any, total: Any) -
 
 
 def rnn_states(
-    inputs: ndarray, weight: ndarray, bias: ndarray, initial: ndarray, *, sizes: Sizes, reverse: bool, rectify: bool
-) -> tuple[ndarray, ndarray]:
-    """All h, and the last of each sample."""
-    step = relu_step if rectify else tanh_step
-    (hidden,), (last,) = _scan(step, (weight, bias), (inputs,), (initial,), steps(sizes, reverse))
-    return hidden, last
+    input: ndarray, weight_ih: ndarray, weight_hh: ndarray, bias_ih: ndarray, bias_hh: ndarray, initial: ndarray, *,
+    rectify: bool, **order: Any,
+) -> tuple[ndarray, ...]:  # fmt: skip
+    """All h, the last of each sample; and for the way back each h before."""
+    step, constants = relu_step if rectify else tanh_step, (weight_hh, bias_ih + bias_hh)
+    return _scan_there(step, weight_ih, constants, input, (initial,), 1, **order)
 
 
 def rnn_backward(
-    grad: ndarray, grad_last: ndarray, hidden: ndarray, initial: ndarray, weight: ndarray, *, sizes: Sizes,
-    reverse: bool, rectify: bool,
+    grad: ndarray, grad_last: ndarray, hidden: ndarray, before: ndarray, input: ndarray, weight_ih: ndarray,
+    weight_hh: ndarray, *, rectify: bool, input_grad: bool, **order: Any,
 ) -> tuple[ndarray, ...]:  # fmt: skip
-    """The gradients of `rnn_states` by inputs, weight, bias and initial state."""
-    times, total = steps(sizes, reverse), np.zeros_like(initial)
-    step = _relu_back if rectify else _tanh_back
-    (grads,), (back, total) = _scan(step, (weight,), (grad, hidden), (grad_last, total), times[::-1])
-    return grads, _product_with_before(grads, hidden, initial, times), total.sum(axis=0), back
+    """The gradients of `rnn_states` by its arguments: by the input only with `input_grad`."""
+    step, states = _relu_back if rectify else _tanh_back, (grad_last, np.zeros_like(grad_last))
+    weight = weight_ih if input_grad else None
+    (*by_input, grads), (back, total) = _scan_back(step, weight, (weight_hh,), (grad, hidden), (), states, 1, **order)
+    bias = total.sum(axis=0)
+    return *by_input, _product_of_all(grads, input), _product_of_all(grads, before), bias, bias, back
 
 
 # ---------------------------------------------------------------- LSTM
@@ -160,18 +249,18 @@ def lstm_cell(xp: Any, product: Any, given: Any, bias: Any, cell: Any) -> tuple[
 
 
 def lstm_step(xp: Any, weight: Any, bias: Any, given: Any, h: Any, c: Any) -> tuple[Any, ...]:
-    """(h, all gates, the c before) as outputs, (h, c) as states."""
-    gates, after, h = lstm_cell(xp, multiplied(xp, h, weight), given, bias, c)
-    return h, gates, c, h, after
+    """(h, all gates, the c and the h before) as outputs, (h, c) as states."""
+    gates, after, new = lstm_cell(xp, multiplied(xp, h, weight), given, bias, c)
+    return new, gates, c, h, new, after
 
 
 def lstm_projected_step(
     xp: Any, weight: Any, bias: Any, projection: Any, given: Any, h: Any, c: Any
 ) -> tuple[Any, ...]:  # fmt: skip
     """The same with the projection's product with h in the place of h."""
-    gates, after, h = lstm_cell(xp, multiplied(xp, h, weight), given, bias, c)
-    h = multiplied(xp, h, projection)
-    return h, gates, c, h, after
+    gates, after, new = lstm_cell(xp, multiplied(xp, h, weight), given, bias, c)
+    new = multiplied(xp, new, projection)
+    return new, gates, c, h, new, after
 
 
 def _lstm_slopes(xp: Any, gate: Any, before: Any, dh: Any, dc: Any) -> tuple[Any, Any, Any]:
@@ -200,29 +289,32 @@ def _lstm_projected_back(
 
 
 def lstm_states(
-    inputs: ndarray, weight: ndarray, bias: ndarray, initial: ndarray, initial_cell: ndarray, *projection: ndarray,
-    sizes: Sizes, reverse: bool,
+    input: ndarray, weight_ih: ndarray, weight_hh: ndarray, bias_ih: ndarray, bias_hh: ndarray, initial: ndarray,
+    initial_cell: ndarray, *projection: ndarray, **order: Any,
 ) -> tuple[ndarray, ...]:  # fmt: skip
-    """All h, the last h and c of each sample; and for the way back all gates (after their nonlinearity) and each c before."""
-    step = lstm_projected_step if projection else lstm_step
-    constants, states = (weight, bias, *projection), (initial, initial_cell)
-    (hidden, gates, before), (last, cell) = _scan(step, constants, (inputs,), states, steps(sizes, reverse))
-    return hidden, last, cell, gates, before
+    """All h, the last h and c of each sample; and for the way back all gates (after their nonlinearity), each c and h before."""
+    step, constants = lstm_projected_step if projection else lstm_step, (weight_hh, bias_ih + bias_hh, *projection)
+    return _scan_there(step, weight_ih, constants, input, (initial, initial_cell), 3, **order)
 
 
 def lstm_backward(
-    grad: ndarray, grad_last: ndarray, grad_cell: ndarray, hidden: ndarray, gates: ndarray, before: ndarray,
-    initial: ndarray, initial_cell: ndarray, weight: ndarray, *projection: ndarray, sizes: Sizes, reverse: bool,
+    grad: ndarray, grad_last: ndarray, grad_cell: ndarray, gates: ndarray, cells: ndarray, before: ndarray,
+    input: ndarray, weight_ih: ndarray, weight_hh: ndarray, *projection: ndarray, input_grad: bool, **order: Any,
 ) -> tuple[ndarray, ...]:  # fmt: skip
-    """The gradients of `lstm_states` by inputs, weight, bias, both initial states and the projection, if there is one."""
-    times, total = steps(sizes, reverse), np.zeros((len(initial), gates.shape[1]), gates.dtype)
-    step, constants = _lstm_projected_back if projection else _lstm_back, (weight, *projection)
-    states = (grad_last, grad_cell, total)
-    (grads, *others), found = _scan(step, constants, (grad, gates, before), states, times[::-1])
-    back, back_cell, total = found
-    by_weight = _product_with_before(grads, hidden, initial, times)
-    by_projection = [numpy_arrays.matmul(others[0].T, others[1])] if projection else []
-    return grads, by_weight, total.sum(axis=0), back, back_cell, *by_projection
+    """The gradients of `lstm_states` by its arguments: by the input only with `input_grad`."""
+    total = np.zeros((len(grad_last), gates.shape[-1]), gates.dtype)
+    step, num_outputs = (_lstm_projected_back, 3) if projection else (_lstm_back, 1)
+    weight, constants, states = (
+        weight_ih if input_grad else None,
+        (weight_hh, *projection),
+        (grad_last, grad_cell, total),
+    )
+    outputs, last = _scan_back(step, weight, constants, (grad,), (gates, cells), states, num_outputs, **order)
+    *by_input, grads = outputs[: 1 + input_grad]
+    back, back_cell, total = last
+    bias, by_projection = total.sum(axis=0), [_product_of_all(*outputs[-2:])] if projection else []
+    by_weights = _product_of_all(grads, input), _product_of_all(grads, before)
+    return *by_input, *by_weights, bias, bias, back, back_cell, *by_projection
 
 
 # ---------------------------------------------------------------- GRU
@@ -239,9 +331,9 @@ def gru_cell(xp: Any, product: Any, given: Any, bias: Any, state: Any) -> tuple[
     return xp.concat((r, z, n), axis=1), a_n, n + z * (state - n)
 
 
-def gru_step(xp: Any, weight: Any, bias: Any, given: Any, state: Any) -> tuple[Any, ...]:
+def gru_step(xp: Any, weight: Any, bias_ih: Any, bias: Any, given: Any, state: Any) -> tuple[Any, ...]:
     """(h, all gates, what r is multiplied with, the h before) as outputs, h as state."""
-    gates, candidate, h = gru_cell(xp, multiplied(xp, state, weight), given, bias, state)
+    gates, candidate, h = gru_cell(xp, multiplied(xp, state, weight), given + bias_ih, bias, state)
     return h, gates, candidate, state, h
 
 
@@ -258,20 +350,22 @@ def _gru_back(
 
 
 def gru_states(
-    inputs: ndarray, weight: ndarray, bias: ndarray, initial: ndarray, *, sizes: Sizes, reverse: bool
-) -> tuple[ndarray, ...]:
+    input: ndarray, weight_ih: ndarray, weight_hh: ndarray, bias_ih: ndarray, bias_hh: ndarray, initial: ndarray,
+    **order: Any,
+) -> tuple[ndarray, ...]:  # fmt: skip
     """All h, the last h of each sample; and for the way back all gates, what r is multiplied with, and each h before."""
-    found, (last,) = _scan(gru_step, (weight, bias), (inputs,), (initial,), steps(sizes, reverse))
-    hidden, gates, candidates, before = found
-    return hidden, last, gates, candidates, before
+    return _scan_there(gru_step, weight_ih, (weight_hh, bias_ih, bias_hh), input, (initial,), 3, **order)
 
 
 def gru_backward(
-    grad: ndarray, grad_last: ndarray, gates: ndarray, candidates: ndarray, before: ndarray, initial: ndarray,
-    weight: ndarray, *, sizes: Sizes, reverse: bool,
+    grad: ndarray, grad_last: ndarray, gates: ndarray, candidates: ndarray, before: ndarray, input: ndarray,
+    weight_ih: ndarray, weight_hh: ndarray, *, input_grad: bool, **order: Any,
 ) -> tuple[ndarray, ...]:  # fmt: skip
-    """The gradients of `gru_states` by inputs, weight, bias and initial state."""
-    times, total = steps(sizes, reverse), np.zeros((len(initial), gates.shape[1]), gates.dtype)
-    arrays, states = (grad, gates, candidates, before), (grad_last, total)
-    (grads, of_a), (back, total) = _scan(_gru_back, (weight,), arrays, states, times[::-1])
-    return grads, numpy_arrays.matmul(of_a.T, before), total.sum(axis=0), back
+    """The gradients of `gru_states` by its arguments: by the input only with `input_grad`."""
+    total = np.zeros((len(grad_last), gates.shape[-1]), gates.dtype)
+    weight, kept, states = weight_ih if input_grad else None, (gates, candidates, before), (grad_last, total)
+    outputs, (back, total) = _scan_back(_gru_back, weight, (weight_hh,), (grad,), kept, states, 2, **order)
+    *by_input, grads, of_a = outputs
+    by_weights = _product_of_all(grads, input), _product_of_all(of_a, before)
+    bias_ih = grads.reshape(-1, grads.shape[-1]).sum(axis=0)
+    return *by_input, *by_weights, bias_ih, total.sum(axis=0), back

@@ -57,13 +57,22 @@ class Addresses:
         self.slots, self.offsets = slots, offsets
 
     def pointer(self, code: Code, buffer: Buffer) -> str:
-        if buffer.kind == "arena":
+        if buffer in self.offsets:
             return load_slot(code, ARENA, self.offsets[buffer])
         data = load_slot(code, self.slots[buffer])
         if buffer.kind in ("input", "output"):  # the slot holds the address of an ndarray object
             place = code.define(f"getelementptr i8, ptr {data}, i64 {DATA_OFFSET}")
             data = code.define(f"load ptr, ptr {place}")
         return data
+
+    def row_distance(self, code: Code, buffer: Buffer) -> str | None:
+        """How many elements lie between rows, where that is not known before a run; else None, and the buffer's rows are dense."""
+        return None
+
+
+def load_number(code: Code, slot: int) -> str:
+    place = code.define(f"getelementptr i64, ptr %table, i64 {slot}")
+    return code.define(f"load i64, ptr {place}")
 
 
 def load_slot(code: Code, slot: int, offset: int = 0) -> str:
@@ -85,6 +94,7 @@ class _Writer:
         self.code = Code(module)
         self.entry: list[str] = []  # stack memory
         self.pointers: dict[Buffer, str] = {}
+        self.row_distances: dict[Buffer, str | None] = {}
         self.rows: list[str] = []
         self.row_pointers: dict[tuple[Buffer, Affine], str] = {}
         self.row_values: dict[Value, str] = {}
@@ -98,6 +108,7 @@ class _Writer:
         nest, code = self.nest, self.code
         for buffer in self._buffers():
             self.pointers[buffer] = self.addresses.pointer(code, buffer)
+            self.row_distances[buffer] = self.addresses.row_distance(code, buffer)
         for root in self._terminals():
             if root.partial is not None:
                 offset = code.define(f"mul i64 %chunk, {root.buffer.size}")
@@ -178,18 +189,20 @@ class _Writer:
         key = (buffer, address[:split])
         if key not in self.row_pointers:
             rows = self.rows or ["0"] * (split - 1)  # before the first row only scalars are read
-            offset = self._sum([address[0]], address[1:split], rows)
+            distance = self.row_distances.get(buffer)
+            factors = address[1:split] if distance is None or not self.rows else (distance,)
+            offset = self._sum([address[0]], factors, rows)
             self.row_pointers[key] = self._step(self.pointers[buffer], buffer.dtype, offset)
         return self.row_pointers[key]
 
-    def _sum(self, terms: list[Any], factors: tuple[int, ...], indices: Any) -> str:
+    def _sum(self, terms: list[Any], factors: tuple[int | str, ...], indices: Any) -> str:
         """A constant plus indices times factors, folded as far as numbers allow."""
         constant, names = terms[0], []
         for factor, index in zip(factors, indices, strict=True):
             if not factor:
                 continue
             if not index.startswith("%"):
-                constant += factor * int(index)
+                constant += int(factor) * int(index)
             else:
                 names.append(index if factor == 1 else self.code.define(f"mul nsw i64 {index}, {factor}"))
         if not names:

@@ -176,12 +176,17 @@ def exp(v: Vector, x: str) -> str:
     return v.mul(v.mul(v.add(small, 1.0), first), second)
 
 
-@own
-def expm1(v: Vector, x: str) -> str:
-    n, r = _reduce_exp(v, v.clamp(x, -30.0, 88.0))
+def _expm1_near(v: Vector, x: str) -> str:
+    """exp(x) - 1 for -30 <= x <= 88."""
+    n, r = _reduce_exp(v, x)
     small = v.fma(v.mul(r, r), v.polynomial(r, EXP), r)
     scale = _power_of_two(v, n)
-    result = v.fma(small, scale, v.sub(scale, 1.0))
+    return v.fma(small, scale, v.sub(scale, 1.0))
+
+
+@own
+def expm1(v: Vector, x: str) -> str:
+    result = _expm1_near(v, v.clamp(x, -30.0, 88.0))
     result = v.select(v.compare("ogt", x, 88.0), v.call("exp", x), result)
     return v.select(v.compare("oeq", x, 0.0), x, result)
 
@@ -189,7 +194,7 @@ def expm1(v: Vector, x: str) -> str:
 @own
 def tanh(v: Vector, x: str) -> str:
     size = v.clamp(v.abs(x), None, 10.0)
-    t = v.call("expm1", v.add(size, size))
+    t = _expm1_near(v, v.add(size, size))
     return v.intrinsic("copysign", v.div(t, v.add(t, 2.0)), x)
 
 

@@ -157,8 +157,10 @@ class Program:
             siblings = [self._hosts[id(node)] for node in group]
             for host in siblings:
                 host.siblings = siblings
+        self._held = [host.target for host in self._hosts.values() if host.target.kind == "arena"]
         self._parts = self._schedule()
-        offsets, size = plan_arena(self._lives())
+        lives, self._done = self._lives()
+        offsets, size = plan_arena(lives)
         self._make_table(size)
         self._offsets = offsets
         self.source = self._write(Addresses(self._slots, offsets))
@@ -192,11 +194,12 @@ class Program:
                 result.append(schedule(works))
         return result
 
-    def _lives(self) -> dict[Buffer, tuple[int, int]]:
-        """The first and last phase in which each buffer of the arena is used."""
+    def _lives(self) -> tuple[dict[Buffer, tuple[int, int]], list[list[Buffer]]]:
+        """The first and last phase in which each buffer of the arena is used; and of what NumPy made, what each part is the last to use."""
         lives: dict[Buffer, tuple[int, int]] = {}
+        last = dict.fromkeys(self._held, 0)
         time = 0
-        for part in self._parts:
+        for number, part in enumerate(self._parts):
             groups = (
                 [[*part.sources, part.target]]
                 if isinstance(part, Host)
@@ -205,14 +208,17 @@ class Program:
             for group in groups:
                 time += 1
                 for buffer in group:
-                    if buffer.kind == "arena":
+                    if buffer in last:
+                        last[buffer] = number
+                    elif buffer.kind == "arena":
                         lives[buffer] = (lives.get(buffer, (time, time))[0], time)
-        return lives
+        return lives, [[b for b, end in last.items() if end == number] for number in range(len(self._parts))]
 
     def _make_table(self, arena_size: int) -> None:
         plan = self.plan
         buffers = [*plan.inputs, *plan.outputs]
         buffers += [b for b in plan.buffers.values() if b.kind == "constant"]
+        buffers += self._held
         self._slots = {buffer: FIRST + i for i, buffer in enumerate(buffers)}
         self._table = (ctypes.c_int64 * (FIRST + len(buffers)))()
         self._flag = ctypes.c_int64(0)
@@ -304,27 +310,44 @@ class Program:
         return calls.build_call(*places, self._job.record, direct, expected, results, self)
 
     def _host_step(self, host: Host) -> Callable[[], None]:
+        is_held = host.target in self._held
+
+        def put(value: Any) -> None:
+            if is_held:
+                self._hold(host, value)
+            else:
+                self._array(host.target).reshape(host.node.shape)[...] = value
+
         def step() -> None:
-            target = self._array(host.target).reshape(host.node.shape)
-            if host.value is not None:
-                target[...], host.value = host.value, None
-                return
-            arrays = [
-                self._array(buffer).reshape(x.shape) for buffer, x in zip(host.sources, host.node.inputs, strict=True)
-            ]
-            with np.errstate(all="ignore"):
-                if not host.siblings:
-                    target[...] = evaluate(host.node, *arrays)
-                    return
-                results = results_of(host.node, *arrays)
-            for sibling in host.siblings:
-                sibling.value = results[sibling.node.attrs["output"]]
-            target[...], host.value = host.value, None
+            if host.value is None:
+                arrays = [
+                    self._array(buffer).reshape(x.shape)
+                    for buffer, x in zip(host.sources, host.node.inputs, strict=True)
+                ]
+                with np.errstate(all="ignore"):
+                    if not host.siblings:
+                        put(_apart(evaluate(host.node, *arrays), arrays))
+                        return
+                    results = results_of(host.node, *arrays)
+                for sibling in host.siblings:
+                    sibling.value = _apart(results[sibling.node.attrs["output"]], arrays)
+            value, host.value = host.value, None
+            put(value)
 
         return step
 
+    def _hold(self, host: Host, value: Any) -> None:
+        """Leaves a result where NumPy has put it, if native code can read it there."""
+        shape, dtype = host.node.shape, host.node.dtype
+        if type(value) is not np.ndarray or value.shape != shape or value.dtype != dtype or not value.flags.carray:
+            value, result = np.empty(shape, dtype), value
+            value[...] = result
+        slot = self._slots[host.target]
+        self._kept[slot] = value
+        self._entry[slot] = value.ctypes.data
+
     def _array(self, buffer: Buffer) -> np.ndarray:
-        if buffer.kind == "arena":
+        if buffer in self._offsets:
             start = self._offsets[buffer]
             return self._arena[start : start + buffer.nbytes].view(buffer.dtype)
         if buffer.kind == "constant":
@@ -359,8 +382,10 @@ class Program:
             raise IndexError("index out of bounds in a compiled program")
 
     def _run_all(self) -> None:
-        for step in self._steps:
+        for step, done in zip(self._steps, self._done, strict=True):
             step()
+            for buffer in done:
+                self._kept[self._slots[buffer]] = None
 
     def describe(self) -> str:
         """The loops and library calls, in order."""
@@ -374,6 +399,12 @@ class Program:
             for task in (task for phase in part for task in phase):
                 lines.append(describe_nest(task.work) if isinstance(task.work, Nest) else repr(task.work))
         return "\n".join(lines)
+
+
+def _apart(value: Any, sources: Sequence[np.ndarray]) -> Any:
+    """A result that shares no memory with what it was made of, where other values will be soon."""
+    shares = isinstance(value, np.ndarray) and any(np.may_share_memory(value, source) for source in sources)
+    return value.copy() if shares else value
 
 
 def _calls(task: Task) -> list[str]:

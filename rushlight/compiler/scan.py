@@ -3,8 +3,8 @@
 `step(*constants, *inputs, *states) -> (*outputs, *states)` is recorded once, for some rows. Whoever takes a chunk of the rows runs all
 times for it, so threads never wait for each other, and what belongs to a few rows stays in a core's own cache.
 
-Rows of a state are samples, rows of an input or output those of the samples at one time, then at the next. So a buffer begins, at
-each time, so many rows further on (`%chunk` of a nest's arguments), or does not move.
+Rows of a state are samples. Inputs and outputs have rows of every sample at every time, wherever these lie: how far it is from one time
+to the next, and from one sample to the next, is in the table. So the time (`%chunk` of a nest's arguments) says where a buffer begins.
 
 Left out: steps with anything but elementwise functions of rows and products with constant matrices; `ScanProgram.build` is None for those.
 """
@@ -12,18 +12,21 @@ Left out: steps with anything but elementwise functions of rows and products wit
 from __future__ import annotations
 
 import ctypes
+import functools
 import threading
 from collections.abc import Sequence
 
 import numpy as np
 from numpy import ndarray
 
+from rushlight.arrays.recurrent import Times, empty_output
 from rushlight.compiler import workers
 from rushlight.compiler.binding import DATA_OFFSET, LAYOUT_HOLDS
+from rushlight.compiler.elements import llvm_type
 from rushlight.compiler.flat import keep_freed_memory
 from rushlight.compiler.fuse import Fused, fuse
 from rushlight.compiler.graph import Graph
-from rushlight.compiler.llvm import FIRST, FLAG, Addresses, load_slot, write_nest
+from rushlight.compiler.llvm import FIRST, FLAG, Addresses, load_number, load_slot, write_nest
 from rushlight.compiler.loops import Buffer, Hazard, Nest
 from rushlight.compiler.module import Code, Module
 from rushlight.compiler.native import library_of
@@ -32,10 +35,9 @@ from rushlight.compiler.products import Product
 from rushlight.compiler.program import Plan
 from rushlight.compiler.simplify import simplify
 
-MIN_ROWS, MAX_ROWS = (
-    8,
-    32,
-)  # of a chunk: those of a product's tile; and so many that the matrix is read for enough of them
+# Rows of a chunk: those of a product's tile; and so many that the matrix is read for enough of them.
+MIN_ROWS, MAX_ROWS = 8, 32
+ONCE = 16  # rows at all times, up to which putting a matrix in order takes longer than it saves (LSTMCell, 256 wide: 24 us of 68)
 
 
 class ScanProgram:
@@ -48,23 +50,24 @@ class ScanProgram:
     def __init__(self, plan: Plan, work: list[Nest | Product], counts: tuple[int, int, int, int]):
         self.num_constants, self.num_inputs, self.num_states, self.num_outputs = counts
         inputs = plan.inputs
-        self._moving = {*inputs[self.num_constants : -self.num_states], *plan.outputs[: self.num_outputs]}
-        self._fixed = set(inputs[: self.num_constants])
         self._widths = [node.shape[1] for node in plan.graph.outputs[: self.num_outputs]]
-        self._dtype = plan.graph.outputs[0].dtype
         scratch = [buffer for buffer in plan.buffers.values() if buffer.kind == "arena"]
         self._scratch = [(buffer.size // RECORDED_ROWS, buffer.dtype) for buffer in scratch]
+        moving = [*inputs[self.num_constants : -self.num_states], *plan.outputs[: self.num_outputs]]
         buffers = [*inputs, *plan.outputs[: self.num_outputs], *scratch]
         slots = {buffer: FIRST + i for i, buffer in enumerate(buffers)}
         self._panels = [Panels(item) for item in work if isinstance(item, Product)]
         first = FIRST + len(buffers)
         self._last = first + len(self._panels)  # then: number of times, rows of a chunk, places, numbers of samples
-        self._table = (ctypes.c_int64 * (self._last + 4))()
+        distances = {
+            buffer: self._last + 4 + 2 * i for i, buffer in enumerate(moving)
+        }  # from a time to the next, a row to the next
+        self._table = (ctypes.c_int64 * (self._last + 4 + 2 * len(moving)))()
         self._flag = ctypes.c_int64(0)
         self._table[FLAG] = ctypes.addressof(self._flag)
         for i, panels in enumerate(self._panels):
             self._table[first + i] = panels.memory.ctypes.data
-        module, addresses = Module(), _RowAddresses(slots, self._moving)
+        module, addresses = Module(), _RowAddresses(slots, distances)
         for item in work:
             if isinstance(item, Nest):
                 write_nest(module, item, addresses)
@@ -73,10 +76,15 @@ class ScanProgram:
             panels.write(module, addresses, slot)
             packings.append((panels.write_packing(module, addresses, slot), len(panels.memory)))
         module.parts["pack"] = _one_after_the_other(packings)
-        module.parts["scan"] = _over_times([item.name for item in work], self._last)
+        module.parts["scan"] = _over_times("scan", [item.name for item in work], self._last)
+        self._is_readable = all(panels.is_readable for panels in self._panels)
+        if self._is_readable:
+            once = {panels.product.name: panels.write_once(module, addresses) for panels in self._panels}
+            names = [once.get(item.name, item.name) for item in work]
+            module.parts["scan_once"] = _over_times("scan_once", names, self._last)
         self._library = library_of(module.text())
         self._num_panels = sum(count for _, count in packings)
-        self._jobs: dict[int, workers.Job] = {}
+        self._jobs: dict[tuple[int, bool], workers.Job] = {}
         self._lock = threading.Lock()
 
     @staticmethod
@@ -90,42 +98,56 @@ class ScanProgram:
         return ScanProgram(plan, work, counts)
 
     def run(
-        self, constants: Sequence[ndarray], inputs: Sequence[ndarray], states: Sequence[ndarray],
-        times: Sequence[tuple[slice, int]],
+        self, constants: Sequence[ndarray], inputs: Sequence[ndarray], states: Sequence[ndarray], times: Times,
+        batch_first: Sequence[bool],
     ) -> tuple[list[ndarray], list[ndarray]] | None:  # fmt: skip
-        """(outputs, last states); None if another thread is at it."""
+        """(outputs, last states); None if another thread is at it. The arguments are those of `arrays.recurrent`."""
         if not self._lock.acquire(blocking=False):
             return None
         try:
-            return self._run(constants, inputs, states, times)
+            return self._run(constants, inputs, states, times, batch_first)
         finally:
             self._lock.release()
 
     def _run(
-        self, constants: Sequence[ndarray], inputs: Sequence[ndarray], states: Sequence[ndarray],
-        times: Sequence[tuple[slice, int]],
+        self, constants: Sequence[ndarray], inputs: Sequence[ndarray], states: Sequence[ndarray], times: Times,
+        batch_first: Sequence[bool],
     ) -> tuple[list[ndarray], list[ndarray]]:  # fmt: skip
         num_samples = len(states[0])
-        fixed = [x if x.flags.c_contiguous else np.ascontiguousarray(x) for x in (*constants, *inputs)]
+        fixed = [x if x.flags.c_contiguous else np.ascontiguousarray(x) for x in constants]
+        inputs = [x if _has_whole_rows(x) else np.ascontiguousarray(x) for x in inputs]
         states = [x.copy("C") for x in states]
-        outputs = [np.empty((sum([n for _, n in times]), width), self._dtype) for width in self._widths]
+        like, orders = inputs[0], zip(self._widths, batch_first, strict=True)
+        outputs = [empty_output(like, width, samples_first) for width, samples_first in orders]
         scratch = [np.empty((num_samples, width), dtype) for width, dtype in self._scratch]
-        arrays = [*fixed, *states, *outputs, *scratch]
+        arrays = [*fixed, *inputs, *states, *outputs, *scratch]
         self._table[FIRST : FIRST + len(arrays)] = [id(x) for x in arrays]
-        starts, counts = np.array([(now.start, n) for now, n in times], np.int64).T.copy()
+        starts, counts, _ = _in_memory(times)
         per, num_chunks = _cut(num_samples)
-        self._table[self._last :] = len(times), per, starts.ctypes.data, counts.ctypes.data
-        self._job(num_chunks).run()
+        # of (time, batch, features), and of rows
+        distances = [stride // x.itemsize for x in (*inputs, *outputs) for stride in (x.strides[0], x.strides[-2])]
+        self._table[self._last :] = len(times), per, starts, counts, *distances
+        self._job(num_chunks, self._is_readable and len(times) * num_samples <= ONCE).run()
         return outputs, list(states)
 
-    def _job(self, num_chunks: int) -> workers.Job:
-        if num_chunks not in self._jobs:
-            phases = [(self._library.address("pack"), self._num_panels), (self._library.address("scan"), num_chunks)]
-            self._jobs[num_chunks] = workers.Job(phases, ctypes.addressof(self._table))
-        return self._jobs[num_chunks]
+    def _job(self, num_chunks: int, is_once: bool) -> workers.Job:
+        key = num_chunks, is_once
+        if key not in self._jobs:
+            phases = [(self._library.address("scan_once" if is_once else "scan"), num_chunks)]
+            if not is_once:
+                phases.insert(0, (self._library.address("pack"), self._num_panels))
+            self._jobs[key] = workers.Job(phases, ctypes.addressof(self._table))
+        return self._jobs[key]
 
 
 RECORDED_ROWS = 16
+
+
+@functools.lru_cache(maxsize=64)
+def _in_memory(times: Times) -> tuple[int, int, ndarray]:
+    """The addresses of the starts and of the numbers of samples, and what keeps them."""
+    memory = np.array(times, np.int64).T.copy()
+    return memory[0].ctypes.data, memory[1].ctypes.data, memory
 
 
 def _cut(num_samples: int) -> tuple[int, int]:
@@ -167,20 +189,28 @@ def _is_of_rows(work: object, fixed: set[Buffer]) -> bool:
     return all(address[1] == (0 if buffer in fixed else buffer.size // RECORDED_ROWS) for buffer, address in places)
 
 
-class _RowAddresses(Addresses):
-    """Buffers are arrays whose addresses are in the table; those of inputs and outputs with a time move with it."""
+def _has_whole_rows(x: ndarray) -> bool:
+    """Whether native code can read an array's rows where they are."""
+    return x.strides[-1] == x.itemsize and x.flags.aligned
 
-    def __init__(self, slots: dict[Buffer, int], moving: set[Buffer]):
+
+class _RowAddresses(Addresses):
+    """Buffers are arrays whose addresses are in the table; those of inputs and outputs move with the time."""
+
+    def __init__(self, slots: dict[Buffer, int], distances: dict[Buffer, int]):
         super().__init__(slots, {})
-        self.moving = moving
+        self.distances = distances
 
     def pointer(self, code: Code, buffer: Buffer) -> str:
         place = code.define(f"getelementptr i8, ptr {load_slot(code, self.slots[buffer])}, i64 {DATA_OFFSET}")
         data = code.define(f"load ptr, ptr {place}")
-        if buffer not in self.moving:
+        if buffer not in self.distances:
             return data
-        offset = code.define(f"mul i64 %chunk, {buffer.nbytes // RECORDED_ROWS}")
-        return code.define(f"getelementptr i8, ptr {data}, i64 {offset}")
+        offset = code.define(f"mul i64 %chunk, {load_number(code, self.distances[buffer])}")
+        return code.define(f"getelementptr {llvm_type(buffer.dtype)}, ptr {data}, i64 {offset}")
+
+    def row_distance(self, code: Code, buffer: Buffer) -> str | None:
+        return load_number(code, self.distances[buffer] + 1) if buffer in self.distances else None
 
 
 def _one_after_the_other(functions: list[tuple[str, int]]) -> str:
@@ -199,10 +229,10 @@ next{i}:""")
     return f"define void @pack(ptr %table, i64 %chunk) {{\n{body}\n  ret void\n}}"
 
 
-def _over_times(names: list[str], slot: int) -> str:
+def _over_times(function: str, names: list[str], slot: int) -> str:
     """The function of a chunk: all times for its rows."""
     calls = "\n".join(f"  call void @{name}(ptr %table, i64 %lo, i64 %hi, i64 %start)" for name in names)
-    return f"""define void @scan(ptr %table, i64 %chunk) {{
+    return f"""define void @{function}(ptr %table, i64 %chunk) {{
 entry:
   %num_times_at = getelementptr i64, ptr %table, i64 {slot}
   %per_at = getelementptr i64, ptr %table, i64 {slot + 1}

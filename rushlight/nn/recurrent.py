@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from rushlight.api.joining import cat, stack
-from rushlight.api.linalg import linear
 from rushlight.nn.dropout import scaled
 from rushlight.ops import create, recurrent
 from rushlight.ops.autocast import with_autocast
@@ -21,19 +20,22 @@ _NUM_STATES = {"LSTM": 2, "GRU": 1, "RNN_TANH": 1, "RNN_RELU": 1}
 
 
 def run_layers(
-    mode: str, rows: Tensor, sizes: tuple[int, ...], states: States, layers: Sequence[Sequence[Tensor]],
+    mode: str, input: Tensor, sizes: tuple[int, ...] | None, states: States, layers: Sequence[Sequence[Tensor]],
     has_biases: bool = True, dropout: float = 0.0, training: bool = False, bidirectional: bool = False,
+    *, batch_first: bool = False,
 ) -> tuple[Tensor, States]:  # fmt: skip
-    """Runs rows (those of all samples at the first time, then at the next, ...) through layers.
+    """Runs sequences through layers.
 
     Args:
         mode: "LSTM", "GRU", "RNN_TANH" or "RNN_RELU".
-        sizes: how many samples each time has, not increasing.
+        input: (time, batch, features), (batch, time, features) with `batch_first`, or rows of several lengths: those of all samples at
+            the first time, then at the next, ...
+        sizes: of such rows how many samples each time has, not increasing.
         states: the initial states, each (layers * directions, batch, features).
         layers: for each layer and direction weight_ih, weight_hh, the two biases if `has_biases`, and an LSTM's projection.
 
     Returns:
-        The rows of the last layer, and the last states of all layers.
+        The last layer's (time, batch, features), or rows; and the last states of all layers.
     """
     num_directions = 2 if bidirectional else 1
     last: list[States] = []
@@ -42,50 +44,39 @@ def run_layers(
         for direction in range(num_directions):
             at = number + direction
             initial = tuple([state[at] for state in states])
-            output, *final = _run_direction(mode, rows, sizes, initial, layers[at], has_biases, direction == 1)
+            order = {"sizes": sizes, "reverse": direction == 1, "batch_first": batch_first}
+            output, *final = _run_direction(mode, input, initial, layers[at], has_biases, **order)
             outputs.append(output)
             last.append(tuple(final))
-        rows = outputs[0] if num_directions == 1 else cat(outputs, 1)
+        input, batch_first = outputs[0] if num_directions == 1 else cat(outputs, -1), False
         if dropout and training and number + num_directions < len(layers):
-            rows = scaled(rows, dropout, True, False)
-    return rows, tuple([stack(parts) for parts in zip(*last, strict=True)])
+            input = scaled(input, dropout, True, False)
+    return input, tuple([stack(parts) for parts in zip(*last, strict=True)])
 
 
 def _run_direction(
-    mode: str, rows: Tensor, sizes: tuple[int, ...], initial: States, weights: Sequence[Tensor], has_biases: bool,
-    reverse: bool,
-) -> States:  # fmt: skip
-    """The rows of one layer in one direction, and its last states."""
+    mode: str, input: Tensor, initial: States, weights: Sequence[Tensor], has_biases: bool, **order: Any
+) -> States:
+    """All h of one layer in one direction, and its last states. `order`: see `arrays.recurrent`."""
     weight_ih, weight_hh, *others = weights
-    projection = others[2 if has_biases else 0 :]
-    if mode == "GRU":
-        inputs, bias = (
-            linear(rows, weight_ih, others[0] if has_biases else None),
-            others[1] if has_biases else _no_bias(weight_hh),
-        )
-        return recurrent.gru_sequence(inputs, weight_hh, bias, *initial, sizes=sizes, reverse=reverse)[:2]
-    inputs = linear(rows, weight_ih)  # (rows, gates)
-    bias = others[0] + others[1] if has_biases else _no_bias(weight_hh)
+    if not has_biases:
+        bias = create.zeros(weight_hh.shape[:1], dtype=weight_hh.dtype, device=weight_hh.device)
+        others = [bias, bias, *others]
+    arrays = (input, weight_ih, weight_hh, *others[:2], *initial, *others[2:])
+    order["input_grad"] = input.requires_grad
     if mode == "LSTM":
-        run = recurrent.lstm_sequence_projected if projection else recurrent.lstm_sequence
-        return run(inputs, weight_hh, bias, *initial, *projection, sizes=sizes, reverse=reverse)[:3]
-    rectify = mode == "RNN_RELU"
-    return recurrent.rnn_sequence(inputs, weight_hh, bias, *initial, sizes=sizes, reverse=reverse, rectify=rectify)
-
-
-def _no_bias(weight: Tensor) -> Tensor:
-    return create.zeros(weight.shape[:1], dtype=weight.dtype, device=weight.device)
+        run = recurrent.lstm_sequence_projected if len(others) > 2 else recurrent.lstm_sequence
+        return run(*arrays, **order)[:3]
+    if mode == "GRU":
+        return recurrent.gru_sequence(*arrays, **order)[:2]
+    return recurrent.rnn_sequence(*arrays, **order, rectify=mode == "RNN_RELU")[:2]
 
 
 def run_padded(mode: str, input: Tensor, states: States, batch_first: bool, *rest: Any) -> tuple[Tensor, States]:
-    """`run_layers` on (time, batch, features), or (batch, time, features) with `batch_first`."""
-    if batch_first:
-        input = input.transpose(0, 1)
-    time, batch, width = input.shape
-    if time == 0:
+    """`run_layers` on (time, batch, features), or (batch, time, features) with `batch_first`; in memory the output is the former."""
+    if input.shape[1 if batch_first else 0] == 0:
         raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
-    rows, last = run_layers(mode, input.reshape(time * batch, width), (batch,) * time, states, *rest)
-    output = rows.view(time, batch, rows.shape[1])
+    output, last = run_layers(mode, input, None, states, *rest, batch_first=batch_first)
     return (output.transpose(0, 1) if batch_first else output), last
 
 
@@ -145,7 +136,8 @@ def run_cell(
         raise RuntimeError(f"Input batch size {input.shape[0]} doesn't match hidden0 batch size {hidden.shape[0]}")
     has_biases = b_ih is not None and b_hh is not None
     weights: Any = (w_ih, w_hh, b_ih, b_hh) if has_biases else (w_ih, w_hh)
-    return _run_direction(mode, input, (input.shape[0],), states, weights, has_biases, False)[1:]
+    order = {"sizes": (input.shape[0],), "reverse": False, "batch_first": False}
+    return _run_direction(mode, input, states, weights, has_biases, **order)[1:]
 
 
 def lstm_cell(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rushlight.autograd.modes import modes
-from rushlight.ops import activation, elementwise, reduce, scan, special
+from rushlight.ops import activation, elementwise, recurrent, reduce, scan, special
 from rushlight.ops.copies import cast
 from rushlight.ops.linalg_norm import vector_norm
 from rushlight.ops.matmul import linear, linear_without_bias, matmul
@@ -200,6 +200,7 @@ def _caster(rules: list[Any]) -> Callable[[tuple], tuple]:
 lowered = _caster([_LOWEST, _LOWEST])  # the operands of a matrix product in autocast's dtype
 _OF_OPERATIONS: tuple[tuple[list[Any], tuple[Any, ...]], ...] = (
     ([None, _LOWEST], (activation.prelu,)),
+    ([_LOWEST, _LOWEST], (recurrent.rnn_sequence, recurrent.lstm_sequence, recurrent.lstm_sequence_projected)),
     (
         [None, FLOAT32],
         (

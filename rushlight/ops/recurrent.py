@@ -6,11 +6,11 @@ derivatives of higher order) gets the same steps as a composition of the waist's
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rushlight.arrays import numpy as numpy_arrays, recurrent as routines, symbolic as symbolic_arrays
-from rushlight.arrays.recurrent import Sizes, steps
+from rushlight.arrays.recurrent import Sizes, at, steps
 from rushlight.ops.define import op
 from rushlight.ops.namespaces import tensor_arrays
 from rushlight.ops.scanned import compiled_scan
@@ -23,18 +23,35 @@ routines.use(compiled_scan)
 
 
 def _composed(
-    xp: Any, step: Callable[..., tuple], constants: tuple, inputs: Any, states: tuple, sizes: Sizes, reverse: bool
-) -> tuple:
-    """(all h, the last states) of a step (`arrays.recurrent`) whose first output is h."""
-    found = {}
-    for now, n in steps(sizes, reverse):
+    xp: Any, step: Callable[..., tuple], weight: Any, constants: tuple, input: Any, states: tuple, *,
+    sizes: Sizes | None, reverse: bool, batch_first: bool,
+) -> tuple:  # fmt: skip
+    """(all h, the last states) of a step (`arrays.recurrent`) whose first output is h. `weight` is the input's."""
+    given = xp.matmul(input, xp.permute_dims(weight, (1, 0)))
+    if batch_first:
+        given = xp.permute_dims(given, (1, 0, 2))
+    shape, found = given.shape, {}
+    for start, n in steps(shape, sizes, reverse):
         own = [xp.slice(state, (slice(n),)) for state in states]
-        h, *others = step(xp, *constants, xp.slice(inputs, (now,)), *own)
-        found[now.start] = h
+        h, *others = step(xp, *constants, xp.slice(given, at(start, n, len(shape))), *own)
+        found[start] = h
         rest = [xp.slice(state, (slice(n, None),)) for state in states]
         pairs = zip(others[-len(states) :], rest, strict=True)
         states = tuple([xp.concat(pair, axis=0) if pair[1].shape[0] else pair[0] for pair in pairs])
-    return (xp.concat(tuple([found[start] for start in sorted(found)]), axis=0), *states)
+    hidden = xp.concat(tuple([found[start] for start in sorted(found)]), axis=0)
+    return (xp.reshape(hidden, (*shape[:-1], hidden.shape[1])), *states)
+
+
+def _run(xp: Any, routine: str, composed: Callable[..., tuple], num_kept: int, *arrays: Any, **attrs: Any) -> tuple:
+    """All results of an operation: those of its routine; of the composition, with nothing for what the routine's derivative needs."""
+    if xp in _WITH_ROUTINES:
+        return getattr(xp, routine)(*arrays, **attrs)
+    results = composed(xp, *arrays, **attrs)
+    return *results, *[xp.full((0,), 0, results[0].dtype) for _ in range(num_kept)]
+
+
+def _order(sizes: Sizes | None, reverse: bool, batch_first: bool) -> dict[str, Any]:
+    return {"sizes": sizes, "reverse": reverse, "batch_first": batch_first}
 
 
 def _differentiated(composed: Callable[..., tuple], inputs: tuple, grads: tuple, attrs: dict[str, Any]) -> list[Any]:
@@ -57,126 +74,132 @@ def _differentiated(composed: Callable[..., tuple], inputs: tuple, grads: tuple,
         return list(found) if has_history else [None if g is None else g._array for g in found]
 
 
-def _or_zeros(xp: Any, grads: tuple, *likes: Any) -> list[Any]:
-    return [xp.full(x.shape, 0, x.dtype) if g is None else g for g, x in zip(grads, likes, strict=True)]
+def _gradients(
+    xp: Any, routine: str, composed: Callable[..., tuple], grads: Sequence[Any], likes: tuple, kept: tuple,
+    inputs: tuple, input_grad: bool, **attrs: Any,
+) -> list[Any]:  # fmt: skip
+    """The gradients of an operation's inputs, without the first's if `input_grad` is False: it needs none.
+
+    Args:
+        grads: those of h and of the last states, or None; `likes` has their shapes.
+        inputs: (input, weight_ih, weight_hh, bias_ih, bias_hh, initial states, projection).
+    """
+    if xp not in _WITH_ROUTINES:
+        return _differentiated(composed, inputs, tuple(grads), attrs)
+    known = [xp.full(x.shape, 0, x.dtype) if g is None else g for g, x in zip(grads, likes, strict=True)]
+    input, weight_ih, weight_hh, _, _, *others = inputs
+    weights = (weight_ih, weight_hh, *others[len(known) - 1 :])
+    found = getattr(xp, routine)(*known, *kept, input, *weights, input_grad=input_grad, **attrs)
+    return list(found) if input_grad else [None, *found]
 
 
 # ---------------------------------------------------------------- one nonlinearity
 
 
 def _rnn_composed(
-    xp: Any, inputs: Any, weight: Any, bias: Any, initial: Any, *, sizes: Sizes, reverse: bool, rectify: bool
-) -> tuple:
-    step = routines.relu_step if rectify else routines.tanh_step
-    return _composed(xp, step, (weight, bias), inputs, (initial,), sizes, reverse)
+    xp: Any, input: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any, initial: Any, *, rectify: bool,
+    **order: Any,
+) -> tuple:  # fmt: skip
+    step, constants = routines.relu_step if rectify else routines.tanh_step, (weight_hh, bias_ih + bias_hh)
+    return _composed(xp, step, weight_ih, constants, input, (initial,), **order)
 
 
-@op(outputs=("hidden", "last"), grad_name="Rnn")
-def rnn_sequence(xp, inputs, weight, bias, initial, *, sizes, reverse, rectify):
-    """(all h, the last h of each sample) of h = tanh(input + weight h + bias), or max(0, ...) with `rectify`."""
-    arrays, attrs = (inputs, weight, bias, initial), {"sizes": sizes, "reverse": reverse, "rectify": rectify}
-    return xp.rnn_states(*arrays, **attrs) if xp in _WITH_ROUTINES else _rnn_composed(xp, *arrays, **attrs)
+@op(outputs=("hidden", "last", "before"), grad_name="Rnn")
+def rnn_sequence(
+    xp, input, weight_ih, weight_hh, bias_ih, bias_hh, initial, *, sizes, reverse, batch_first, input_grad, rectify
+):
+    """(all h, the last h of each sample, each h before) of h = tanh(weight_ih x + bias_ih + weight_hh h + bias_hh), or max(0, ...)."""
+    arrays, attrs = (input, weight_ih, weight_hh, bias_ih, bias_hh, initial), _order(sizes, reverse, batch_first)
+    return _run(xp, "rnn_states", _rnn_composed, 1, *arrays, **attrs, rectify=rectify)
 
 
-def _rnn_gradients(
-    xp: Any, grad: Any, inputs: Any, weight: Any, bias: Any, initial: Any, hidden: Any, sizes: Any, reverse: Any,
-    rectify: Any,
-) -> list[Any]:  # fmt: skip
-    attrs = {"sizes": sizes, "reverse": reverse, "rectify": rectify}
-    if xp not in _WITH_ROUTINES:
-        return _differentiated(_rnn_composed, (inputs, weight, bias, initial), grad, attrs)
-    grads = _or_zeros(xp, grad, hidden, initial)
-    return list(xp.rnn_backward(*grads, hidden, initial, weight, **attrs))
-
-
-rnn_sequence.op.derivative_of_all(_rnn_gradients)
+rnn_sequence.op.derivative_of_all(
+    lambda xp, grad, input, weight_ih, weight_hh, bias_ih, bias_hh, initial, hidden, before, sizes, reverse,
+    batch_first, input_grad, rectify: _gradients(
+        xp, "rnn_backward", _rnn_composed, grad[:2], (hidden, initial), (hidden, before),
+        (input, weight_ih, weight_hh, bias_ih, bias_hh, initial), input_grad, **_order(sizes, reverse, batch_first),
+        rectify=rectify,
+    )
+)  # fmt: skip
 
 
 # ---------------------------------------------------------------- LSTM
 
 
 def _lstm_composed(
-    xp: Any, inputs: Any, weight: Any, bias: Any, initial: Any, initial_cell: Any, *projection: Any, sizes: Sizes,
-    reverse: bool,
+    xp: Any, input: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any, initial: Any, initial_cell: Any,
+    *projection: Any, **order: Any,
 ) -> tuple:  # fmt: skip
     step = routines.lstm_projected_step if projection else routines.lstm_step
-    return _composed(xp, step, (weight, bias, *projection), inputs, (initial, initial_cell), sizes, reverse)
+    constants = (weight_hh, bias_ih + bias_hh, *projection)
+    return _composed(xp, step, weight_ih, constants, input, (initial, initial_cell), **order)
 
 
-def _run_lstm(xp: Any, *arrays: Any, **attrs: Any) -> tuple:
-    if xp in _WITH_ROUTINES:
-        return xp.lstm_states(*arrays, **attrs)
-    hidden, last, cell = _lstm_composed(xp, *arrays, **attrs)
-    return hidden, last, cell, xp.full((0,), 0, hidden.dtype), xp.full((0,), 0, hidden.dtype)
-
-
-_LSTM_OUTPUTS = ("hidden", "last", "last_cell", "gates", "before")
+_LSTM_OUTPUTS = ("hidden", "last", "last_cell", "gates", "cells", "before")
 
 
 @op(outputs=_LSTM_OUTPUTS, grad_name="Lstm")
-def lstm_sequence(xp, inputs, weight, bias, initial, initial_cell, *, sizes, reverse):
-    """(all h, the last h and c of each sample, and two that the derivative needs: all gates and each c before)."""
-    return _run_lstm(xp, inputs, weight, bias, initial, initial_cell, sizes=sizes, reverse=reverse)
+def lstm_sequence(
+    xp, input, weight_ih, weight_hh, bias_ih, bias_hh, initial, initial_cell, *, sizes, reverse, batch_first, input_grad
+):
+    """(all h, the last h and c of each sample, and three that the derivative needs: all gates, each c and h before)."""
+    arrays = input, weight_ih, weight_hh, bias_ih, bias_hh, initial, initial_cell
+    return _run(xp, "lstm_states", _lstm_composed, 3, *arrays, **_order(sizes, reverse, batch_first))
 
 
 @op(outputs=_LSTM_OUTPUTS, grad_name="Lstm")
-def lstm_sequence_projected(xp, inputs, weight, bias, initial, initial_cell, projection, *, sizes, reverse):
+def lstm_sequence_projected(
+    xp, input, weight_ih, weight_hh, bias_ih, bias_hh, initial, initial_cell, projection, *, sizes, reverse,
+    batch_first, input_grad,
+):  # fmt: skip
     """The same with the projection's product with h in the place of h."""
-    return _run_lstm(xp, inputs, weight, bias, initial, initial_cell, projection, sizes=sizes, reverse=reverse)
+    arrays = input, weight_ih, weight_hh, bias_ih, bias_hh, initial, initial_cell, projection
+    return _run(xp, "lstm_states", _lstm_composed, 3, *arrays, **_order(sizes, reverse, batch_first))
 
 
-def _lstm_gradients(xp: Any, grad: Any, inputs: tuple, outputs: tuple, sizes: Any, reverse: Any) -> list[Any]:
-    grads, (weight, _, initial, initial_cell, *projection) = grad[:3], inputs[1:]
-    if xp not in _WITH_ROUTINES:
-        return _differentiated(_lstm_composed, inputs, grads, {"sizes": sizes, "reverse": reverse})
-    known = _or_zeros(xp, grads, outputs[0], initial, initial_cell)
-    arrays = (*known, *outputs, initial, initial_cell, weight, *projection)
-    return list(xp.lstm_backward(*arrays, sizes=sizes, reverse=reverse))
+def _lstm_gradients(xp: Any, grad: Any, inputs: tuple, kept: tuple, input_grad: bool, **order: Any) -> list[Any]:
+    likes = kept[-1], inputs[5], inputs[6]
+    return _gradients(xp, "lstm_backward", _lstm_composed, grad[:3], likes, kept, inputs, input_grad, **order)
 
 
 lstm_sequence.op.derivative_of_all(
-    lambda xp, grad, inputs, weight, bias, initial, initial_cell, hidden, gates, before, sizes, reverse: (
-        _lstm_gradients(
-            xp, grad, (inputs, weight, bias, initial, initial_cell), (hidden, gates, before), sizes, reverse
-        )
+    lambda xp, grad, input, weight_ih, weight_hh, bias_ih, bias_hh, initial, initial_cell, gates, cells, before, sizes,
+    reverse, batch_first, input_grad: _lstm_gradients(
+        xp, grad, (input, weight_ih, weight_hh, bias_ih, bias_hh, initial, initial_cell), (gates, cells, before),
+        input_grad, **_order(sizes, reverse, batch_first),
     )
-)
+)  # fmt: skip
 lstm_sequence_projected.op.derivative_of_all(
-    lambda xp, grad, inputs, weight, bias, initial, initial_cell, projection, hidden, gates, before, sizes, reverse: (
-        _lstm_gradients(
-            xp, grad, (inputs, weight, bias, initial, initial_cell, projection), (hidden, gates, before), sizes, reverse
-        )
+    lambda xp, grad, input, weight_ih, weight_hh, bias_ih, bias_hh, initial, initial_cell, projection, gates, cells,
+    before, sizes, reverse, batch_first, input_grad: _lstm_gradients(
+        xp, grad, (input, weight_ih, weight_hh, bias_ih, bias_hh, initial, initial_cell, projection),
+        (gates, cells, before), input_grad, **_order(sizes, reverse, batch_first),
     )
-)
+)  # fmt: skip
 
 
 # ---------------------------------------------------------------- GRU
 
 
 def _gru_composed(
-    xp: Any, inputs: Any, weight: Any, bias: Any, initial: Any, *, sizes: Sizes, reverse: bool
-) -> tuple:  # fmt: skip
-    return _composed(xp, routines.gru_step, (weight, bias), inputs, (initial,), sizes, reverse)
+    xp: Any, input: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any, initial: Any, **order: Any
+) -> tuple:
+    return _composed(xp, routines.gru_step, weight_ih, (weight_hh, bias_ih, bias_hh), input, (initial,), **order)
 
 
 @op(outputs=("hidden", "last", "gates", "candidates", "before"), grad_name="Gru")
-def gru_sequence(xp, inputs, weight, bias, initial, *, sizes, reverse):
+def gru_sequence(
+    xp, input, weight_ih, weight_hh, bias_ih, bias_hh, initial, *, sizes, reverse, batch_first, input_grad
+):
     """(all h, the last h of each sample, and three that the derivative needs)."""
-    if xp in _WITH_ROUTINES:
-        return xp.gru_states(inputs, weight, bias, initial, sizes=sizes, reverse=reverse)
-    hidden, last = _gru_composed(xp, inputs, weight, bias, initial, sizes=sizes, reverse=reverse)
-    return hidden, last, *[xp.full((0,), 0, hidden.dtype) for _ in range(3)]
+    arrays = input, weight_ih, weight_hh, bias_ih, bias_hh, initial
+    return _run(xp, "gru_states", _gru_composed, 3, *arrays, **_order(sizes, reverse, batch_first))
 
 
-def _gru_gradients(
-    xp: Any, grad: Any, inputs: Any, weight: Any, bias: Any, initial: Any, hidden: Any, gates: Any, candidates: Any,
-    before: Any, sizes: Any, reverse: Any,
-) -> list[Any]:  # fmt: skip
-    attrs = {"sizes": sizes, "reverse": reverse}
-    if xp not in _WITH_ROUTINES:
-        return _differentiated(_gru_composed, (inputs, weight, bias, initial), grad[:2], attrs)
-    grads = _or_zeros(xp, grad[:2], hidden, initial)
-    return list(xp.gru_backward(*grads, gates, candidates, before, initial, weight, **attrs))
-
-
-gru_sequence.op.derivative_of_all(_gru_gradients)
+gru_sequence.op.derivative_of_all(
+    lambda xp, grad, input, weight_ih, weight_hh, bias_ih, bias_hh, initial, gates, candidates, before, sizes,
+    reverse, batch_first, input_grad: _gradients(
+        xp, "gru_backward", _gru_composed, grad[:2], (before, initial), (gates, candidates, before),
+        (input, weight_ih, weight_hh, bias_ih, bias_hh, initial), input_grad, **_order(sizes, reverse, batch_first),
+    )
+)  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from rushlight.arrays.recurrent import Times
 from rushlight.ops.fused import LIMIT, PATIENCE, trace
 
 _programs: dict[tuple, Any] = {}  # None: cannot be compiled
@@ -20,11 +21,13 @@ _times_seen: dict[tuple, int] = {}
 
 def compiled_scan(
     step: Callable[..., tuple], constants: Sequence[ndarray], inputs: Sequence[ndarray], states: Sequence[ndarray],
-    times: Sequence[tuple[slice, int]],
+    times: Times, batch_first: Sequence[bool],
 ) -> tuple[list[ndarray], list[ndarray]] | None:  # fmt: skip
-    """(outputs, last states) of a step at each time; None if NumPy is to run it."""
+    """(outputs, last states) of a step at each time, as `arrays.recurrent` asks for them; None if NumPy is to run it."""
+    if not inputs[0].size:
+        return None
     arrays = (*constants, *inputs, *states)
-    key = (step, inputs[0].dtype, *[x.shape for x in constants], *[x.shape[1] for x in arrays[len(constants) :]])
+    key = (step, inputs[0].dtype, *[x.shape for x in constants], *[x.shape[-1] for x in arrays[len(constants) :]])
     if key not in _programs:
         seen = _times_seen[key] = _times_seen.get(key, 0) + len(times)
         if seen < PATIENCE:
@@ -33,7 +36,7 @@ def compiled_scan(
             _programs.clear()
         _programs[key] = _compile(step, constants, inputs, states)
     program = _programs[key]
-    return None if program is None else program.run(constants, inputs, states, times)
+    return None if program is None else program.run(constants, inputs, states, times, batch_first)
 
 
 def _compile(
@@ -46,7 +49,7 @@ def _compile(
         return None
     if len({x.dtype for x in (*constants, *inputs, *states)}) > 1:
         return None
-    rows = [np.empty((RECORDED_ROWS, x.shape[1]), x.dtype) for x in (*inputs, *states)]
+    rows = [np.empty((RECORDED_ROWS, x.shape[-1]), x.dtype) for x in (*inputs, *states)]
     traced = trace(step, (*constants, *rows), {})
     if traced is None:
         return None

@@ -164,3 +164,17 @@ def test_custom_functions():
     with rushlight.autocast("cpu"):
         assert forward(context, x.bfloat16(), y).dtype is rushlight.float32
     assert backward(context, x, y).dtype is rushlight.float32
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN", "GRUCell", "RNNCell"])
+def test_recurrent_layers(kind):
+    results = []
+    for library in (rushlight, torch):
+        library.manual_seed(0)
+        layer, x = getattr(library.nn, kind)(3, 2), matrices(library)[0]
+        with library.autocast("cpu", dtype=library.bfloat16):  # PyTorch has no float16 LSTM on the CPU
+            found = layer(x)
+        results.append(found if kind.endswith("Cell") else found[0])
+    mine, theirs = results
+    assert str(mine.dtype) == str(theirs.dtype)
+    np.testing.assert_allclose(mine.detach().double().numpy(), theirs.detach().double().numpy(), rtol=0.05, atol=0.02)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -257,3 +258,38 @@ def test_an_embedding_and_a_vae_in_verified_steps():
     ids, y = torch.randint(0, 10, (6, 3)), torch.rand(6, 2)
     for _ in range(4):
         compiled(ids, y)
+
+
+def test_what_numpy_computes_stays_where_it_is_put() -> None:
+    """Also if that is a part of what it was made of; and no longer than it is needed."""
+
+    def function(x):
+        spectrum = torch.fft.fft(x * 2)
+        values, places = torch.sort(spectrum.real, 1)
+        return (values + 1).sum(), places * 2, spectrum.imag + 1
+
+    compiled = torch.compile(function)
+    for seed in range(3):
+        torch.manual_seed(seed)
+        x = torch.randn(40, 50)
+        for a, b in zip(compiled(x), function(x), strict=True):
+            torch.testing.assert_close(a, b)
+
+
+def test_what_numpy_computed_is_freed_when_it_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rushlight.arrays import numpy as numpy_arrays
+
+    made, cumulative_sum = [], numpy_arrays.cumulative_sum
+
+    def watched(x, axis):
+        result = cumulative_sum(x, axis)
+        made.append(weakref.ref(result))
+        return result
+
+    def function(x):
+        return torch.cumsum(x * 2, 0).sum()
+
+    monkeypatch.setattr(numpy_arrays, "cumulative_sum", watched)
+    compiled, x = torch.compile(function), torch.ones(30, 20)
+    assert compiled(x) == 30 * 31 * 20
+    assert made and all(array() is None for array in made)
