@@ -3,10 +3,15 @@
 `cupy.matmul` widens batches of float16, has none of bfloat16 and copies what is transposed; so the call is made here, as cuBLAS's
 documentation of `cublasGemmEx` and `cublasGemmStridedBatchedEx` has it. Both read matrices by columns: a matrix in C order is its own
 transpose to them, and x y is asked for as y' x' = (x y)'.
+
+`Repeated` is for loops that launch one product after another: operands are given by address, and all that is known beforehand
+is an argument made once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 import cupy
@@ -64,11 +69,7 @@ def matmul(x: ndarray, y: ndarray) -> ndarray:
 def _product(x: _Matrices, y: _Matrices, out: ndarray, rows: int, columns: int, inner: int) -> None:
     from cupy_backends.cuda.libs import cublas
 
-    kind, compute, factors = _KINDS[out.dtype.char]
-    if out.dtype.char == "f" and settings.products.allow_tf32:
-        compute = _TF32
-    one = factors.ctypes.data
-    zero = one + factors.itemsize
+    kind, compute, one, zero = _arithmetic(out.dtype)
     count = out.size // (rows * columns)
     if max(rows, columns, inner, x.leading, y.leading, count) > _LARGEST:
         raise RuntimeError(f"matmul: cuBLAS takes sizes below 2**31, not a result of shape {out.shape}")
@@ -83,6 +84,48 @@ def _product(x: _Matrices, y: _Matrices, out: ndarray, rows: int, columns: int, 
         handle, y.transposed, x.transposed, columns, rows, inner, one, y.array.data.ptr, kind, y.leading, y.stride,
         x.array.data.ptr, kind, x.leading, x.stride, zero, out.data.ptr, kind, columns, rows * columns, count, compute, -1,
     )  # fmt: skip
+
+
+def _arithmetic(dtype: np.dtype) -> tuple[int, int, int, int]:
+    """cuBLAS's numbers for a dtype and for how exact products are, and the addresses of one and zero."""
+    kind, compute, factors = _KINDS[dtype.char]
+    if dtype.char == "f" and settings.products.allow_tf32:
+        compute = _TF32
+    one = factors.ctypes.data
+    return kind, compute, one, one + factors.itemsize
+
+
+class Repeated(NamedTuple):
+    """Products c = a b, or c += a b, of several a with one b; the rows of c, of `columns` each, lie one after the other.
+
+    Attributes:
+        leading: elements from a row of a to the next.
+        transposed: whether b lies in the order of columns, `leading_b` elements from one to the next; else so from a row to the next.
+    """
+
+    dtype: np.dtype
+    columns: int
+    inner: int
+    leading: int
+    leading_b: int
+    transposed: bool
+    adds: bool
+
+    def calls(self, rows: Sequence[int], a: Sequence[int], b: int, c: Sequence[int]) -> Iterator[None]:
+        """An iterator, each step of which launches one product, on the current device and stream.
+
+        Args:
+            rows, a, c: of each product, how many rows a and c have and where they are.
+        """
+        from cupy_backends.cuda.libs import cublas
+
+        kind, compute, one, zero = _arithmetic(self.dtype)
+        before = device.get_cublas_handle(), int(self.transposed), 0, self.columns
+        return map(
+            cublas.gemmEx, *map(repeat, before), rows, repeat(self.inner), repeat(one), repeat(b), repeat(kind),
+            repeat(self.leading_b), a, repeat(kind), repeat(self.leading), repeat(one if self.adds else zero), c,
+            repeat(kind), repeat(self.columns), repeat(compute), repeat(-1),
+        )  # fmt: skip
 
 
 def _readable(x: ndarray, batch: tuple[int, ...]) -> _Matrices:
