@@ -18,7 +18,7 @@ import timer
 
 LARGE, SIDE = 1 << 24, 4096  # elements of an array; rows of a square matrix
 TOY_LARGE, TOY_SIDE = 1 << 12, 64
-STEPS = {"mnist_mlp": 0.8, "mnist_cnn": 1.0, "char_gpt": 0.8}
+STEPS = {"mnist_mlp": 0.8, "mnist_cnn": 1.0, "char_gpt": 0.8, "lstm": 1.2}
 
 
 class OnGPU:
@@ -71,6 +71,14 @@ def operations(torch: Any, toy: bool) -> Iterator[tuple[str, float, Callable[[],
             return left @ right
 
         yield f"matmul of {side} x {side}, {'float32' if kind == 'highest' else 'tf32'}", 1.05, product
+    for hidden, most in ((64, 0.8), (512, 1.2)):  # one kernel for all times, and a product and a kernel for each
+        num_times, batch = (8, 2) if toy else (128, 32)
+        layer, sequences = torch.nn.LSTM(hidden, hidden), numbers(num_times, batch, hidden)
+        yield (
+            f"lstm of {hidden}, {num_times} times, forward and back",
+            most,
+            lambda layer=layer, sequences=sequences: layer(sequences)[0].sum().backward(),
+        )
     low, other = left.to(torch.bfloat16), right.to(torch.bfloat16)
     yield f"matmul of {side} x {side}, bfloat16", 1.05, lambda: low @ other
 

@@ -1,4 +1,4 @@
-"""Recurrent layers over a whole sequence, and backpropagation through time, on NumPy arrays.
+"""Recurrent layers over a whole sequence, and backpropagation through time, on arrays of the CPU or a GPU.
 
 Part of the waist: names here are listed in `protocol.HOST`. The input is (time, batch, features); or, with `batch_first`, (batch, time,
 features), and so is its gradient and what is kept for the way back, so that the products of all times find their rows side by side. All h
@@ -7,8 +7,9 @@ samples each time has, longest sequences first. With `reverse` the last time com
 replaces those of the samples that it has, so that the state that is left is the last one of every sample, whichever the direction.
 
 A layer, and its way back, is a step in terms of the waist and a `scan` of it over time. `ops/recurrent.py` has steps compiled, and then
-the whole scan is one native program. Letters are those of Hochreiter & Schmidhuber (1997) and Cho et al. (2014) as PyTorch uses
-them: gates i, f, g, o; r, z, n. The logistic function is taken as (1 + tanh(x / 2)) / 2: tanh takes half the time of exp and a division.
+the whole scan is one native program, or on a GPU a loop that only launches. Letters are those of Hochreiter & Schmidhuber (1997) and Cho
+et al. (2014) as PyTorch uses them: gates i, f, g, o; r, z, n. The logistic function is taken as (1 + tanh(x / 2)) / 2: tanh takes half
+the time of exp and a division.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from rushlight.arrays import numpy as numpy_arrays
+from rushlight.arrays import kinds, numpy as numpy_arrays
 
 Sizes = tuple[int, ...]
 Times = tuple[tuple[int, int], ...]
@@ -51,8 +52,8 @@ def by_time(x: Any, batch_first: bool) -> Any:
 def empty_output(like: ndarray, width: int, batch_first: bool) -> ndarray:
     """An output with the times and samples of `like`; in memory the samples come first, or as many dimensions as there are."""
     if batch_first:
-        return by_time(np.empty((like.shape[1], like.shape[0], width), like.dtype), True)
-    return np.empty((*like.shape[:-1], width), like.dtype)
+        return by_time(np.empty((like.shape[1], like.shape[0], width), like.dtype, like=like), True)
+    return np.empty((*like.shape[:-1], width), like.dtype, like=like)
 
 
 # ---------------------------------------------------------------- a step, time after time
@@ -73,15 +74,18 @@ def _scan(
     """(outputs, last states) of `(*outputs, *states) = step(xp, *constants, *inputs, *states)` at each time.
 
     Rows are samples. Inputs and outputs have those of all times, states one for each sample. `batch_first` says of each output how
-    it lies in memory.
+    it lies in memory; on a GPU that is time after time, whatever is asked for.
     """
+    xp = kinds.namespace_of(inputs[0])
+    if xp is not numpy_arrays:
+        batch_first = [False] * len(batch_first)
     found = _compiled_scan and _compiled_scan(step, constants, inputs, states, times, batch_first)
     if found:
         return found
     states, outputs = [state.copy() for state in states], []
     for start, n in times:
         now = at(start, n, inputs[0].ndim)
-        results = step(numpy_arrays, *constants, *[x[now] for x in inputs], *[state[:n] for state in states])
+        results = step(xp, *constants, *[x[now] for x in inputs], *[state[:n] for state in states])
         new, kept = results[: -len(states)], results[-len(states) :]
         if not outputs:
             outputs = [empty_output(inputs[0], x.shape[1], first) for x, first in zip(new, batch_first, strict=True)]
@@ -123,9 +127,9 @@ def _native(
 ) -> tuple[list[ndarray], list[ndarray]] | None:  # fmt: skip
     """A native scan of a step that multiplies with the first constant too; None if a product for all times is to do that.
 
-    A step has its rows at hand, so they are neither written nor read once more, nor put in order for BLAS.
+    A step has its rows at hand, so they are neither written nor read once more, nor put in order for BLAS. Not so on a GPU.
     """
-    if _compiled_scan is None or len(times) == 1 or constants[0].size > SMALL:
+    if not isinstance(inputs[0], ndarray) or _compiled_scan is None or len(times) == 1 or constants[0].size > SMALL:
         return None
     found: tuple[list[ndarray], list[ndarray]] | None = _compiled_scan(
         step, constants, inputs, states, times, batch_first
@@ -141,7 +145,7 @@ def _scan_there(
     rest = states, steps(by_time(input, batch_first).shape, sizes, reverse), [False] + num_kept * [batch_first]
     found = _native(with_product(step, len(states)), (weight, *constants), (by_time(input, batch_first),), *rest)
     if found is None:
-        given = numpy_arrays.matmul(input, weight.T)
+        given = _product(input, weight.T)
         found = _scan(step, constants, (by_time(given, batch_first),), *rest)
     (hidden, *kept), last = found
     return hidden, *last, *[by_time(x, batch_first) for x in kept]
@@ -149,11 +153,13 @@ def _scan_there(
 
 def _scan_back(
     step: Step, weight: ndarray | None, constants: Sequence[ndarray], of_h: Sequence[ndarray], kept: Sequence[ndarray],
-    states: Sequence[ndarray], num_outputs: int, *, sizes: Sizes | None, reverse: bool, batch_first: bool,
+    states: Sequence[ndarray], num_outputs: int, of_bias: int = 0, *, sizes: Sizes | None, reverse: bool,
+    batch_first: bool,
 ) -> tuple[list[ndarray], list[ndarray]]:  # fmt: skip
     """(outputs, last states) of a step on `of_h`, which lie as all h do, and `kept`, in whose order the outputs are.
 
-    With the input's weight, its gradient is the first output.
+    With the input's weight, its gradient is the first output. The last state is the sum of output `of_bias`: a CPU adds up what a step
+    has just made, a row for each sample; a GPU everything at the end, one row for all.
     """
     inputs, times = (*of_h, *[by_time(x, batch_first) for x in kept]), steps(of_h[0].shape, sizes, not reverse)
     found = None
@@ -162,14 +168,32 @@ def _scan_back(
         found = _native(with_gradient(step), (weight, *constants), inputs, states, times, orders)
     if found is not None:
         return [by_time(x, batch_first) for x in found[0]], found[1]
-    outputs, last = _scan(step, constants, inputs, states, times, num_outputs * [batch_first])
+    orders = num_outputs * [batch_first]
+    if isinstance(inputs[0], ndarray):
+        outputs, last = _scan(step, constants, inputs, states, times, orders)
+    else:
+        outputs, last = _scan(_without_sum(step), constants, inputs, states[:-1], times, orders)
+        last.append(outputs[of_bias].reshape(-1, outputs[of_bias].shape[-1]).sum(axis=0, keepdims=True))
     outputs = [by_time(x, batch_first) for x in outputs]
-    return outputs if weight is None else [numpy_arrays.matmul(outputs[0], weight), *outputs], last
+    return outputs if weight is None else [_product(outputs[0], weight), *outputs], last
+
+
+@functools.cache
+def _without_sum(step: Step) -> Step:
+    """A step back without its last state."""
+    return lambda xp, *arrays: step(xp, *arrays, 0.0)[:-1]
+
+
+def _product(x: ndarray, y: ndarray) -> ndarray:
+    product: ndarray = kinds.namespace_of(x).matmul(x, y)
+    return product
 
 
 def _product_of_all(grads: ndarray, values: ndarray) -> ndarray:
     """The gradient of a weight from the gradients of its products, and what it was multiplied with."""
-    return numpy_arrays.matmul(grads.reshape(-1, grads.shape[-1]).T, values.reshape(-1, values.shape[-1]))
+    if grads.ndim == 3 and not grads.flags.c_contiguous:  # a GPU's, of samples first
+        grads, values = by_time(grads, True), by_time(values, True)
+    return _product(grads.reshape(-1, grads.shape[-1]).T, values.reshape(-1, values.shape[-1]))
 
 
 def multiplied(xp: Any, x: Any, weight: Any) -> Any:
@@ -364,7 +388,7 @@ def gru_backward(
     """The gradients of `gru_states` by its arguments: by the input only with `input_grad`."""
     total = np.zeros((len(grad_last), gates.shape[-1]), gates.dtype)
     weight, kept, states = weight_ih if input_grad else None, (gates, candidates, before), (grad_last, total)
-    outputs, (back, total) = _scan_back(_gru_back, weight, (weight_hh,), (grad,), kept, states, 2, **order)
+    outputs, (back, total) = _scan_back(_gru_back, weight, (weight_hh,), (grad,), kept, states, 2, of_bias=1, **order)
     *by_input, grads, of_a = outputs
     by_weights = _product_of_all(grads, input), _product_of_all(of_a, before)
     bias_ih = grads.reshape(-1, grads.shape[-1]).sum(axis=0)

@@ -14,15 +14,16 @@ from __future__ import annotations
 import ctypes
 import functools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy import ndarray
 
 from rushlight.arrays.recurrent import Times, empty_output
+from rushlight.arrays.symbolic import Node
 from rushlight.compiler import workers
 from rushlight.compiler.binding import DATA_OFFSET, LAYOUT_HOLDS
-from rushlight.compiler.elements import llvm_type
+from rushlight.compiler.elements import is_generated, llvm_type
 from rushlight.compiler.flat import keep_freed_memory
 from rushlight.compiler.fuse import Fused, fuse
 from rushlight.compiler.graph import Graph
@@ -90,9 +91,9 @@ class ScanProgram:
     @staticmethod
     def build(graph: Graph, counts: tuple[int, int, int, int]) -> ScanProgram | None:
         """A program for a graph on RECORDED_ROWS rows, whose last outputs are written to its last inputs, the states."""
-        plan = _plan(simplify(graph))
+        plan = plan_by_rows(simplify(graph))
         fixed, work = set(plan.inputs[: counts[0]]), [work for _, work in plan.work]
-        if plan.constants or not LAYOUT_HOLDS or not all(_is_of_rows(item, fixed) for item in work):
+        if plan.constants or not LAYOUT_HOLDS or not all(is_of_rows(item, fixed) for item in work):
             return None
         keep_freed_memory()
         return ScanProgram(plan, work, counts)
@@ -157,10 +158,11 @@ def _cut(num_samples: int) -> tuple[int, int]:
     return per, -(-num_samples // per)
 
 
-def _plan(graph: Graph) -> Plan:
+def plan_by_rows(graph: Graph, is_generated: Callable[[Node], bool] = is_generated) -> Plan:
+    """Buffers and work of a step on RECORDED_ROWS rows, with a loop over rows in every nest."""
     detached: frozenset[int] = frozenset()
     while True:
-        plan = Plan(_by_rows(fuse(graph, detached)))
+        plan = Plan(_by_rows(fuse(graph, detached, is_generated)))
         try:
             plan.lower()
             return plan
@@ -176,7 +178,7 @@ def _by_rows(fused: Fused) -> Fused:
     return fused
 
 
-def _is_of_rows(work: object, fixed: set[Buffer]) -> bool:
+def is_of_rows(work: object, fixed: set[Buffer]) -> bool:
     """Whether row i of all that work reads and writes is at i times some constant; of constants any place, for all rows the same."""
     if isinstance(work, Product):
         is_matrix = work.b.buffer in fixed and work.a.buffer not in fixed

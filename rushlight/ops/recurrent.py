@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rushlight.arrays import numpy as numpy_arrays, recurrent as routines, symbolic as symbolic_arrays
+from rushlight.arrays import kinds, numpy as numpy_arrays, recurrent as routines, symbolic as symbolic_arrays
 from rushlight.arrays.recurrent import Sizes, at, steps
 from rushlight.ops.define import op
 from rushlight.ops.namespaces import tensor_arrays
 from rushlight.ops.scanned import compiled_scan
 from rushlight.tensor import Tensor, wrap
 
-_WITH_ROUTINES = (numpy_arrays, symbolic_arrays)
+
+def _has_routines(xp: Any) -> bool:
+    return xp in (numpy_arrays, symbolic_arrays) or xp is kinds.GPU
 
 
 routines.use(compiled_scan)
@@ -44,7 +46,7 @@ def _composed(
 
 def _run(xp: Any, routine: str, composed: Callable[..., tuple], num_kept: int, *arrays: Any, **attrs: Any) -> tuple:
     """All results of an operation: those of its routine; of the composition, with nothing for what the routine's derivative needs."""
-    if xp in _WITH_ROUTINES:
+    if _has_routines(xp):
         return getattr(xp, routine)(*arrays, **attrs)
     results = composed(xp, *arrays, **attrs)
     return *results, *[xp.full((0,), 0, results[0].dtype) for _ in range(num_kept)]
@@ -84,7 +86,7 @@ def _gradients(
         grads: those of h and of the last states, or None; `likes` has their shapes.
         inputs: (input, weight_ih, weight_hh, bias_ih, bias_hh, initial states, projection).
     """
-    if xp not in _WITH_ROUTINES:
+    if not _has_routines(xp):
         return _differentiated(composed, inputs, tuple(grads), attrs)
     known = [xp.full(x.shape, 0, x.dtype) if g is None else g for g, x in zip(grads, likes, strict=True)]
     input, weight_ih, weight_hh, _, _, *others = inputs

@@ -3,11 +3,16 @@
 `cupy.matmul` widens batches of float16, has none of bfloat16 and copies what is transposed; so the call is made here, as cuBLAS's
 documentation of `cublasGemmEx` and `cublasGemmStridedBatchedEx` has it. Both read matrices by columns: a matrix in C order is its own
 transpose to them, and x y is asked for as y' x' = (x y)'.
+
+`Repeated` is for loops that launch one product after another: operands are given by address, and all that is known beforehand
+is an argument made once.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import cupy
@@ -76,9 +81,7 @@ def _cublas() -> Any:
 
 def _product(x: _Matrices, y: _Matrices, out: ndarray, rows: int, columns: int, inner: int) -> None:
     cublas = _cublas()
-    kind, compute, one, zero = _KINDS[out.dtype.char]
-    if out.dtype.char == "f" and settings.products.allow_tf32:
-        compute = _TF32
+    kind, compute, one, zero = _arithmetic(out.dtype)
     count = out.size // (rows * columns)
     if max(rows, columns, inner, x.leading, y.leading, count) > _LARGEST:
         raise RuntimeError(f"matmul: cuBLAS takes sizes below 2**31, not a result of shape {out.shape}")
@@ -93,6 +96,45 @@ def _product(x: _Matrices, y: _Matrices, out: ndarray, rows: int, columns: int, 
         handle, y.transposed, x.transposed, columns, rows, inner, one, y.array.data.ptr, kind, y.leading, y.stride,
         x.array.data.ptr, kind, x.leading, x.stride, zero, out.data.ptr, kind, columns, rows * columns, count, compute, -1,
     )  # fmt: skip
+
+
+def _arithmetic(dtype: np.dtype) -> tuple[int, int, int, int]:
+    """cuBLAS's numbers for a dtype and for how exact products are, and the addresses of one and zero."""
+    kind, compute, one, zero = _KINDS[dtype.char]
+    if dtype.char == "f" and settings.products.allow_tf32:
+        compute = _TF32
+    return kind, compute, one, zero
+
+
+class Repeated(NamedTuple):
+    """Products c = a b, or c += a b, of several a with one b; the rows of c, of `columns` each, lie one after the other.
+
+    Attributes:
+        leading: elements from a row of a to the next.
+        transposed: whether b lies in the order of columns, `leading_b` elements from one to the next; else so from a row to the next.
+    """
+
+    dtype: np.dtype
+    columns: int
+    inner: int
+    leading: int
+    leading_b: int
+    transposed: bool
+    adds: bool
+
+    def calls(self, rows: Sequence[int], a: Sequence[int], b: int, c: Sequence[int]) -> Iterator[None]:
+        """An iterator, each step of which launches one product, on the current device and stream.
+
+        Args:
+            rows, a, c: of each product, how many rows a and c have and where they are.
+        """
+        kind, compute, one, zero = _arithmetic(self.dtype)
+        before = device.get_cublas_handle(), int(self.transposed), 0, self.columns
+        return map(
+            _cublas().gemmEx, *map(repeat, before), rows, repeat(self.inner), repeat(one), repeat(b), repeat(kind),
+            repeat(self.leading_b), a, repeat(kind), repeat(self.leading), repeat(one if self.adds else zero), c,
+            repeat(kind), repeat(self.columns), repeat(compute), repeat(-1),
+        )  # fmt: skip
 
 
 def _readable(x: ndarray, batch: tuple[int, ...]) -> _Matrices:
