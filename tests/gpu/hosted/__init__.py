@@ -140,6 +140,6 @@ def _forget() -> None:
     from rushlight.arrays import kinds
     from rushlight.cuda import devices, library
 
-    library._module = library._count = None
+    library._module = library._count = kinds.GPU = None
     kinds.gpu.cache_clear()
     devices._properties.cache_clear()
