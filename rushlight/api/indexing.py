@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.modes import modes
 from rushlight.ops import define, index as ops, views
 from rushlight.ops.autocast import with_autocast
+from rushlight.ops.bounds import require_range
 from rushlight.ops.create import number_in, tensor
 from rushlight.ops.define import lift, namespace_of
 from rushlight.ops.inplace import check_writable, note_write, rewrite, view_scatter_node, write
@@ -63,6 +65,7 @@ def _advanced(self: Tensor, index: Any) -> tuple[tuple, list[Any]]:
         items = tuple(index)
     spec: list[Any] = []
     arrays: list[Any] = []
+    given: list[Tensor] = []  # the arrays where they come from
     for item in items:
         if isinstance(item, (bool, np.bool_)):
             item = np.asarray(item)
@@ -95,6 +98,7 @@ def _advanced(self: Tensor, index: Any) -> tuple[tuple, list[Any]]:
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
         if item._array.dtype == np.uint8:
             item = wrap(item._array.astype(bool))
+        given.append(item)
         if self.is_cuda:  # an index may come from the CPU
             item = define.to_device(item, self.device)
         if item._array.dtype == np.bool_:
@@ -103,6 +107,8 @@ def _advanced(self: Tensor, index: Any) -> tuple[tuple, list[Any]]:
         arrays.append(item.detach() if item._needs_grad else item)
     if not arrays and Ellipsis not in spec:
         spec.append(Ellipsis)
+    if self.is_cuda and arrays:
+        _check_on_gpu(self, spec, given)
     return tuple(spec), arrays
 
 
@@ -122,6 +128,36 @@ def _check_mask(self: Tensor, mask: Tensor, before: list[Any], arrays: list[Any]
                 f"The shape of the mask {list(mask.shape)} at index {i} does not match the shape of the indexed tensor "
                 f"{list(self.shape)} at index {at + i}"
             )
+
+
+def _check_on_gpu(self: Tensor, spec: list[Any], arrays: list[Tensor]) -> None:
+    """What NumPy says of index arrays, for CuPy, which has indices beyond the end count on from the start."""
+    widths = [_width(item, arrays) for item in spec]
+    axis, hidden = 0, self.ndim - sum(widths)
+    if hidden < 0:
+        raise IndexError(f"too many indices for tensor of dimension {self.ndim}")
+    integers = [x for x in arrays if x._array.dtype != np.bool_]
+    if len(integers) == len(arrays) > 1:
+        try:
+            np.broadcast_shapes(*[x.shape for x in arrays])
+        except ValueError:
+            raise _unequal(arrays) from None
+    for item, width in zip(spec, widths, strict=True):
+        if isinstance(item, tuple) and arrays[item[1]]._array.dtype != np.bool_:
+            size = self.shape[axis]
+            require_range("index", arrays[item[1]], -size, size, functools.partial(_out_of_bounds, axis, size))
+        axis += hidden if item is Ellipsis else width
+
+
+def _out_of_bounds(dim: int, size: int, index: int) -> IndexError:
+    if not size:
+        return IndexError("index is out of bounds for dimension with size 0")
+    return IndexError(f"index {index} is out of bounds for dimension {dim} with size {size}")
+
+
+def _unequal(arrays: Any) -> IndexError:
+    shapes = ", ".join(str(list(x.shape)) for x in arrays)
+    return IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}")
 
 
 def _explained(error: Exception, self: Tensor, index: Any, arrays: Any = ()) -> IndexError:
@@ -144,8 +180,7 @@ def _explained(error: Exception, self: Tensor, index: Any, arrays: Any = ()) -> 
             return IndexError(f"index {item} is out of bounds for dimension {dim} with size {self.shape[dim]}")
         dim += _width(item, arrays)
     if "could not be broadcast" in text:
-        shapes = ", ".join(str(list(x.shape)) for x in arrays)
-        return IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}")
+        return _unequal(arrays)
     return IndexError(text.replace("axis", "dimension"))
 
 
@@ -226,9 +261,8 @@ def write_at(self: Tensor, spec: tuple, arrays: list[Any], value: Any, accumulat
 def _misfit(self: Tensor, spec: tuple, arrays: list[Any], values: Tensor) -> RuntimeError | None:
     """PyTorch's error for values that do not broadcast to what an index selects; None where the index itself is wrong."""
     try:
-        selected = list(
-            np.empty(self.shape, np.bool_)[define.numpy_arrays.index_with(spec, [x._array for x in arrays])].shape
-        )
+        found = [x._host_values("index_put_()") if x.is_cuda else x._array for x in arrays]
+        selected = list(np.empty(self.shape, np.bool_)[define.numpy_arrays.index_with(spec, found)].shape)
     except (IndexError, ValueError):
         return None
     return RuntimeError(
