@@ -288,7 +288,10 @@ def index_put(input: Tensor, indices: tuple, values: Tensor, accumulate: bool = 
     """A copy with values written, or added, at advanced indices."""
     spec, arrays = _advanced(input, tuple(indices))
     _require_same_dtype(input, values)
-    return ops.index_put(input, values, *arrays, spec=spec, accumulate=accumulate)
+    try:
+        return ops.index_put(input, values, *arrays, spec=spec, accumulate=accumulate)
+    except IndexError as error:
+        raise _explained(error, input, spec, arrays) from None
 
 
 def _require_same_dtype(input: Tensor, values: Tensor) -> None:

@@ -264,7 +264,8 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         lambda wrong: IndexError(f"index {wrong} is out of bounds for dimension {axis} with size {size}"),
     )  # fmt: skip
     unnamed = create.zeros(size, dtype=dtypes.bool, device=index.device)
-    named = _put(unnamed, ones_like(unnamed[0]), [index.reshape(-1)], (("array", 0),))
+    rows = index.reshape(-1)
+    named = _put(unnamed, create.ones_like(rows, dtype=dtypes.bool), [rows], (("array", 0),))
     named = named.reshape(size, *(1,) * (input.ndim - axis - 1)) if input.ndim else named.reshape(())
     return elementwise.where(named, value, input)
 
