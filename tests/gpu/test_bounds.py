@@ -91,6 +91,9 @@ CASES: dict[str, Callable[[Any, Any], Any]] = {
     "nll_loss": lambda x, i: F.nll_loss(x[:1], i, torch.ones_like(x[0])),
     "multi_margin_loss": lambda x, i: F.multi_margin_loss(x[:1], i),
     "multilabel_margin_loss": lambda x, i: F.multilabel_margin_loss(x[:1], i.expand(1, 3).clone()),
+    "linear_cross_entropy": lambda x, i: F.linear_cross_entropy(x, x, i.expand(4), options=torch.nn.LinearCrossEntropyOptions()),
+    "lu_unpack": lambda x, i: torch.lu_unpack(x, i.int().expand(3)),
+    "lu_solve": lambda x, i: torch.linalg.lu_solve(x[1:] + torch.eye(3, device=x.device), i.int().expand(3), x[1:]),
     "one_hot": lambda x, i: F.one_hot(i, 4),
     "max_unpool1d": lambda x, i: F.max_unpool1d(x[:1, None, :1], i.reshape(1, 1, 1), 2),
     "ctc_loss": lambda x, i: F.ctc_loss(x[:, None].log_softmax(-1), i.reshape(1, 1), (4,), (1,), blank=0),
@@ -124,6 +127,17 @@ def test_what_the_cpu_refuses_is_told_later(name: str) -> None:
             assert first == str(expected)
             assert f": index {index}, size" in second and "CUDA_LAUNCH_BLOCKING=1" in second
     assert refused or name == "take_along_dim"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_remembered_holds_no_memory(name: str) -> None:
+    def used_by(count: int) -> int:
+        for _ in range(count):
+            CASES[name](_x(), _at("cuda", 0))
+            _error(torch.cuda.synchronize)
+        return torch.cuda.memory_allocated()
+
+    assert used_by(3) == used_by(2)  # the first calls make programs
 
 
 @pytest.mark.parametrize("name", CASES)
