@@ -227,6 +227,7 @@ def test_every_order_in_memory(name: str, blocking: None) -> None:
     seen = np.unique(LAYOUTS[name](torch.tensor(plain)).numpy())
     for dtype in (np.int64, np.int32):
         i = LAYOUTS[name](torch.tensor(plain.astype(dtype)).cuda())._array
+        assert (bounds._in_memory(i)[0] is i) == (name != "gaps in three")  # which is copied
         for wrong in (0, 1, 9, 10, 24, 47):
             for low, high in ((wrong, wrong + 1), (0, wrong), (wrong + 1, 48)):
                 is_wrong = ((seen < low) | (seen >= high)).any() or high <= low
