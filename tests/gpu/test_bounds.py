@@ -216,7 +216,7 @@ LAYOUTS: dict[str, Callable[[Any], Any]] = {
     "in order": lambda i: i, "transposed": lambda i: i.T, "columns": lambda i: i[:, 1:], "every other": lambda i: i[::2, ::2],
     "expanded": lambda i: i[:, None].expand(6, 5, 8), "one row": lambda i: i[1], "one column": lambda i: i[:, 1],
     "a row expanded": lambda i: i[1].expand(7, 8), "gaps in three": lambda i: i.reshape(2, 3, 8)[:, ::2, ::3],
-    "one": lambda i: i[1:2, 1:2], "turned": lambda i: i.reshape(2, 3, 8).permute(2, 0, 1)[1:], "one expanded": lambda i: i[1, 1].expand(3, 4),
+    "one": lambda i: i[1:2, 1:2], "turned": lambda i: i.reshape(2, 3, 8).permute(2, 0, 1)[1:], "swapped": lambda i: i.reshape(2, 3, 8).permute(1, 0, 2), "one expanded": lambda i: i[1, 1].expand(3, 4),
 }  # fmt: skip
 
 
