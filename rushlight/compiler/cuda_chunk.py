@@ -94,7 +94,7 @@ class Writer:
         return self.pointers.setdefault(buffer, f"b{len(self.pointers)}")
 
     def parameters(self) -> str:
-        """The kernel's parameters: a pointer for each buffer, then where and by what number it tells of an index out of bounds."""
+        """A pointer for each buffer, then where and by what number the kernel tells of an index out of bounds."""
         found = []
         for buffer, name in self.pointers.items():
             constant = "" if buffer in self.written else "const "

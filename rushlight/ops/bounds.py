@@ -1,8 +1,8 @@
 """Indices in tensors that must lie in a range: what every function that takes some asks before it uses them.
 
 On the CPU the error is raised at once. A GPU looks for itself, and the error is raised when the CPU next waits for it
-(`arrays/gpu/bounds.py`). Left out: a program that is recorded, which checks its indices whenever it runs; what counts on
-from the start for both kinds of array (`take_along_dim`, `unravel_index`).
+(`arrays/gpu/bounds.py`). Left out: a program that is recorded, which checks its indices whenever it runs; and what counts
+on from the start in PyTorch too (`take_along_dim`, `unravel_index`).
 """
 
 from __future__ import annotations

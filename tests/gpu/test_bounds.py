@@ -1,4 +1,4 @@
-"""Indices out of range on a GPU: told when the CPU next waits, as the CPU tells them at once; and then the process goes on."""
+"""Indices out of range on a GPU: told when the CPU next waits, and then the process goes on."""
 
 from __future__ import annotations
 
@@ -91,7 +91,9 @@ CASES: dict[str, Callable[[Any, Any], Any]] = {
     "nll_loss": lambda x, i: F.nll_loss(x[:1], i, torch.ones_like(x[0])),
     "multi_margin_loss": lambda x, i: F.multi_margin_loss(x[:1], i),
     "multilabel_margin_loss": lambda x, i: F.multilabel_margin_loss(x[:1], i.expand(1, 3).clone()),
-    "linear_cross_entropy": lambda x, i: F.linear_cross_entropy(x, x, i.expand(4), options=torch.nn.LinearCrossEntropyOptions()),
+    "linear_cross_entropy": lambda x, i: F.linear_cross_entropy(
+        x, x, i.expand(4), options=torch.nn.LinearCrossEntropyOptions()
+    ),
     "lu_unpack": lambda x, i: torch.lu_unpack(x, i.int().expand(3)),
     "lu_solve": lambda x, i: torch.linalg.lu_solve(x[1:] + torch.eye(3, device=x.device), i.int().expand(3), x[1:]),
     "one_hot": lambda x, i: F.one_hot(i, 4),
@@ -150,14 +152,26 @@ def test_the_operation_itself_raises_on_request(name: str, blocking: None) -> No
 
 
 WAITS: dict[str, Callable[[Any], Any]] = {
-    "item": lambda x: x[0, 0].item(), "float": lambda x: float(x[0, 0]), "bool": lambda x: bool(x[0, 0] > 0),
-    "tolist": lambda x: x.tolist(), "cpu": lambda x: x.cpu(), "to": lambda x: x.to("cpu"), "repr": repr,
-    "numpy": lambda x: x.numpy(force=True), "copy_": lambda x: torch.zeros(2, 3).copy_(x), "save": lambda x: torch.save(x, io.BytesIO()),
-    "nonzero": lambda x: x.nonzero(), "equal": lambda x: torch.equal(x, x), "storage": lambda x: x.storage().tolist(),
-    "element of a storage": lambda x: x.storage()[0], "synchronize": lambda x: torch.cuda.synchronize(),
-    "accelerator": lambda x: torch.accelerator.synchronize(), "stream": lambda x: torch.cuda.current_stream().synchronize(),
-    "event": lambda x: torch.cuda.current_stream().record_event().synchronize(), "eig": lambda x: torch.linalg.eigvals(x[:, :2]),
-}  # fmt: skip
+    "item": lambda x: x[0, 0].item(),
+    "float": lambda x: float(x[0, 0]),
+    "bool": lambda x: bool(x[0, 0] > 0),
+    "tolist": lambda x: x.tolist(),
+    "cpu": lambda x: x.cpu(),
+    "to": lambda x: x.to("cpu"),
+    "repr": repr,
+    "numpy": lambda x: x.numpy(force=True),
+    "copy_": lambda x: torch.zeros(2, 3).copy_(x),
+    "save": lambda x: torch.save(x, io.BytesIO()),
+    "nonzero": lambda x: x.nonzero(),
+    "equal": lambda x: torch.equal(x, x),
+    "storage": lambda x: x.storage().tolist(),
+    "element of a storage": lambda x: x.storage()[0],
+    "synchronize": lambda x: torch.cuda.synchronize(),
+    "accelerator": lambda x: torch.accelerator.synchronize(),
+    "stream": lambda x: torch.cuda.current_stream().synchronize(),
+    "event": lambda x: torch.cuda.current_stream().record_event().synchronize(),
+    "eig": lambda x: torch.linalg.eigvals(x[:, :2]),
+}
 
 
 @pytest.mark.parametrize("name", WAITS)
@@ -213,11 +227,20 @@ def test_values_that_do_not_fit_a_mask() -> None:
 
 
 LAYOUTS: dict[str, Callable[[Any], Any]] = {
-    "in order": lambda i: i, "transposed": lambda i: i.T, "columns": lambda i: i[:, 1:], "every other": lambda i: i[::2, ::2],
-    "expanded": lambda i: i[:, None].expand(6, 5, 8), "one row": lambda i: i[1], "one column": lambda i: i[:, 1],
-    "a row expanded": lambda i: i[1].expand(7, 8), "gaps in three": lambda i: i.reshape(2, 3, 8)[:, ::2, ::3],
-    "one": lambda i: i[1:2, 1:2], "turned": lambda i: i.reshape(2, 3, 8).permute(2, 0, 1)[1:], "swapped": lambda i: i.reshape(2, 3, 8).permute(1, 0, 2), "one expanded": lambda i: i[1, 1].expand(3, 4),
-}  # fmt: skip
+    "in order": lambda i: i,
+    "transposed": lambda i: i.T,
+    "columns": lambda i: i[:, 1:],
+    "every other": lambda i: i[::2, ::2],
+    "expanded": lambda i: i[:, None].expand(6, 5, 8),
+    "one row": lambda i: i[1],
+    "one column": lambda i: i[:, 1],
+    "a row expanded": lambda i: i[1].expand(7, 8),
+    "gaps in three": lambda i: i.reshape(2, 3, 8)[:, ::2, ::3],
+    "one": lambda i: i[1:2, 1:2],
+    "one expanded": lambda i: i[1, 1].expand(3, 4),
+    "turned": lambda i: i.reshape(2, 3, 8).permute(2, 0, 1)[1:],
+    "swapped": lambda i: i.reshape(2, 3, 8).permute(1, 0, 2),
+}
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -318,7 +341,8 @@ def test_within_autocast_and_hooks() -> None:
         ):  # fmt: skip
             for call in (
                 lambda x: x.gather(0, _at(x.device.type, [-1])), lambda x: F.embedding(_at(x.device.type, -1), x),
-                lambda x: F.cross_entropy(x, _at(x.device.type, 0, 1, 2, -1)), lambda x: F.one_hot(_at(x.device.type, -1), 3),
+                lambda x: F.cross_entropy(x, _at(x.device.type, 0, 1, 2, -1)),
+                lambda x: F.one_hot(_at(x.device.type, -1), 3),
             ):  # fmt: skip
                 with block:
                     told = _error(lambda x=x, call=call: (call(x), torch.cuda.synchronize()))

@@ -1,10 +1,10 @@
 """Indices on a GPU that are out of range: found there, and told when the CPU next waits for a GPU anyway.
 
-A kernel that finds one writes three numbers to memory of the CPU's that all GPUs see: which error it is, as `announce` has
-numbered what was said before the launch, then the index and the size. `check` reads them, which costs 0.1 us. It is called
-wherever the CPU has just waited: `arrays.cupy.to_host`, and where a device, stream or event is synchronized. The process
-goes on, since nothing reads or writes elsewhere: CuPy's functions count on from the start, kernels of our own take element 0.
-With CUDA_LAUNCH_BLOCKING=1 in the environment, the driver's own variable, the operation itself waits and raises.
+A kernel that finds one writes three numbers to memory of the CPU that all GPUs see: which error it is, by the number
+that `announce` gave before the launch, then the index and the size. `check` reads them, which costs 0.1 us, wherever the
+CPU has just waited: in `arrays.cupy.to_host`, and where a device, a stream or an event is synchronized. The process goes
+on, since nothing is read or written elsewhere: CuPy counts on from the start, our own kernels take the element 0. With
+CUDA_LAUNCH_BLOCKING=1 in the environment, the driver's own variable, the operation itself waits and raises.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BLOCK = 256
 MAX_BLOCKS = 1024  # what is left over is done by the same threads in turn
 KEPT = 1 << 12  # errors that are remembered: a GPU's queue holds fewer launches
 
-# Of the elements at x[row * row_step + column * column_step], in the order that row = i / columns gives.
+# The elements are those at row * row_step + column * column_step, for `columns` columns and rows up to the count.
 SOURCE = """
 __device__ long long element(const void* x, long long at, int kind) {  // kind: bytes, negative for unsigned integers
     switch (kind) {
