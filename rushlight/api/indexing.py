@@ -65,7 +65,8 @@ def _advanced(self: Tensor, index: Any) -> tuple[tuple, list[Any]]:
         items = tuple(index)
     spec: list[Any] = []
     arrays: list[Any] = []
-    given: list[Tensor] = []  # the arrays where they come from
+    given: list[Tensor] = []  # on a GPU, the arrays where they come from
+    is_on_gpu = self.is_cuda
     for item in items:
         if isinstance(item, (bool, np.bool_)):
             item = np.asarray(item)
@@ -98,8 +99,8 @@ def _advanced(self: Tensor, index: Any) -> tuple[tuple, list[Any]]:
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
         if item._array.dtype == np.uint8:
             item = wrap(item._array.astype(bool))
-        given.append(item)
-        if self.is_cuda:  # an index may come from the CPU
+        if is_on_gpu:  # an index may come from the CPU
+            given.append(item)
             item = define.to_device(item, self.device)
         if item._array.dtype == np.bool_:
             _check_mask(self, item, spec, arrays)
@@ -107,7 +108,7 @@ def _advanced(self: Tensor, index: Any) -> tuple[tuple, list[Any]]:
         arrays.append(item.detach() if item._needs_grad else item)
     if not arrays and Ellipsis not in spec:
         spec.append(Ellipsis)
-    if self.is_cuda and arrays:
+    if given:
         _check_on_gpu(self, spec, given)
     return tuple(spec), arrays
 
@@ -132,21 +133,25 @@ def _check_mask(self: Tensor, mask: Tensor, before: list[Any], arrays: list[Any]
 
 def _check_on_gpu(self: Tensor, spec: list[Any], arrays: list[Tensor]) -> None:
     """What NumPy says of index arrays, for CuPy, which has indices beyond the end count on from the start."""
-    widths = [_width(item, arrays) for item in spec]
-    axis, hidden = 0, self.ndim - sum(widths)
-    if hidden < 0:
-        raise IndexError(f"too many indices for tensor of dimension {self.ndim}")
-    integers = [x for x in arrays if x._array.dtype != np.bool_]
-    if len(integers) == len(arrays) > 1:
+    if len(arrays) > 1 and not any(x._array.dtype == np.bool_ for x in arrays):
         try:
             np.broadcast_shapes(*[x.shape for x in arrays])
         except ValueError:
             raise _unequal(arrays) from None
-    for item, width in zip(spec, widths, strict=True):
-        if isinstance(item, tuple) and arrays[item[1]]._array.dtype != np.bool_:
-            size = self.shape[axis]
-            require_range("index", arrays[item[1]], -size, size, functools.partial(_out_of_bounds, axis, size))
-        axis += hidden if item is Ellipsis else width
+    shape, axis = self.shape, 0
+    for item in spec:
+        if item is Ellipsis:
+            axis += len(shape) - sum(_width(other, arrays) for other in spec)
+        elif item.__class__ is not tuple:
+            axis += item is not None
+        elif (x := arrays[item[1]])._array.dtype == np.bool_:
+            axis += x.ndim
+        else:
+            if axis >= len(shape):
+                raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
+            size = shape[axis]
+            require_range("index", x, -size, size, functools.partial(_out_of_bounds, axis, size))
+            axis += 1
 
 
 def _out_of_bounds(dim: int, size: int, index: int) -> IndexError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -180,6 +181,37 @@ def test_whoever_waits_is_told(name: str) -> None:
     with pytest.raises(IndexError, match="index 4 is out of bounds for dimension 0 with size 4"):
         WAITS[name](found)
     WAITS[name](_x()[_at("cuda", 1, 3)])  # the process goes on
+
+
+FORMS: list[Callable[[Any], Any]] = [  # of an index, by a function that makes arrays on a device
+    lambda t: (t(0), t(0), t(0)),
+    lambda t: (..., t(0), t(0), t(0)),
+    lambda t: (t(0), None, t(7)),
+    lambda t: (None, ..., t(3)),
+    lambda t: (True, t(2)),
+    lambda t: (0, t(3)),
+    lambda t: (slice(None), t(3)[:, None]),
+    lambda t: (t(0), slice(2), t(0)),
+    lambda t: (t(1, 0) > 0, t(3)),
+    lambda t: ((t(1, 0, 1) > 0).expand(2, 3), t(0)),
+    lambda t: (t(0, 1), ..., t(-4, 2)),
+    lambda t: (t(0, 1), ..., t(-3, 2)),
+    lambda t: (..., None, t(2)),
+    lambda t: (..., None, t(3)),
+    lambda t: (t(0, 1, 0), t(0, 1)),
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_an_index(form: Callable[[Any], Any]) -> None:
+    def outcome(device: str) -> Any:
+        x = torch.arange(6.0).reshape(2, 3).to(device)
+        try:
+            return x[form(functools.partial(_at, device))].tolist()
+        except IndexError as error:
+            return str(error).split("\n")[0]
+
+    assert outcome("cuda") == outcome("cpu")
 
 
 def test_what_was_wrong_first_is_told() -> None:

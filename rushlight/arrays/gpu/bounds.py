@@ -13,6 +13,7 @@ import ctypes
 import functools
 import itertools
 import os
+import struct
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -28,9 +29,17 @@ BLOCK = 256
 MAX_BLOCKS = 1024  # what is left over is done by the same threads in turn
 KEPT = 1 << 12  # errors that are remembered: a GPU's queue holds fewer launches
 
-# The elements are those at row * row_step + column * column_step, for `columns` columns and rows up to the count.
+# What a launch is told, of 64 bits each, since one argument costs the CPU less than eleven. The elements are those at
+# row * row_step + column * column_step, for `columns` columns and rows up to the count.
 SOURCE = """
-__device__ long long element(const void* x, long long at, int kind) {  // kind: bytes, negative for unsigned integers
+struct Check {
+    const void* x;
+    long long kind;  // bytes of an element, negative for unsigned integers
+    long long count, columns, row_step, column_step, low, high, ignored, number;
+    volatile long long* found;
+};
+
+__device__ long long element(const void* x, long long at, long long kind) {
     switch (kind) {
         case 8: return ((const long long*)x)[at];
         case 4: return ((const int*)x)[at];
@@ -44,23 +53,23 @@ __device__ long long element(const void* x, long long at, int kind) {  // kind: 
     return wide >> 63 ? 0x7fffffffffffffffLL : (long long)wide;
 }
 
-extern "C" __global__ void check_range(
-    const void* x, int kind, long long count, long long columns, long long row_step, long long column_step,
-    long long low, long long high, long long ignored, long long number, volatile long long* found
-) {
+extern "C" __global__ void check_range(const Check c) {
     const long long step = gridDim.x * (long long)blockDim.x;
-    for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < count; i += step) {
-        const long long index = element(x, i / columns * row_step + i % columns * column_step, kind);
-        if ((index >= low && index < high) || index == ignored) continue;
-        if (found[0]) return;  // what was found first is told
-        found[1] = index;
-        found[2] = high;
+    for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < c.count; i += step) {
+        const long long at = i / c.columns * c.row_step + i % c.columns * c.column_step;
+        const long long index = element(c.x, at, c.kind);
+        if ((index >= c.low && index < c.high) || index == c.ignored) continue;
+        if (c.found[0]) return;  // what was found first is told
+        c.found[1] = index;
+        c.found[2] = c.high;
         __threadfence_system();
-        found[0] = number;
+        c.found[0] = c.number;
         return;
     }
 }
 """
+_pack = struct.Struct("11q").pack
+_CHECK = np.dtype("V88")
 
 
 class IndexOutOfRange(IndexError, RuntimeError):
@@ -152,15 +161,25 @@ def require_range(
     if here != before:
         cupy.cuda.runtime.setDevice(here)
     try:
-        indices, *layout = _in_memory(indices)
-        kind = indices.dtype.itemsize if indices.dtype.kind == "i" else -indices.dtype.itemsize
-        numbers = (*layout, low, high, low if ignored is None else ignored, announce(name, error), address())
-        block = min(BLOCK, -(-layout[0] // 32) * 32)
-        _kernel()(
-            (min(-(-layout[0] // block), MAX_BLOCKS),),
-            (block,),
-            (np.int64(indices.data.ptr), np.int32(kind), *map(np.int64, numbers)),
+        x, count, columns, row_step, column_step = _in_memory(indices)
+        kind = x.itemsize if x.dtype.kind == "i" else -x.itemsize
+        ignored = low if ignored is None else ignored
+        check = _pack(
+            x.data.ptr,
+            kind,
+            count,
+            columns,
+            row_step,
+            column_step,
+            low,
+            high,
+            ignored,
+            announce(name, error),
+            address(),
         )
+        block = BLOCK if count >= BLOCK else -(-count // 32) * 32
+        grid = min(-(-count // block), MAX_BLOCKS)
+        _kernel()((grid,), (block,), (np.frombuffer(check, _CHECK),))  # NumPy's arrays of one element go by value
         if is_blocking:
             wait_and_check()
     finally:
