@@ -10,6 +10,7 @@ import numpy as np
 
 from rushlight import dtypes
 from rushlight.api.scattering import masked_fill_
+from rushlight.arrays import kinds
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.modes import modes
 from rushlight.ops import define, index as ops, views
@@ -240,9 +241,11 @@ def write_at(self: Tensor, spec: tuple, arrays: list[Any], value: Any, accumulat
     if define.recording:
         for x in (self, values, *arrays):
             lift(x)
+    if self.is_cuda and not (isinstance(value, Tensor) and value.ndim):
+        values = define.to_device(values, self.device)
+    operands: tuple = (self, values, *arrays)
     if self.is_cuda:
-        values = define.to_device(values, self.device) if not values.ndim else values
-    operands = (self, values, *arrays)
+        operands = define.on_one_device(operands, operands, False)
     raw = tuple([x._array for x in operands])
     attrs = {"spec": spec, "accumulate": accumulate}
     recorded = modes.grad and (self._needs_grad or values._needs_grad)
@@ -253,6 +256,8 @@ def write_at(self: Tensor, spec: tuple, arrays: list[Any], value: Any, accumulat
             raw[0][define.numpy_arrays.index_with(spec, raw[2:])] = raw[1]
         elif xp is define.numpy_arrays:
             np.add.at(raw[0], define.numpy_arrays.index_with(spec, raw[2:]), raw[1])
+        elif xp is kinds.GPU:
+            xp.write_at(*raw, spec=spec, accumulate=accumulate)
         else:
             xp.assign(raw[0], _index_put_symbolic(xp, raw, spec, accumulate))
     except (IndexError, ValueError) as error:

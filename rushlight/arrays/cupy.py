@@ -313,6 +313,13 @@ def put(target: ndarray, values: Any, *arrays: ndarray, spec: tuple, accumulate:
         target[index] = values
 
 
+def write_at(target: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, accumulate: bool) -> None:
+    """`put` into memory that others see: on its own device, also where what is read lies in it."""
+    with target.device:
+        read = [x.copy() if cupy.may_share_memory(target, x) else x for x in (values, *arrays)]
+        put(target, *read, spec=spec, accumulate=accumulate)
+
+
 def index_reduce(x: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, reduce: str) -> ndarray:
     """A copy of x whose indexed elements are multiplied by `values`, or become the greater or the lesser of the two."""
     out = x.copy()

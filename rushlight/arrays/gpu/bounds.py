@@ -76,25 +76,24 @@ class IndexOutOfRange(IndexError, RuntimeError):
     """An index was out of range on a GPU. PyTorch raises IndexError for some operations and RuntimeError for others."""
 
 
-@functools.cache
-def _memory() -> Any:
-    return cupy.cuda.alloc_pinned_memory(3 * ctypes.sizeof(ctypes.c_longlong))
-
-
-@functools.cache
-def address() -> int:
-    """Where kernels write what they find: the number of an error, the index, the size."""
-    global _found
-    place = int(_memory().ptr)
-    _found = (ctypes.c_longlong * 3).from_address(place)
-    _found[:] = (0, 0, 0)
-    return place
-
-
-_found: Any = None  # these three numbers, once a kernel may write them
 _lock = threading.Lock()
+_memory: Any = None
+_found: Any = None  # the three numbers, once a kernel may write them
 _numbers = itertools.count(1)
 _announced: list[tuple[int, str, Callable[[int], Exception] | None]] = [(0, "", None)] * KEPT
+
+
+def address() -> int:
+    """Where kernels write what they find: the number of an error, the index, the size."""
+    global _memory, _found
+    if _found is None:
+        with _lock:
+            if _found is None:
+                _memory = cupy.cuda.alloc_pinned_memory(3 * ctypes.sizeof(ctypes.c_longlong))
+                found = (ctypes.c_longlong * 3).from_address(_memory.ptr)
+                found[:] = (0, 0, 0)
+                _found = found
+    return ctypes.addressof(_found)
 
 
 def announce(name: str, error: Callable[[int], Exception] | None = None) -> int:
