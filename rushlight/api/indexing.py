@@ -241,10 +241,11 @@ def write_at(self: Tensor, spec: tuple, arrays: list[Any], value: Any, accumulat
     if define.recording:
         for x in (self, values, *arrays):
             lift(x)
-    if self.is_cuda and not (isinstance(value, Tensor) and value.ndim):
+    is_on_gpu = self.is_cuda
+    if is_on_gpu and not (isinstance(value, Tensor) and value.ndim):
         values = define.to_device(values, self.device)
     operands: tuple = (self, values, *arrays)
-    if self.is_cuda:
+    if is_on_gpu:
         operands = define.on_one_device(operands, operands, False)
     raw = tuple([x._array for x in operands])
     attrs = {"spec": spec, "accumulate": accumulate}

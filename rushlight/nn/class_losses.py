@@ -53,8 +53,7 @@ def cross_entropy(
         try:
             return cross_entropy_mean(input, target)
         except IndexError:
-            _require_classes(target, input.shape[1], ignore_index)
-            raise
+            pass  # below it is said which class is wrong
     reduction = chosen(size_average, reduce, reduction)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
@@ -115,15 +114,13 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None
         )
 
 
-def _require_classes(target: Tensor, num_classes: int, ignore_index: int) -> None:
-    require_range(
-        "nll_loss", target, 0, num_classes, lambda wrong: IndexError(f"Target {wrong} is out of bounds."), ignore_index
-    )
+def _wrong_class(target: int) -> IndexError:
+    return IndexError(f"Target {target} is out of bounds.")
 
 
 def counted(target: Tensor, num_classes: int, ignore_index: int) -> tuple[Tensor, Tensor]:
     """The classes, 0 where they are ignored, and which are not ignored."""
-    _require_classes(target, num_classes, ignore_index)
+    require_range("nll_loss", target, 0, num_classes, _wrong_class, ignore_index)
     return _counted(target, ignore_index)
 
 

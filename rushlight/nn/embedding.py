@@ -60,8 +60,7 @@ def lookup(
     try:
         return _rows_of(weight, indices, padding_idx, scale_grad_by_freq, sparse)
     except IndexError:
-        require_rows("embedding", indices, weight)
-        raise
+        raise _wrong_row() from None
 
 
 def _rows_of(weight: Tensor, indices: Tensor, padding_idx: int, scale_grad_by_freq: bool, sparse: bool) -> Tensor:
@@ -72,7 +71,11 @@ def _rows_of(weight: Tensor, indices: Tensor, padding_idx: int, scale_grad_by_fr
 
 def require_rows(name: str, indices: Tensor, weight: Tensor) -> None:
     """Raises PyTorch's error for an index that is no row of a table."""
-    require_range(name, indices, 0, weight.shape[0], lambda _: IndexError("index out of range in self"))
+    require_range(name, indices, 0, weight.shape[0], _wrong_row)
+
+
+def _wrong_row(index: int | None = None) -> IndexError:
+    return IndexError("index out of range in self")
 
 
 def check_indices(name: str, indices: Tensor) -> None:

@@ -154,7 +154,7 @@ def require_range(
     count = indices.size
     if not count:
         return
-    if high <= low:
+    if high <= low and ignored is None:
         raise _out_of_range(name, int(indices.reshape(-1)[0]), high, error, is_late=False)
     before, here = cupy.cuda.runtime.getDevice(), indices.device.id
     if here != before:
