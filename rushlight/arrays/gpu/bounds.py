@@ -148,11 +148,13 @@ def require_range(
 ) -> None:
     """Has the GPU look for an index that is not within [low, high), nor `ignored`. Waits for nothing.
 
+    Args:
+        name, error: as for `announce`.
+
     Raises:
         IndexOutOfRange: of an empty range, at once: what CuPy would do there is not defined.
     """
-    count = indices.size
-    if not count:
+    if not indices.size:
         return
     if high <= low and ignored is None:
         raise _out_of_range(name, int(indices.reshape(-1)[0]), high, error, is_late=False)
@@ -162,20 +164,10 @@ def require_range(
     try:
         x, count, columns, row_step, column_step = _in_memory(indices)
         kind = x.itemsize if x.dtype.kind == "i" else -x.itemsize
-        ignored = low if ignored is None else ignored
         check = _pack(
-            x.data.ptr,
-            kind,
-            count,
-            columns,
-            row_step,
-            column_step,
-            low,
-            high,
-            ignored,
-            announce(name, error),
-            address(),
-        )
+            x.data.ptr, kind, count, columns, row_step, column_step, low, high, low if ignored is None else ignored,
+            announce(name, error), address(),
+        )  # fmt: skip
         block = BLOCK if count >= BLOCK else -(-count // 32) * 32
         grid = min(-(-count // block), MAX_BLOCKS)
         _kernel()((grid,), (block,), (np.frombuffer(check, _CHECK),))  # NumPy's arrays of one element go by value
@@ -187,9 +179,9 @@ def require_range(
 
 
 def _in_memory(x: ndarray) -> tuple[ndarray, int, int, int, int]:
-    """An array, how many elements of it differ, and (columns, step between rows, between columns) where they are.
+    """(an array, how many of its elements to look at, columns, steps between rows and between columns).
 
-    What was expanded is read once. Only what has three or more axes with gaps between them is copied.
+    What was expanded is looked at once. Only what has three or more axes with gaps between them is copied.
     """
     if x.flags.c_contiguous:
         return x, x.size, x.size, 0, 1
