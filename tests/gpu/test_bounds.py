@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import re
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -302,7 +304,8 @@ def test_every_dtype(char: str, blocking: None) -> None:
                 assert f"index {min(number, 2**63 - 1)}" in str(told)
 
 
-def test_more_indices_than_threads(blocking: None) -> None:
+def test_more_indices_than_threads(blocking: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MAX_BLOCKS", 8)
     array = np.zeros(bounds.BLOCK * bounds.MAX_BLOCKS + 1000, np.int32)
     for place in (0, bounds.BLOCK * bounds.MAX_BLOCKS, array.size - 1):
         array[:] = 0
@@ -397,6 +400,31 @@ def test_within_transforms(device: str) -> None:
         indices = torch.tensor(wrong, device=device)
         told = _error(lambda call=call, indices=indices: (call(indices), torch.cuda.synchronize()))
         assert "out of" in str(told)
+
+
+def test_from_several_threads() -> None:
+    """Each wrong index is told to somebody, with the size of the operation that had it."""
+    told: list[str] = []
+
+    def work(size: int) -> None:
+        device = f"cuda:{size % torch.cuda.device_count()}"
+        x = torch.zeros(size, 3, device=device)
+        for index in [*range(size), size + 100] * 5:
+            try:
+                x[_at(device, index)].cpu()
+            except IndexError as error:
+                told.append(str(error).split("\n")[0])
+
+    threads = [threading.Thread(target=work, args=(size,)) for size in range(3, 9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with contextlib.suppress(IndexError):
+        torch.cuda.synchronize()
+    assert told
+    wrong = {f"index {size + 100} is out of bounds for dimension 0 with size {size}" for size in range(3, 9)}
+    assert set(told) <= wrong
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one GPU")

@@ -16,6 +16,7 @@ import os
 import re
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class Module:
     def __init__(self, source: str):
         self.names = KERNEL.findall(source)
         self._library = ctypes.CDLL(str(compiled(source)))
+        self._one_at_a_time = threading.Lock()  # the fibers of a library are there once
         self._launch = self._library.emulator_launch
         self._launch.restype = ctypes.c_char_p
         self._launch.argtypes = [
@@ -75,7 +77,8 @@ class Module:
     ) -> None:
         """The same with the address of an array of addresses of arguments: `kernelParams` of CUDA's driver."""
         sizes = [*grid, 1, 1][:3] + [*block, 1, 1][:3]
-        fault = self._launch(name.encode(), params, *sizes, shared_bytes, order)
+        with self._one_at_a_time:
+            fault = self._launch(name.encode(), params, *sizes, shared_bytes, order)
         if fault:
             raise Fault(f"{name}: {fault.decode()}")
 
