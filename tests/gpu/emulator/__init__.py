@@ -16,7 +16,6 @@ import os
 import re
 import subprocess
 import tempfile
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,6 @@ class Module:
     def __init__(self, source: str):
         self.names = KERNEL.findall(source)
         self._library = ctypes.CDLL(str(compiled(source)))
-        self._one_at_a_time = threading.Lock()  # the fibers of a library are there once
         self._launch = self._library.emulator_launch
         self._launch.restype = ctypes.c_char_p
         self._launch.argtypes = [
@@ -77,8 +75,7 @@ class Module:
     ) -> None:
         """The same with the address of an array of addresses of arguments: `kernelParams` of CUDA's driver."""
         sizes = [*grid, 1, 1][:3] + [*block, 1, 1][:3]
-        with self._one_at_a_time:
-            fault = self._launch(name.encode(), params, *sizes, shared_bytes, order)
+        fault = self._launch(name.encode(), params, *sizes, shared_bytes, order)
         if fault:
             raise Fault(f"{name}: {fault.decode()}")
 
