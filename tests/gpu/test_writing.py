@@ -50,6 +50,18 @@ def test_as_on_the_cpu(name: str, device: str, dtype: Any) -> None:
     assert torch.cuda.current_device() == 0
 
 
+@pytest.mark.parametrize("name", [name for name in WRITES if name.startswith("added") and "mask" not in name])
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.bfloat16, torch.int8], ids=str)
+def test_sums_of_every_kind(name: str, dtype: Any) -> None:
+    def written(device: str) -> Any:
+        x = torch.arange(12, device=device).to(dtype).reshape(4, 3)
+        x = x * (1 + 2j) if dtype.is_complex else x
+        WRITES[name](x)
+        return x.tolist()
+
+    assert written("cuda") == written("cpu")
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_gradients(device: str) -> None:
     def gradients(device: str) -> list[Any]:
