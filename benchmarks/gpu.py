@@ -59,6 +59,8 @@ def operations(torch: Any, toy: bool) -> Iterator[tuple[str, float, Callable[[],
         1.0,
         lambda: functional.layer_norm(rows, (1024,), scale, shift),
     )
+    index = torch.from_numpy(random.integers(0, len(rows), 8192))
+    yield "8,192 rows by index", 1.3, lambda: rows[index]
     yield f"sum, {size:,} elements", 1.0, lambda: x.sum()
     yield f"sum of rows, {size:,} elements", 1.0, lambda: rows.sum(1)
     yield f"sum of columns, {size:,} elements", 1.0, lambda: rows.sum(0)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import devices, dtypes, layouts
-from rushlight.arrays import numpy as numpy_arrays
+from rushlight.arrays import kinds, numpy as numpy_arrays
 from rushlight.arrays.kinds import Abstract, device_of
 from rushlight.arrays.sparse import SparseArray
 from rushlight.arrays.symbolic import SymbolicArray
@@ -383,7 +383,9 @@ class Tensor:
 
     def _host_values(self, what: str) -> np.ndarray:
         """The values as a NumPy array that is only read: of a tensor on a GPU, a copy."""
-        return self._array.get() if self.is_cuda and not isinstance(self._array, Abstract) else self._data(what)
+        if self.is_cuda and not isinstance(self._array, Abstract):
+            return kinds.GPU.to_host(self._array)  # type: ignore[no-any-return]
+        return self._data(what)
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The NumPy array on the same memory.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,14 @@ import rushlight
 import rushlight.nn
 
 Case = tuple[str, Callable[[Any, Any], Any], str]  # name, call(torch, x) for x of ones (2, 3), words of the message
+
+
+def _within(torch: Any, block: str, call: Callable[[], Any]) -> None:
+    """Calls in a block in which operations take their long path."""
+    arguments = {"amp.autocast": ("cpu",), "autograd.graph.saved_tensors_hooks": (lambda x: x, lambda x: x)}
+    with operator.attrgetter(block)(torch)(*arguments.get(block, ())):
+        call()
+
 
 CASES: list[Case] = [
     ("shapes that do not broadcast", lambda t, x: x + t.ones(2), "The size of tensor a (3) must match the size of tensor b (2) at non-singleton dimension 1"),
@@ -102,6 +111,19 @@ CASES: list[Case] = [
     ("one_hot of floats", lambda t, x: t.nn.functional.one_hot(x), "one_hot is only applicable to index tensor of type LongTensor"),
     ("one_hot too few", lambda t, x: t.nn.functional.one_hot(t.tensor([3]), 2), "Class values must be smaller than num_classes"),
     ("embedding out of range", lambda t, x: t.nn.functional.embedding(t.tensor([9]), x), "index out of range in self"),
+    ("index_put out of bounds", lambda t, x: x.index_put((t.tensor([2]),), t.ones(3)), "index 2 is out of bounds for dimension 0 with size 2"),
+    ("sorter out of range", lambda t, x: t.searchsorted(x, x, sorter=t.tensor([[0, 1, 2], [0, -1, 2]])), "torch.searchsorted(): sorter index out of range"),
+    ("pivots of lu_unpack", lambda t, x: t.lu_unpack(x[:, :2], t.tensor([0, 2], dtype=t.int32)), "pivots passed to lu_unpack must be between 1 and LU.size(-2) inclusive."),
+    ("pivots of lu_solve", lambda t, x: t.linalg.lu_solve(x[:, :2], t.tensor([1, 3], dtype=t.int32), x), "Pivots given to lu_solve must all be smaller or equal to LU.size(-2). Did"),
+    *[
+        (f"{name} within {block}", lambda t, x, call=call, block=block: _within(t, block, lambda: call(t, x)), words)
+        for block in ("amp.autocast", "autograd.detect_anomaly", "autograd.graph.saved_tensors_hooks")
+        for name, call, words in (
+            ("gather", lambda t, x: x.gather(0, t.tensor([[-1]])), "index -1 is out of bounds for dimension 0 with size 2"),
+            ("embedding", lambda t, x: t.nn.functional.embedding(t.tensor([-1]), x), "index out of range in self"),
+            ("cross_entropy", lambda t, x: t.nn.functional.cross_entropy(x, t.tensor([0, -1])), "Target -1 is out of bounds."),
+        )
+    ],
     ("item of several", lambda t, x: x.item(), "a Tensor with 6 elements cannot be converted to Scalar"),
     ("truth of several", lambda t, x: bool(x), "Boolean value of Tensor with more than one value is ambiguous"),
     ("truth of none", lambda t, x: bool(t.ones(0)), "Boolean value of Tensor with no values is ambiguous"),

@@ -49,7 +49,7 @@ NOW: dict[str, set[str]] = {
     "__main__": set(),
     "amp": {"autograd", "compiler", "devices", "dtypes", "ops", "tensor"},
     "cpu": {"amp", "dtypes"},
-    "cuda": {"amp", "devices", "dtypes", "errors", "legacy", "random", "tensor"},
+    "cuda": {"amp", "arrays", "devices", "dtypes", "errors", "legacy", "random", "tensor"},
     "compiler": {"arrays", "autograd", "ops", "random", "tensor"},
     "optim": {"arrays", "autograd", "compiler", "devices", "dtypes", "nn", "ops", "tensor"},
     "nn": CORE | {"api"},

@@ -10,7 +10,8 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.api.forms import of_values, shown_as
 from rushlight.api.views import common_shape
-from rushlight.ops import copies, elementwise, index as ops, observers
+from rushlight.ops import copies, elementwise, index as ops
+from rushlight.ops.bounds import require_range
 from rushlight.ops.create import beside
 from rushlight.tensor import Tensor, _checked_dim, wrap
 
@@ -50,9 +51,11 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 
 
 def check_range(name: str, index: Tensor, size: int, axis: int) -> None:
-    wrong = outside(index, 0, size)
-    if wrong is not None:
-        raise RuntimeError(f"index {wrong} is out of bounds for dimension {axis} with size {size} ({name})")
+    """Raises PyTorch's error for an index that is not within a dimension."""
+    require_range(
+        name, index, 0, size,
+        lambda wrong: RuntimeError(f"index {wrong} is out of bounds for dimension {axis} with size {size} ({name})"),
+    )  # fmt: skip
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -61,8 +64,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     axis = _checked_dim(dim, input.ndim)
     if index.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
-    if outside(index, 0, input.shape[axis] if input.ndim else 1) is not None:
-        raise IndexError("index out of range in self")
+    size = input.shape[axis] if input.ndim else 1
+    require_range("index_select", index, 0, size, lambda _: IndexError("index out of range in self"))
     if not input.ndim:
         return ops.take(input.reshape(1), index.reshape(-1), axis=0).reshape(())
     return ops.take(input, index.reshape(-1), axis=axis)
@@ -78,7 +81,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     require_long("take", index)
     if index.numel() and not input.numel():
         raise IndexError("take(): tried to take from an empty tensor")
-    require_flat_range(index, input.numel())
+    require_flat_range("take", index, input.numel())
     return ops.take(input.reshape(-1), index, axis=0)
 
 
@@ -88,20 +91,12 @@ def require_long(name: str, index: Tensor) -> None:
         raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {kind}")
 
 
-def require_flat_range(index: Tensor, size: int) -> None:
+def require_flat_range(name: str, index: Tensor, size: int) -> None:
     """Raises PyTorch's error for an index outside of a flattened tensor."""
-    wrong = outside(index, -size, size)
-    if wrong is not None:
-        raise IndexError(f"out of range: tried to access index {wrong} on a tensor of {size} elements.")
-
-
-def outside(index: Tensor, low: int, high: int) -> int | None:
-    """An index that is not within [low, high), if there is one and values are known."""
-    array = index._array
-    if type(array) is np.ndarray and array.size and not observers.count:
-        least, most = int(array.min()), int(array.max())
-        return least if least < low else most if most >= high else None
-    return None
+    require_range(
+        name, index, -size, size,
+        lambda wrong: IndexError(f"out of range: tried to access index {wrong} on a tensor of {size} elements."),
+    )  # fmt: skip
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,15 +10,17 @@ import numpy as np
 
 from rushlight import dtypes
 from rushlight.api.scattering import masked_fill_
-from rushlight.arrays import numpy as numpy_arrays
+from rushlight.arrays import kinds, numpy as numpy_arrays
 from rushlight.arrays.kinds import namespace_of
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.modes import modes
 from rushlight.ops import copies, index as ops, observers, views
 from rushlight.ops.autocast import with_autocast
+from rushlight.ops.bounds import require_range
 from rushlight.ops.create import number_in, tensor
 from rushlight.ops.inplace import check_writable, note_write, rewrite, view_scatter_node, write
 from rushlight.ops.observers import lift
+from rushlight.ops.operands import on_one_device
 from rushlight.tensor import Tensor, wrap
 
 
@@ -65,6 +68,8 @@ def _advanced(self: Tensor, index: Any) -> tuple[tuple, list[Any]]:
         items = tuple(index)
     spec: list[Any] = []
     arrays: list[Any] = []
+    given: list[Tensor] = []  # on a GPU, the arrays where they come from
+    is_on_gpu = self.is_cuda
     for item in items:
         if isinstance(item, (bool, np.bool_)):
             item = np.asarray(item)
@@ -97,7 +102,8 @@ def _advanced(self: Tensor, index: Any) -> tuple[tuple, list[Any]]:
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
         if item._array.dtype == np.uint8:
             item = wrap(item._array.astype(bool))
-        if self.is_cuda:  # an index may come from the CPU
+        if is_on_gpu:  # an index may come from the CPU
+            given.append(item)
             item = copies.to_device(item, self.device)
         if item._array.dtype == np.bool_:
             _check_mask(self, item, spec, arrays)
@@ -105,6 +111,8 @@ def _advanced(self: Tensor, index: Any) -> tuple[tuple, list[Any]]:
         arrays.append(item.detach() if item._needs_grad else item)
     if not arrays and Ellipsis not in spec:
         spec.append(Ellipsis)
+    if given:
+        _check_on_gpu(self, spec, given)
     return tuple(spec), arrays
 
 
@@ -124,6 +132,40 @@ def _check_mask(self: Tensor, mask: Tensor, before: list[Any], arrays: list[Any]
                 f"The shape of the mask {list(mask.shape)} at index {i} does not match the shape of the indexed tensor "
                 f"{list(self.shape)} at index {at + i}"
             )
+
+
+def _check_on_gpu(self: Tensor, spec: list[Any], arrays: list[Tensor]) -> None:
+    """What NumPy says of index arrays, for CuPy, which has indices beyond the end count on from the start."""
+    if len(arrays) > 1 and not any(x._array.dtype == np.bool_ for x in arrays):
+        try:
+            np.broadcast_shapes(*[x.shape for x in arrays])
+        except ValueError:
+            raise _unequal(arrays) from None
+    shape, axis = self.shape, 0
+    for item in spec:
+        if item is Ellipsis:
+            axis += len(shape) - sum(_width(other, arrays) for other in spec)
+        elif item.__class__ is not tuple:
+            axis += item is not None
+        elif (x := arrays[item[1]])._array.dtype == np.bool_:
+            axis += x.ndim
+        else:
+            if axis >= len(shape):
+                raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
+            size = shape[axis]
+            require_range("index", x, -size, size, functools.partial(_out_of_bounds, axis, size))
+            axis += 1
+
+
+def _out_of_bounds(dim: int, size: int, index: int) -> IndexError:
+    if not size:
+        return IndexError("index is out of bounds for dimension with size 0")
+    return IndexError(f"index {index} is out of bounds for dimension {dim} with size {size}")
+
+
+def _unequal(arrays: Any) -> IndexError:
+    shapes = ", ".join(str(list(x.shape)) for x in arrays)
+    return IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}")
 
 
 def _explained(error: Exception, self: Tensor, index: Any, arrays: Any = ()) -> IndexError:
@@ -146,8 +188,7 @@ def _explained(error: Exception, self: Tensor, index: Any, arrays: Any = ()) -> 
             return IndexError(f"index {item} is out of bounds for dimension {dim} with size {self.shape[dim]}")
         dim += _width(item, arrays)
     if "could not be broadcast" in text:
-        shapes = ", ".join(str(list(x.shape)) for x in arrays)
-        return IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}")
+        return _unequal(arrays)
     return IndexError(text.replace("axis", "dimension"))
 
 
@@ -202,9 +243,12 @@ def write_at(self: Tensor, spec: tuple, arrays: list[Any], value: Any, accumulat
     if observers.count:
         for x in (self, values, *arrays):
             lift(x)
-    if self.is_cuda:
-        values = copies.to_device(values, self.device) if not values.ndim else values
-    operands = (self, values, *arrays)
+    is_on_gpu = self.is_cuda
+    if is_on_gpu and not (isinstance(value, Tensor) and value.ndim):
+        values = copies.to_device(values, self.device)
+    operands: tuple = (self, values, *arrays)
+    if is_on_gpu:
+        operands = on_one_device(operands, operands, False)
     raw = tuple([x._array for x in operands])
     attrs = {"spec": spec, "accumulate": accumulate}
     recorded = modes.grad and (self._needs_grad or values._needs_grad)
@@ -215,6 +259,8 @@ def write_at(self: Tensor, spec: tuple, arrays: list[Any], value: Any, accumulat
             raw[0][numpy_arrays.index_with(spec, raw[2:])] = raw[1]
         elif xp is numpy_arrays:
             np.add.at(raw[0], numpy_arrays.index_with(spec, raw[2:]), raw[1])
+        elif xp is kinds.GPU:
+            xp.write_at(*raw, spec=spec, accumulate=accumulate)
         else:
             xp.assign(raw[0], _index_put_symbolic(xp, raw, spec, accumulate))
     except (IndexError, ValueError) as error:
@@ -228,7 +274,8 @@ def write_at(self: Tensor, spec: tuple, arrays: list[Any], value: Any, accumulat
 def _misfit(self: Tensor, spec: tuple, arrays: list[Any], values: Tensor) -> RuntimeError | None:
     """PyTorch's error for values that do not broadcast to what an index selects; None where the index itself is wrong."""
     try:
-        selected = list(np.empty(self.shape, np.bool_)[numpy_arrays.index_with(spec, [x._array for x in arrays])].shape)
+        found = [x._host_values("index_put_()") if x.is_cuda else x._array for x in arrays]
+        selected = list(np.empty(self.shape, np.bool_)[numpy_arrays.index_with(spec, found)].shape)
     except (IndexError, ValueError):
         return None
     return RuntimeError(
@@ -254,7 +301,10 @@ def index_put(input: Tensor, indices: tuple, values: Tensor, accumulate: bool = 
     """A copy with values written, or added, at advanced indices."""
     spec, arrays = _advanced(input, tuple(indices))
     _require_same_dtype(input, values)
-    return ops.index_put(input, values, *arrays, spec=spec, accumulate=accumulate)
+    try:
+        return ops.index_put(input, values, *arrays, spec=spec, accumulate=accumulate)
+    except IndexError as error:
+        raise _explained(error, input, spec, arrays) from None
 
 
 def _require_same_dtype(input: Tensor, values: Tensor) -> None:

@@ -19,6 +19,7 @@ from rushlight.api.ranges import eye
 from rushlight.dtypes import legacy_name
 from rushlight.ops import linalg as ops, linalg_spectral as spectral
 from rushlight.ops.autocast import with_autocast
+from rushlight.ops.bounds import require_range
 from rushlight.tensor import Tensor
 
 # ---------------------------------------------------------------- triangular
@@ -80,6 +81,9 @@ def lu(A: Tensor, *, pivot: bool = True) -> Any:
     return return_types.linalg_lu(permutation_of(packed, pivots), *triangles(packed))
 
 
+WRONG_PIVOTS = "Did you properly pass the result of lu_factor?"
+
+
 def permutation_of(packed: Tensor, pivots: Tensor) -> Tensor:
     return ops.permutation_matrix(pivots, size=packed.shape[-2]).to(packed.dtype)
 
@@ -104,8 +108,11 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
             f"{name}: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\nNote: this function is "
             "intended to be used with the output produced by torch.linalg.lu_factor"
         )
-    empty = LU_data.new_empty(0)
-    permutation = permutation_of(LU_data, LU_pivots) if unpack_pivots else empty
+    empty = permutation = LU_data.new_empty(0)
+    if unpack_pivots:
+        complaint = f"pivots passed to lu_unpack must be between 1 and LU.size(-2) inclusive.{WRONG_PIVOTS}"
+        require_range("lu_unpack", LU_pivots, 1, LU_data.shape[-2] + 1, lambda _: RuntimeError(complaint))
+        permutation = permutation_of(LU_data, LU_pivots)
     return return_types.lu_unpack(permutation, *(triangles(LU_data) if unpack_data else (empty, empty)))
 
 

@@ -17,10 +17,11 @@ from rushlight.api.linalg_check import (
     require_system,
     with_common_batch,
 )  # fmt: skip
-from rushlight.api.linalg_factor import permutation_of
+from rushlight.api.linalg_factor import WRONG_PIVOTS, permutation_of
 from rushlight.api.ranges import eye
 from rushlight.ops import linalg as ops
 from rushlight.ops.autocast import with_autocast
+from rushlight.ops.bounds import require_range
 from rushlight.tensor import Tensor
 
 # ---------------------------------------------------------------- any matrix
@@ -199,6 +200,12 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
         )
     require_system(name, LU, B, left)
     require_kernel("lu_solve_cpu", LU)
+
+    def wrong_pivot(pivot: int) -> RuntimeError:
+        side = "greater or equal to 1. " if pivot < 1 else "smaller or equal to LU.size(-2). "
+        return RuntimeError(f"Pivots given to lu_solve must all be {side}{WRONG_PIVOTS}")
+
+    require_range("lu_solve", pivots, 1, LU.shape[-2] + 1, wrong_pivot)
     permutation = permutation_of(LU, pivots)
     right = B if left else B.mH  # X A = B is A^H X^H = B^H
     if left != bool(adjoint):

@@ -125,7 +125,7 @@ def _bytes_of(array: Any) -> Any:
 
 
 def _as_tensor(array: Any) -> Tensor:
-    """For writes to memory of any kind."""
+    """For reading and writing memory of any kind."""
     tensor: Tensor = wrap(array)
     return tensor
 
@@ -253,7 +253,7 @@ class TypedStorage:
         return TypedStorage(self._untyped_storage.cpu(), self.dtype)
 
     def tolist(self) -> list[Any]:
-        return self._array.tolist()
+        return _as_tensor(self._array).tolist()
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.tolist())
@@ -261,7 +261,7 @@ class TypedStorage:
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             raise RuntimeError("slices are only supported in UntypedStorage.__getitem__")
-        return self._array[index].item()
+        return _as_tensor(self._array)[index].item()
 
     def __setitem__(self, index: Any, value: Any) -> None:
         _as_tensor(self._array)[index] = value

@@ -12,12 +12,13 @@ import numpy as np
 
 from rushlight import dtypes
 from rushlight.api.forms import in_place_form, shown_as
-from rushlight.api.gathering import check_range, outside, require_flat_range, require_index, require_long
+from rushlight.api.gathering import check_range, require_flat_range, require_index, require_long
 from rushlight.api.views import common_shape
 from rushlight.arrays import numpy as numpy_arrays
 from rushlight.arrays.kinds import Abstract
 from rushlight.ops import create, elementwise, index as ops, scatter as reducing
 from rushlight.ops.autocast import with_autocast
+from rushlight.ops.bounds import require_range
 from rushlight.ops.create import number_in, ones_like, zeros_like
 from rushlight.tensor import Tensor, _checked_dim, wrap
 
@@ -147,13 +148,16 @@ def _along(
     """The input with the slices of a dimension that `index` names combined with those of `source`."""
     axis, where = _checked_dim(dim, input.ndim), "" if name != "index_copy_" else f"{name}(): "
     size = input.shape[axis] if input.ndim else 1
-    wrong = outside(index, 0, size)
-    if wrong is not None:
+
+    def complaint(wrong: int) -> Exception:
         if name == "index_reduce_":
-            raise IndexError("index out of range in self")
-        raise error(f"{where}index {wrong} is out of bounds for dimension {axis} with size {size}")
+            return IndexError("index out of range in self")
+        found: Exception = error(f"{where}index {wrong} is out of bounds for dimension {axis} with size {size}")
+        return found
+
+    require_range(name, index, 0, size, complaint)
     if not input.ndim:
-        return _along(name, input.reshape(1), 0, index, source.reshape(1), combine).reshape(())
+        return combine(input.reshape(1), source.reshape(1), [index.reshape(1)], (("array", 0),)).reshape(())
     shape = (*input.shape[:axis], index.numel(), *input.shape[axis + 1 :])
     spec = (*[slice(None)] * axis, ("array", 0))
     return combine(input, source.reshape(shape), [index.reshape(-1)], spec)
@@ -256,14 +260,15 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     if isinstance(value, complex) and not input.is_complex():
         raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
     value, size = _value_like("index_fill_", value, input), input.shape[axis] if input.ndim else 1
-    wrong = outside(index, -size, size)
-    if wrong is not None:
-        raise IndexError(f"index {wrong} is out of bounds for dimension {axis} with size {size}")
-    if not input.ndim:
-        return index_fill(input.reshape(1), 0, index, value).reshape(())
+    require_range(
+        "index_fill_", index, -size, size,
+        lambda wrong: IndexError(f"index {wrong} is out of bounds for dimension {axis} with size {size}"),
+    )  # fmt: skip
     unnamed = create.zeros(size, dtype=dtypes.bool, device=index.device)
-    named = _put(unnamed, ones_like(unnamed[0]), [index.reshape(-1)], (("array", 0),))
-    return elementwise.where(named.reshape(size, *(1,) * (input.ndim - axis - 1)), value, input)
+    rows = index.reshape(-1)
+    named = _put(unnamed, create.ones_like(rows, dtype=dtypes.bool), [rows], (("array", 0),))
+    named = named.reshape(size, *(1,) * (input.ndim - axis - 1)) if input.ndim else named.reshape(())
+    return elementwise.where(named, value, input)
 
 
 # ---------------------------------------------------------------- flat positions and masks
@@ -284,7 +289,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
             "put_(): Expected source and index to have the same number of elements, but got source.numel() = "
             f"{source.numel()}, index.numel() = {index.numel()}"
         )
-    require_flat_range(index, input.numel())
+    require_flat_range("put_", index, input.numel())
     combine = _add if accumulate else _put
     return combine(input.reshape(-1), source.reshape(-1), [index.reshape(-1)], (("array", 0),)).reshape(input.shape)
 

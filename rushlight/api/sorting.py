@@ -11,6 +11,7 @@ from rushlight.api.forms import numpy_names
 from rushlight.api.reduce import pick_along, refuse_kinds, require_elements, zero_index
 from rushlight.arrays import sorting as arrays
 from rushlight.ops import index as index_ops, sorting as ops
+from rushlight.ops.bounds import require_range
 from rushlight.ops.copies import cast
 from rushlight.ops.create import beside, tensor
 from rushlight.tensor import Tensor, _checked_dim, wrap
@@ -95,6 +96,8 @@ def searchsorted(
     _check_search(sorted_sequence, input, right, side, sorter)
     refuse_kinds("bc", "searchsorted_out_cpu", sorted_sequence)
     if sorter is not None:
+        complaint = "torch.searchsorted(): sorter index out of range"
+        require_range("searchsorted", sorter, 0, sorter.shape[-1], lambda _: RuntimeError(complaint))
         sorted_sequence = index_ops.gather(sorted_sequence, sorter, axis=sorted_sequence.ndim - 1)
     found = ops.searchsorted(sorted_sequence.detach(), input.detach(), right=right or side == "right")
     return cast(found, dtype=np.dtype(np.int32)) if out_int32 else found

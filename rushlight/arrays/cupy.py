@@ -23,7 +23,7 @@ from cupy import ndarray
 
 from rushlight import devices
 from rushlight.arrays import kinds, numpy as numpy_arrays
-from rushlight.arrays.gpu import products, scattering
+from rushlight.arrays.gpu import bounds, products, scattering
 from rushlight.arrays.protocol import HOST
 
 abs = cupy.absolute
@@ -318,6 +318,8 @@ def index_put(x: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, accumu
 
 def put(target: ndarray, values: Any, *arrays: ndarray, spec: tuple, accumulate: bool) -> None:
     """Writes or adds values at advanced indices, in place."""
+    if not target.size:  # CuPy would count on from the start of nothing
+        return
     index = numpy_arrays.index_with(spec, _here(*arrays))
     (values,) = _here(values)
     if accumulate:
@@ -326,9 +328,18 @@ def put(target: ndarray, values: Any, *arrays: ndarray, spec: tuple, accumulate:
         target[index] = values
 
 
+def write_at(target: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, accumulate: bool) -> None:
+    """`put` into memory that others see: on its own device, also where what is read lies in it."""
+    with target.device:
+        read = [x.copy() if cupy.may_share_memory(target, x) else x for x in (values, *arrays)]
+        put(target, *read, spec=spec, accumulate=accumulate)
+
+
 def index_reduce(x: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, reduce: str) -> ndarray:
     """A copy of x whose indexed elements are multiplied by `values`, or become the greater or the lesser of the two."""
     out = x.copy()
+    if not x.size:
+        return out
     scattering.reduce(reduce, out, numpy_arrays.index_with(spec, _here(*arrays)), values)
     return out
 
@@ -336,7 +347,7 @@ def index_reduce(x: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, red
 def assign(target: Any, value: Any) -> None:
     """Also between devices, and to or from the CPU."""
     if not isinstance(target, ndarray):
-        target[...] = value.get()
+        target[...] = to_host(value)
         return
     with target.device:
         target[...] = cupy.asarray(value) if isinstance(value, (ndarray, np.ndarray)) else value
@@ -395,7 +406,14 @@ def to_device(x: ndarray, device: devices.device) -> Any:
     """A copy on another device, or on the CPU: a NumPy array."""
     if device.type == "cuda":
         return _on_device(x, device.index or 0)
-    return numpy_arrays.contiguous(x.get())
+    return numpy_arrays.contiguous(to_host(x))
+
+
+def to_host(x: ndarray) -> np.ndarray:
+    """A copy on the CPU. All values come this way, so here indices that a GPU has found to be out of range are told."""
+    values: np.ndarray = x.get()
+    bounds.check()
+    return values
 
 
 def from_host(x: np.ndarray, device: devices.device) -> ndarray:
@@ -454,7 +472,7 @@ _ON_GPU = {"lapack", "pooling", "sorting", "windows"}  # the files in `gpu/`
 
 def on_host(name: str, *arrays: Any, **attrs: Any) -> Any:
     """A function of the waist on the CPU."""
-    inside = [x.get() if isinstance(x, ndarray) else x for x in arrays]
+    inside = [to_host(x) if isinstance(x, ndarray) else x for x in arrays]
     found = getattr(numpy_arrays, name)(*inside, **attrs)
     return tuple(map(cupy.asarray, found)) if isinstance(found, tuple) else cupy.asarray(found)
 

@@ -54,6 +54,12 @@ def gpu() -> Any:
     return GPU
 
 
+def check_bounds() -> None:
+    """Raises IndexError for an index that a GPU has found to be out of range; for whoever has just waited for it."""
+    if GPU is not None:
+        GPU.bounds.check()
+
+
 class Level:
     """A transform that is running in a thread. `depth` is 1 for the outermost one, and 0 once it is over."""
 

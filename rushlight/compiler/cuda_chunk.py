@@ -69,7 +69,7 @@ class Writer:
         self.pointers: dict[Buffer, str] = {}
         self.read: set[Buffer] = set()
         self.written: set[Buffer] = set()
-        self.has_flag = False
+        self.finds = False
         self.count = 0
 
     # ------------------------------------------------------------ text
@@ -94,13 +94,13 @@ class Writer:
         return self.pointers.setdefault(buffer, f"b{len(self.pointers)}")
 
     def parameters(self) -> str:
-        """The kernel's parameters: a pointer for each buffer, and the flag of indices that are out of bounds."""
+        """A pointer for each buffer, then where and by what number the kernel tells of an index out of bounds."""
         found = []
         for buffer, name in self.pointers.items():
             constant = "" if buffer in self.written else "const "
             alone = "" if buffer in self.written and buffer in self.read else " __restrict__"
             found.append(f"{constant}{memory_type(buffer.dtype)}*{alone} {name}")
-        return ", ".join([*found, *(["int* flag"] if self.has_flag else [])])
+        return ", ".join([*found, *(["volatile long long* found", "long long number"] if self.finds else [])])
 
     def address(self, address: Affine, indices: list[str]) -> str:
         terms = [i if c == 1 else f"{c} * {i}" for c, i in zip(address[1:], indices, strict=False) if c]
@@ -141,7 +141,7 @@ class Writer:
         if value.op == "index":
             return self._index(value, indices)
         if value.op == "wrap_index":
-            self.has_flag = True
+            self.finds = True
         operands = [self.names[v] for v in value.operands]
         source = value.operands[-1].dtype if value.operands else value.dtype
         return expression(value.op, operands, source, value.dtype, value.attrs)

@@ -261,8 +261,8 @@ def copy(e: Element, op: str, x: str) -> str:
 
 @element("wrap_index")
 def wrap_index(e: Element, x: str) -> str:
-    """Below zero counts from the end; what is out of bounds sets the program's flag."""
-    return f"wrapped_index({x}, {e.attrs['size']}LL, flag)"
+    """Below zero counts from the end; what is out of bounds is told by the number of the program's error."""
+    return f"wrapped_index({x}, {e.attrs['size']}LL, found, number)"
 
 
 @element("astype")

@@ -23,7 +23,7 @@ class Kernel:
     name: str
     text: str
     arguments: list[Buffer]
-    has_flag: bool  # whether the flag of indices that are out of bounds comes after them
+    finds: bool  # whether indices may be out of bounds: where and by what number it tells them comes after the buffers
     grid: tuple[int, int]
     block: int
     written: set[Buffer]
@@ -40,7 +40,7 @@ def writer_for(part: Part, extra: int = 0) -> Writer:
 def finish(writer: Writer, grid: tuple[int, int], block: int) -> Kernel:
     head = f'extern "C" __global__ void __launch_bounds__({block}) {writer.name}({writer.parameters()}) {{'
     text = "\n".join([head, f"  typedef {writer.index_type} index_t;", *writer.lines, "}"])
-    return Kernel(writer.name, text, list(writer.pointers), writer.has_flag, grid, block, set(writer.written))
+    return Kernel(writer.name, text, list(writer.pointers), writer.finds, grid, block, set(writer.written))
 
 
 def define_scalars(writer: Writer, part: Part) -> None:

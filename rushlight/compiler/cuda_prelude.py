@@ -133,10 +133,16 @@ template <class T> FUNCTION T shifted_right(T x, T y) {
   return x < 0 ? (T)-1 : (T)0;
 }
 
-FUNCTION long long wrapped_index(long long x, long long size, int* flag) {
-  if (x < 0) x += size;
+// What is out of bounds is told through memory of the CPU: `arrays/gpu/bounds.py`.
+FUNCTION long long wrapped_index(long long x, long long size, volatile long long* found, long long number) {
   if (x >= 0 && x < size) return x;
-  *flag = 1;
+  if (x < 0 && x >= -size) return x + size;
+  if (!found[0]) {
+    found[1] = x;
+    found[2] = size;
+    __threadfence_system();
+    found[0] = number;
+  }
   return 0;
 }
 

@@ -7,7 +7,6 @@ products and what has no generated code are calls of the waist's CuPy namespace,
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,9 +30,9 @@ from rushlight.compiler.strided import Strided
 Step = Kernel | tuple[Unit, Node]
 
 
-def build_cuda_program(graph: Graph) -> CudaProgram:
-    """A program for a graph on arrays of the GPU."""
-    return CudaProgram(graph, *plan_kernels(graph))
+def build_cuda_program(graph: Graph, name: str = "a program") -> CudaProgram:
+    """A program for a graph on arrays of the GPU; the name is for what it finds to be wrong."""
+    return CudaProgram(graph, *plan_kernels(graph), name)
 
 
 def plan_kernels(graph: Graph, prefix: str = "") -> tuple[Plan, list[Step]]:
@@ -67,12 +66,13 @@ def _steps(plan: Plan, prefix: str) -> list[Step]:
 class CudaProgram:
     """`run(arrays)` gives new arrays with the outputs; what has a target is written to that input."""
 
-    def __init__(self, graph: Graph, plan: Plan, steps: list[Step]):
-        self.graph, self.plan = graph, plan
+    def __init__(self, graph: Graph, plan: Plan, steps: list[Step], name: str):
+        self.graph, self.plan, self.name = graph, plan, name
         self._lock = threading.Lock()
         kernels = [step for step in steps if isinstance(step, Kernel)]
         self.source = "\n".join(kernel.text for kernel in kernels)
         self._kernels = kernels
+        self._finds = any(kernel.finds for kernel in kernels)
         calls = [step for step in steps if not isinstance(step, Kernel)]
         self._groups = {id(node): group for group in sharing([n for _, n in calls]) for node in group}
         held = {plan.locate(node): node for node in [n for _, n in calls]}  # arrays that calls make
@@ -80,7 +80,6 @@ class CudaProgram:
         self._steps = [step if isinstance(step, Kernel) else self._call(*step) for step in steps]
         self._loaded: dict[int, list[Callable[[int], None]]] = {}
         self._constants: dict[int, list[Any]] = {}
-        self._flag: Any = None
         self._arena: Any = None
         self.several = False  # whether whoever asked for the results wants a tuple
 
@@ -97,9 +96,9 @@ class CudaProgram:
         self._slots = {buffer: i for i, buffer in enumerate(order)}
         self._fresh = [(self._slots[b], i) for i, b in enumerate(plan.outputs) if b in self._slots and b not in held]
         self._constant_buffers = constants
-        self._table = np.zeros(len(order) + 1, np.int64)
+        self._table = np.zeros(len(order) + 2, np.int64)
         self._entry = memoryview(self._table).cast("B").cast("q")
-        self._flag_slot = len(order)
+        self._number_slot = len(order) + 1  # of the error, behind where kernels write it
         self._arena_slots = slice(len(order) - len(offsets), len(order))
         self._offsets = np.array(list(offsets.values()), np.int64)
         self._arrays: dict[Buffer, Any] = {}  # of one run: inputs, outputs, and what calls made
@@ -198,10 +197,8 @@ class CudaProgram:
 
     def _launch(self, kernel: Kernel, function: Any) -> Callable[[int], None]:
         launch = kinds.gpu().cupy.cuda.driver.launchKernel
-        slots = [self._slots[buffer] for buffer in kernel.arguments] + [self._flag_slot] * kernel.has_flag
-        if kernel.has_flag and self._flag is None:
-            self._flag = Flag()
-            self._table[self._flag_slot] = self._flag.pointer
+        slots = [self._slots[buffer] for buffer in kernel.arguments]
+        slots += [self._number_slot - 1, self._number_slot] * kernel.finds
         places = np.array([self._table.ctypes.data + 8 * slot for slot in slots], np.int64)
         address, handle, (x, y), block = places.ctypes.data, function.ptr, kernel.grid, kernel.block
 
@@ -215,15 +212,17 @@ class CudaProgram:
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         """The outputs, for contiguous arrays of the graph's shapes and dtypes on the current device.
 
-        Raises:
-            IndexError: an index was out of bounds, in this run or one before: kernels tell when they are done.
+        An index that is out of bounds is told when the CPU next waits: `arrays/gpu/bounds.py`.
         """
-        cupy = kinds.gpu().cupy
+        cupy, bounds = kinds.gpu().cupy, kinds.gpu().bounds
         with self._lock:
             device = cupy.cuda.runtime.getDevice()
             steps = self._loaded.get(device) or self._load(device)
             try:
                 outputs = self._bind(cupy, arrays, device)
+                if self._finds:
+                    self._entry[self._number_slot - 1] = bounds.address()
+                    self._entry[self._number_slot] = bounds.announce(self.name)
                 stream = cupy.cuda.get_current_stream().ptr
                 for step in steps:
                     step(stream)
@@ -235,8 +234,8 @@ class CudaProgram:
             finally:
                 self._arrays.clear()
                 self._arena = None
-            if self._flag is not None:
-                self._flag.check()
+        if self._finds and bounds.is_blocking:
+            bounds.wait_and_check()
         return outputs
 
     def _bind(self, cupy: Any, arrays: Sequence[Any], device: int) -> list[Any]:
@@ -258,18 +257,3 @@ class CudaProgram:
             self._arrays.update({plan.outputs[i]: outputs[i] for _, i in self._fresh})
             self._arrays.update(zip(self._constant_buffers, self._constants[device], strict=True))
         return outputs
-
-
-class Flag:
-    """A number in memory of the CPU that kernels write to when an index is out of bounds; reading it waits for nothing."""
-
-    def __init__(self) -> None:
-        self._memory = kinds.gpu().cupy.cuda.alloc_pinned_memory(ctypes.sizeof(ctypes.c_int))
-        self.pointer: int = self._memory.ptr
-        self._value = ctypes.c_int.from_address(self.pointer)
-        self._value.value = 0
-
-    def check(self) -> None:
-        if self._value.value:
-            self._value.value = 0
-            raise IndexError("index out of bounds in a kernel on the GPU")

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from rushlight import devices
+from rushlight.arrays import kinds
 from rushlight.cuda import library
 from rushlight.cuda.library import device_count as device_count
 
@@ -131,8 +132,13 @@ class device_of(_Block):
 
 
 def synchronize(device: Any = None) -> None:
-    """Waits until a GPU, the current one unless named, has done all that was asked of it."""
+    """Waits until a GPU, the current one unless named, has done all that was asked of it.
+
+    Raises:
+        IndexError: it has found an index out of range.
+    """
     library.cupy().cuda.Device(require_index(device)).synchronize()
+    kinds.check_bounds()
 
 
 # ---------------------------------------------------------------- what a GPU is

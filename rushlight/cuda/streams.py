@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from rushlight import devices
+from rushlight.arrays import kinds
 from rushlight.cuda import library
 from rushlight.cuda.devices import current_device, device as device_block, require_index
 
@@ -78,6 +79,7 @@ class Stream:
         """Waits until all that was queued is done."""
         with device_block(self.device_index):
             self._stream.synchronize()
+        kinds.check_bounds()
 
     def __enter__(self) -> Stream:
         block = StreamContext(self)
@@ -187,6 +189,7 @@ class Event:
         """Waits until all before the mark is done."""
         if self._event is not None:
             self._event.synchronize()
+            kinds.check_bounds()
 
     def elapsed_time(self, end_event: Event) -> float:
         """Milliseconds from this mark to another.

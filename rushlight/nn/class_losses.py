@@ -9,6 +9,7 @@ from rushlight.arrays import kinds
 from rushlight.nn.reduction import chosen, reduced
 from rushlight.ops import observers
 from rushlight.ops.autocast import with_autocast
+from rushlight.ops.bounds import require_range
 from rushlight.ops.elementwise import mul, ne, where
 from rushlight.ops.index import take
 from rushlight.ops.loss import cross_entropy_mean, cross_entropy_mean_of_counted, nll_rows
@@ -49,8 +50,9 @@ def cross_entropy(
             try:
                 return cross_entropy_mean(input, target)
             except IndexError:
-                raise _out_of_bounds(target, input.shape[1], ignore_index) from None
-        if kinds.GPU is not None and _are_plain_on_gpu(input, target):
+                is_plain = False  # below it is said which class is wrong
+        if is_plain and kinds.GPU is not None and _are_plain_on_gpu(input, target):
+            require_range("nll_loss", target, 0, input.shape[1], _wrong_class, ignore_index)
             return cross_entropy_mean_of_counted(input, target, ignored=ignore_index)
     reduction = chosen(size_average, reduce, reduction)
     if not 0 <= label_smoothing <= 1:
@@ -122,18 +124,17 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None
         )
 
 
-def _out_of_bounds(target: Tensor, num_classes: int, ignore_index: int) -> IndexError:
-    values = target._array.ravel()
-    wrong = values[((values < 0) | (values >= num_classes)) & (values != ignore_index)]
-    return IndexError(f"Target {wrong[0]} is out of bounds.")
+def _wrong_class(target: int) -> IndexError:
+    return IndexError(f"Target {target} is out of bounds.")
 
 
 def counted(target: Tensor, num_classes: int, ignore_index: int) -> tuple[Tensor, Tensor]:
     """The classes, 0 where they are ignored, and which are not ignored."""
-    if not observers.count and type(target._array) is np.ndarray:
-        values = target._array
-        if values.size and (((values < 0) | (values >= num_classes)) & (values != ignore_index)).any():
-            raise _out_of_bounds(target, num_classes, ignore_index)
+    require_range("nll_loss", target, 0, num_classes, _wrong_class, ignore_index)
+    return _counted(target, ignore_index)
+
+
+def _counted(target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
     counts = ne(target, ignore_index)
     return where(counts, target, 0), counts
 
@@ -163,7 +164,7 @@ def _smoothed(
     num_classes = log_probabilities.shape[axis]
     rows = _as_rows(log_probabilities)
     spread = -sum_of(rows if weight is None else mul(rows, weight), axis=1)
-    classes, counts = counted(target.to(dtypes.int64).reshape(-1), num_classes, ignore_index)
+    classes, counts = _counted(target.to(dtypes.int64).reshape(-1), ignore_index)
     spread = where(counts, spread, 0.0)
     if reduction == "mean":
         weights: Tensor = counts if weight is None else mul(take(weight, classes, axis=0), counts)

@@ -9,8 +9,9 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.api.ranges import arange
 from rushlight.nn.reduction import check_reduction, reduced
-from rushlight.ops import create, observers
+from rushlight.ops import create
 from rushlight.ops.autocast import with_autocast
+from rushlight.ops.bounds import require_range
 from rushlight.ops.copies import cast
 from rushlight.ops.ctc import ctc
 from rushlight.ops.elementwise import div, where
@@ -53,6 +54,9 @@ def ctc_loss(
     rows = _rows(targets, labels.to(targets.device), batch).to(log_probs.device)
     is_padding = arange(rows.shape[1], device=rows.device) >= labels.unsqueeze(1)
     rows = where(is_padding, blank, cast(rows, dtype=_INT64))  # what stands there may be no class
+    require_range(
+        "ctc_loss", rows, 0, num_classes, lambda wrong: IndexError(f"Target {wrong} is none of {num_classes} classes.")
+    )
     losses = ctc(log_probs, rows, inputs, labels, blank=blank, zero_infinity=zero_infinity)
     if reduction == "mean":
         losses = div(losses, labels.clamp(min=1).to(losses.dtype))
@@ -72,13 +76,11 @@ def _lengths(name: str, lengths: Tensor | Sequence[int], batch: int) -> Tensor:
 
 
 def _check_at_most(lengths: Tensor, most: int, complaint: str) -> None:
-    array = lengths._array
-    if observers.count or not isinstance(array, np.ndarray) or not array.size:
-        return
-    if array.min() < 0:
-        raise RuntimeError(f"Expected lengths to have value at least 0, but got value {array.min()}")
-    if array.max() > most:
-        raise RuntimeError(complaint.format(array.max()))
+    def error(wrong: int) -> RuntimeError:
+        least = f"Expected lengths to have value at least 0, but got value {wrong}"
+        return RuntimeError(least if wrong < 0 else complaint.format(wrong))
+
+    require_range("ctc_loss", lengths, 0, most + 1, error)
 
 
 def _rows(targets: Tensor, lengths: Tensor, batch: int) -> Tensor:

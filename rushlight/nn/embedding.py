@@ -5,13 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from rushlight import dtypes
+from rushlight.api.indexing import write_at
 from rushlight.api.linalg_norm import vector_norm
 from rushlight.api.ranges import arange
 from rushlight.autograd.modes import no_grad
-from rushlight.ops import create, elementwise as ops, observers
+from rushlight.ops import create, elementwise as ops
+from rushlight.ops.bounds import require_range
 from rushlight.ops.copies import cast
 from rushlight.ops.embedding import embedding as embedding_op
+from rushlight.ops.index import gather, index_get, index_put
+from rushlight.ops.scatter import index_reduce
 from rushlight.tensor import Tensor
+
+_ROWS = (("array", 0),)  # an index array, for `ops.index`: indices that have been checked, or come from here
 
 
 def embedding(
@@ -49,15 +55,27 @@ def lookup(
         raise RuntimeError("'weight' must be 2-D")
     check_indices("embedding", indices)
     array = indices._array
-    if array.__class__ is np.ndarray and not observers.count and array.size and array.item(array.argmin()) < 0:
-        raise IndexError("index out of range in self")  # NumPy would count from the end
+    if array.__class__ is not np.ndarray or array.size and array.item(array.argmin()) < 0:
+        require_rows("embedding", indices, weight)  # NumPy would count from the end, CuPy from the start
+    try:
+        return _rows_of(weight, indices, padding_idx, scale_grad_by_freq, sparse)
+    except IndexError:
+        raise _wrong_row() from None
+
+
+def _rows_of(weight: Tensor, indices: Tensor, padding_idx: int, scale_grad_by_freq: bool, sparse: bool) -> Tensor:
     if sparse and scale_grad_by_freq and weight.requires_grad:
         raise RuntimeError("embedding_backward: scale_grad_by_freq not supported with sparse gradients")
-    options = {"padding_idx": padding_idx, "by_frequency": scale_grad_by_freq, "sparse": sparse}
-    try:
-        return embedding_op(weight, indices, **options)
-    except IndexError:
-        raise IndexError("index out of range in self") from None
+    return embedding_op(weight, indices, padding_idx=padding_idx, by_frequency=scale_grad_by_freq, sparse=sparse)
+
+
+def require_rows(name: str, indices: Tensor, weight: Tensor) -> None:
+    """Raises PyTorch's error for an index that is no row of a table."""
+    require_range(name, indices, 0, weight.shape[0], _wrong_row)
+
+
+def _wrong_row(index: int | None = None) -> IndexError:
+    return IndexError("index out of range in self")
 
 
 def check_indices(name: str, indices: Tensor) -> None:
@@ -72,11 +90,13 @@ def check_indices(name: str, indices: Tensor) -> None:
 
 def embedding_renorm_(self: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> Tensor:
     """Shortens, in place, the table's rows at the indices that are longer than `max_norm`."""
+    require_rows("embedding_renorm_", indices, self)
     with no_grad():
         indices = indices.reshape(-1).to(dtypes.int64)
-        rows = self[indices]
+        rows = index_get(self, indices, spec=_ROWS)
         norms = vector_norm(rows, norm_type, 1, True)
-        self[indices] = ops.where(norms > max_norm, rows * (max_norm / (norms + 1e-7)), rows)
+        shortened = ops.where(norms > max_norm, rows * (max_norm / (norms + 1e-7)), rows)
+        write_at(self, _ROWS, [indices], shortened, False, "embedding_renorm_")
     return self
 
 
@@ -88,16 +108,15 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """
     if tensor.dtype is not dtypes.int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
-    values = tensor._array
     if num_classes == -1:
-        if not values.size:
+        if not tensor._array.size:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")
         num_classes = int(tensor.max()) + 1
-    if not observers.count and type(values) is np.ndarray and values.size:
-        if values.min() < 0:
-            raise RuntimeError("Class values must be non-negative.")
-        if values.max() >= num_classes:
-            raise RuntimeError("Class values must be smaller than num_classes.")
+
+    def error(wrong: int) -> RuntimeError:
+        return RuntimeError(f"Class values must be {'non-negative' if wrong < 0 else 'smaller than num_classes'}.")
+
+    require_range("one_hot", tensor, 0, num_classes, error)
     return cast(ops.eq(tensor.unsqueeze(-1), arange(num_classes, device=tensor.device)), dtype=np.dtype(np.int64))
 
 
@@ -174,11 +193,11 @@ def bags(
     count, num_bags = indices.numel(), offsets.numel() - include_last_offset
     padding_idx = -1 if padding_idx is None else padding_idx % weight.shape[0]
     starts = offsets.new_zeros(count + 1, dtype=dtypes.int64)
-    starts = starts.index_add(0, offsets.to(dtypes.int64), create.ones_like(offsets, dtype=dtypes.int64))
+    starts = _added(starts, offsets, create.ones_like(offsets, dtype=dtypes.int64))
     bag_of = starts.cumsum(0)[:-1] - 1
-    rows = lookup(weight, indices, padding_idx, scale_grad_by_freq, sparse)
+    rows = _rows_of(weight, indices, padding_idx, scale_grad_by_freq, sparse)
     counts = ops.ne(indices, padding_idx)
-    sizes = offsets.new_zeros(num_bags, dtype=dtypes.int64).index_add(0, bag_of, counts.to(dtypes.int64))
+    sizes = _added(offsets.new_zeros(num_bags, dtype=dtypes.int64), bag_of, counts.to(dtypes.int64))
     if _MODES[mode] == "max":
         out, picked = _maxima(rows, indices, bag_of, counts, num_bags)
         return out, bag_of, sizes, picked
@@ -186,10 +205,15 @@ def bags(
     if per_sample_weights is not None:
         rows = rows * per_sample_weights.unsqueeze(1)
     rows = ops.where(counts.unsqueeze(1), rows, 0)
-    out = rows.new_zeros((num_bags, weight.shape[1])).index_add(0, bag_of, rows)
+    out = _added(rows.new_zeros((num_bags, weight.shape[1])), bag_of, rows)
     if _MODES[mode] == "mean":
         out = out / sizes.clamp(min=1).to(out.dtype).unsqueeze(1)
     return out.to(weight.dtype), bag_of, sizes, sizes
+
+
+def _added(x: Tensor, rows: Tensor, values: Tensor) -> Tensor:
+    """x with values added to the rows of which these are the indices."""
+    return index_put(x, values, rows, spec=_ROWS, accumulate=True)
 
 
 def _maxima(rows: Tensor, indices: Tensor, bag_of: Tensor, counts: Tensor, num_bags: int) -> tuple[Tensor, Tensor]:
@@ -200,15 +224,15 @@ def _maxima(rows: Tensor, indices: Tensor, bag_of: Tensor, counts: Tensor, num_b
     with no_grad():
         candidates = ops.where(counts.unsqueeze(1), rows, -np.inf)
         lowest = rows.new_full((num_bags, width), -np.inf)
-        greatest = lowest.index_reduce(0, bag_of, candidates, "amax")
+        greatest = index_reduce(lowest, candidates, bag_of, spec=_ROWS, reduce="amax")
         place = arange(count, device=rows.device).unsqueeze(1)
-        is_greatest = (candidates == greatest[bag_of]) & counts.unsqueeze(1)
+        is_greatest = (candidates == index_get(greatest, bag_of, spec=_ROWS)) & counts.unsqueeze(1)
         none = bag_of.new_full((num_bags, width), count)
-        first = none.index_reduce(0, bag_of, ops.where(is_greatest, place, count), "amin")
+        first = index_reduce(none, ops.where(is_greatest, place, count), bag_of, spec=_ROWS, reduce="amin")
         is_empty = first == count
         first = ops.where(is_empty, 0, first)
-    picked = ops.where(is_empty, 0, indices.unsqueeze(1).expand(count, width).gather(0, first))
-    return ops.where(is_empty, 0, rows.gather(0, first)), picked
+    picked = ops.where(is_empty, 0, gather(indices.unsqueeze(1).expand(count, width), first, axis=0))
+    return ops.where(is_empty, 0, gather(rows, first, axis=0)), picked
 
 
 def _check_bags(weight: Tensor, indices: Tensor, offsets: Tensor, padding_idx: int | None) -> None:
@@ -219,20 +243,23 @@ def _check_bags(weight: Tensor, indices: Tensor, offsets: Tensor, padding_idx: i
         raise RuntimeError(
             f"padding_idx must be within the number of embeddings, -{num_rows} through {num_rows - 1}, but got {padding_idx}"
         )
-    arrays = indices._array, offsets._array
-    if observers.count or not all(isinstance(a, np.ndarray) and a.size for a in arrays):
-        return
-    wrong = np.flatnonzero((arrays[0] < 0) | (arrays[0] >= num_rows))
-    if wrong.size:
-        raise RuntimeError(
-            f"Index {wrong[0]} of input takes value {arrays[0][wrong[0]]} which is not in the valid range [0, {num_rows})"
-        )
-    if arrays[1][0] != 0:
-        raise RuntimeError(
+    known, length = indices._array if isinstance(indices._array, np.ndarray) else None, indices.numel()
+
+    def wrong_row(index: int) -> RuntimeError:
+        which = "An index" if known is None else f"Index {np.flatnonzero(known == index)[0]}"
+        return RuntimeError(f"{which} of input takes value {index} which is not in the valid range [0, {num_rows})")
+
+    def wrong_start(offset: int) -> RuntimeError:
+        return RuntimeError(
             "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, "
-            f"got {arrays[1][0]}"
+            f"got {offset}"
         )
-    if arrays[1][-1] > arrays[0].size:
-        raise RuntimeError(
-            f"offsets[-1] can not be greater than input's length {arrays[0].size} but got offsets[-1] of {arrays[1][-1]}"
+
+    def wrong_end(offset: int) -> RuntimeError:
+        return RuntimeError(
+            f"offsets[-1] can not be greater than input's length {length} but got offsets[-1] of {offset}"
         )
+
+    require_range("embedding_bag", indices, 0, num_rows, wrong_row)
+    require_range("embedding_bag", offsets[:1], 0, 1, wrong_start)
+    require_range("embedding_bag", offsets, 0, length + 1, wrong_end)

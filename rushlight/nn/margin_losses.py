@@ -10,8 +10,9 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.nn.distance import pairwise_distance
 from rushlight.nn.reduction import check_reduction, chosen, reduced
-from rushlight.ops import create, observers
+from rushlight.ops import create
 from rushlight.ops.autocast import with_autocast
+from rushlight.ops.bounds import require_range
 from rushlight.ops.elementwise import add, clamp_numbers, div, eq, logical_not, minimum, mul, ne, neg, sqrt, sub, where
 from rushlight.ops.index import gather, take
 from rushlight.tensor import Tensor
@@ -152,7 +153,7 @@ def multi_margin_loss(
         )
     if weight is not None and weight.numel() != num_classes:
         raise RuntimeError(f"inconsistent weight size, expected {num_classes} but got {list(weight.shape)}")
-    _require_classes(target, 0, num_classes, "target out of range")
+    _require_classes("multi_margin_loss", target, 0, num_classes, "target out of range")
     values = _positive_part(add(sub(rows, gather(rows, classes, axis=1)), margin))
     values = values if p == 1 else mul(values, values)
     if weight is not None:
@@ -181,7 +182,7 @@ def multilabel_margin_loss(
     if target.shape != input.shape:
         raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
     num_classes = rows.shape[1]
-    _require_classes(target, -1, num_classes, "argument #2 'target' is out of range")
+    _require_classes("multilabel_margin_loss", target, -1, num_classes, "argument #2 'target' is out of range")
     listed = target.reshape(rows.shape)
     counts = (listed < 0).cumsum(1) == 0  # before the first -1
     classes = where(counts, listed, 0)
@@ -201,12 +202,10 @@ def _rows_of(input: Tensor) -> Tensor:
     return input if input.ndim == 2 else input.reshape(1, -1)
 
 
-def _require_classes(target: Tensor, least: int, num_classes: int, complaint: str) -> None:
+def _require_classes(name: str, target: Tensor, least: int, num_classes: int, complaint: str) -> None:
     if target.dtype is not dtypes.int64:
         raise RuntimeError(f"expected scalar type Long but found {dtypes.legacy_name(target)}")
-    if not observers.count and isinstance(target._array, np.ndarray):
-        if ((target._array < least) | (target._array >= num_classes)).any():
-            raise RuntimeError(complaint)
+    require_range(name, target, least, num_classes, lambda _: RuntimeError(complaint))
 
 
 def _reduced_rows(values: Tensor, ndim: int, reduction: str) -> Tensor:

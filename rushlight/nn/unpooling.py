@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 
 from rushlight.dtypes import legacy_name
 from rushlight.nn.pooling import lengths_of
-from rushlight.ops import observers, pool as ops
+from rushlight.ops import pool as ops
 from rushlight.ops.autocast import with_autocast
+from rushlight.ops.bounds import require_range
 from rushlight.tensor import Tensor
 
 Lengths = int | Sequence[int]
@@ -72,7 +74,11 @@ def _unpooled(
             f"Expected shape of indices to be same as that of the input tensor ({list(shape)}) but got indices tensor "
             f"with shape: {list(indices.shape)}"
         )
-    _check_indices(indices._array, size)
+    volumes = "x".join(str(n) for n in size)
+    require_range(
+        f"max_unpool{num_axes}d", indices, 0, math.prod(size),
+        lambda wrong: RuntimeError(f"Found an invalid max index: {wrong} (output volumes are of size {volumes})"),
+    )  # fmt: skip
     return ops.put_at(input, indices, size=size, accumulate=False)
 
 
@@ -91,18 +97,6 @@ def _checked_size(output_size: Any, usual: list[int], strides: tuple[int, ...]) 
                 f'invalid output_size "{size}" (dim {axis} must be between {default - stride} and {default + stride})'
             )
     return size
-
-
-def _check_indices(indices: Any, size: tuple[int, ...]) -> None:
-    """Raises for an index that is in no plane, where there are values to look at."""
-    if observers.count or type(indices) is not np.ndarray or not indices.size:
-        return
-    is_wrong = (indices < 0) | (indices >= np.prod(size))
-    if is_wrong.any():
-        raise RuntimeError(
-            f"Found an invalid max index: {indices[is_wrong][0]} (output volumes are of size "
-            f"{'x'.join(str(n) for n in size)})"
-        )
 
 
 with_autocast(globals())

@@ -156,7 +156,7 @@ def _gpu_program(function: Callable[..., Any], xp: Any, arrays: tuple, attrs: di
     graph, outputs, several = traced
     if any(0 in node.shape for node in outputs):
         return False
-    program = build_cuda_program(graph)
+    program = build_cuda_program(graph, getattr(function, "__name__", "a kernel").strip("_"))
     program.several = several
     return program
 

@@ -307,7 +307,7 @@ class Pickler:
         key = self._keys.get((id(owner), dtype.name))
         if key is None:
             key = self._keys[id(owner), dtype.name] = str(len(self.storages))
-            self.storages[key] = owner if device == "cpu" else kinds.GPU.memory(owner).get()
+            self.storages[key] = owner if device == "cpu" else kinds.GPU.to_host(kinds.GPU.memory(owner))
             self._alive.append(owner)
         name = STORAGE_OF.get(dtype.name)
         self._out.write(pickle.MARK)

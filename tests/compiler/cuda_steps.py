@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "gpu"))
 import emulator
 
 GUARD = 64  # elements before and after each array that nobody may write to
+NUMBER = np.int64(7)  # of the error that kernels tell of an index out of bounds
 ARCHITECTURES = ("sm_80", "sm_90")
 
 
@@ -38,12 +39,12 @@ class Emulated:
     def run(self, module: Any, arrays: list[np.ndarray], order: int = 0) -> list[np.ndarray]:
         """The outputs. Every array has a guard on either side; a kernel that writes there fails."""
         self.memory: dict[Buffer, np.ndarray] = {}
-        self.flag = np.zeros(1, np.int32)
+        self.found = np.zeros(3, np.int64)  # the number of an error, the index, the size
         for buffer, array in zip(self.plan.inputs, arrays, strict=True):
             self._array(buffer)[...] = np.ascontiguousarray(array).reshape(-1)
         for step in self.steps:
             if isinstance(step, Kernel):
-                given = [*map(self._array, step.arguments), *([self.flag] if step.has_flag else [])]
+                given = [*map(self._array, step.arguments), *([self.found, NUMBER] if step.finds else [])]
                 module.launch(step.name, step.grid, (step.block,), 0, given, order)
             else:
                 self._call(*step)

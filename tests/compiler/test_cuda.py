@@ -169,13 +169,16 @@ def test_nan_passes_through_extrema() -> None:
     check([case(lambda x, y: [xp.maximum(x, y), xp.minimum(x, 0), xp.max(x, 1), xp.min(x, 0), xp.max(x)], x, y)])
 
 
-def test_index_out_of_bounds_sets_the_flag() -> None:
+@pytest.mark.parametrize("wrong", [4, -5, 2**62, -(2**63)])
+def test_an_index_out_of_bounds_is_told(wrong: int) -> None:
     (program,) = check([case(lambda x, i: xp.take(x, i, 0), real(4, 10), np.array([0, -4], LONG))])
-    from cuda_steps import PRELUDE, emulator
+    from cuda_steps import NUMBER, PRELUDE, emulator
 
     module = emulator.load(PRELUDE + program.text)
-    program.run(module, [real(4, 10), np.array([0, 11], LONG)])
-    assert program.flag[0] == 1
+    program.run(module, [real(4, 10), np.array([3, -4], LONG)])
+    assert not program.found.any()
+    program.run(module, [real(4, 10), np.array([0, wrong], LONG)])
+    assert program.found.tolist() == [NUMBER, wrong, 4]
 
 
 @pytest.mark.parametrize("char", "eE")

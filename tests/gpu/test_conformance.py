@@ -8,13 +8,9 @@ from typing import Any
 from gpu.hosted import has_gpu
 
 # What does not agree on a GPU and does on the CPU, by kind of check: {operator: reason}. docs/status.md has the same list.
-UNCHECKED = "an index out of range is not looked for on a GPU"
 NO_COMPLEX32 = "CuPy has no complex32"
 KNOWN: dict[str, dict[str, str]] = {
     "chalf": dict.fromkeys(("forward", "method", "gradient", "gradgrad"), NO_COMPLEX32),
-    "gather": dict.fromkeys(("errors", "messages"), UNCHECKED),
-    "scatter": dict.fromkeys(("errors", "messages"), UNCHECKED),
-    "scatter_add": dict.fromkeys(("errors", "messages"), UNCHECKED),
 }
 ON_THE_CPU_TOO = {
     "as_strided_scatter": ("gradient", "gradgrad"), "matrix_exp": ("forward", "method", "alias"),

@@ -254,4 +254,4 @@ class TensorBatches:
         if self.indices is not None:
             chosen = self.indices[chosen]
         at = wrap(chosen)
-        return [take(tensor, at, axis=0) for tensor in self.tensors]
+        return [tensor[at] if tensor.is_cuda else take(tensor, at, axis=0) for tensor in self.tensors]

@@ -211,6 +211,7 @@ template <class T> T atomicMin(T* place, T x) { T old = *place; *place = x < old
 template <class T> T atomicExch(T* place, T x) { T old = *place; *place = x; return old; }
 template <class T> T atomicCAS(T* place, T expected, T x) { T old = *place; if (old == expected) *place = x; return old; }
 static inline void __threadfence() {}
+static inline void __threadfence_system() {}
 
 template <class To, class From> static inline To emulated_bits(From x) { To y; memcpy(&y, &x, sizeof(To)); return y; }
 static inline float __int_as_float(int x) { return emulated_bits<float>(x); }
