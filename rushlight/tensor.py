@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import devices, dtypes, layouts
-from rushlight.arrays.kinds import Abstract, device_of
+from rushlight.arrays.kinds import Abstract, device_of, namespace_of
 from rushlight.arrays.sparse import SparseArray
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.history import cell_of, current_node
@@ -382,7 +382,8 @@ class Tensor:
 
     def _host_values(self, what: str) -> np.ndarray:
         """The values as a NumPy array that is only read: of a tensor on a GPU, a copy."""
-        return self._array.get() if self.is_cuda and not isinstance(self._array, Abstract) else self._data(what)
+        is_there = self.is_cuda and not isinstance(self._array, (Abstract, SparseArray))
+        return self._array.get() if is_there else self._data(what)
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The NumPy array on the same memory.
@@ -477,7 +478,7 @@ class Tensor:
         return result
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        array = self._array if self.is_sparse else self._host_values("pickle")
+        array = define.to_device(self.detach(), devices.cpu)._array if self.is_sparse else self._host_values("pickle")
         if self.is_cuda:
             return _rebuild_on, (type(self), array, self._needs_grad, self.device)
         return _rebuild, (type(self), array, self._needs_grad)
@@ -502,7 +503,7 @@ def _rebuild(cls: type, array: np.ndarray, needs_grad: bool) -> Any:
 
 
 def _rebuild_on(cls: type, array: np.ndarray, needs_grad: bool, device: devices.device) -> Any:
-    return _rebuild(cls, define.numpy_arrays.to_device(array, devices.require(device)), needs_grad)
+    return _rebuild(cls, namespace_of(array).to_device(array, devices.require(device)), needs_grad)
 
 
 def _checked_dim(dim: int, ndim: int) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rushlight import dtypes
 from rushlight.api.scattering import masked_fill_
+from rushlight.arrays import kinds
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.modes import modes
 from rushlight.ops import define, index as ops, views
@@ -213,6 +214,8 @@ def write_at(self: Tensor, spec: tuple, arrays: list[Any], value: Any, accumulat
             raw[0][define.numpy_arrays.index_with(spec, raw[2:])] = raw[1]
         elif xp is define.numpy_arrays:
             np.add.at(raw[0], define.numpy_arrays.index_with(spec, raw[2:]), raw[1])
+        elif xp is kinds.GPU:
+            xp.put(*raw, spec=spec, accumulate=accumulate)
         else:
             xp.assign(raw[0], _index_put_symbolic(xp, raw, spec, accumulate))
     except (IndexError, ValueError) as error:
@@ -225,10 +228,9 @@ def write_at(self: Tensor, spec: tuple, arrays: list[Any], value: Any, accumulat
 
 def _misfit(self: Tensor, spec: tuple, arrays: list[Any], values: Tensor) -> RuntimeError | None:
     """PyTorch's error for values that do not broadcast to what an index selects; None where the index itself is wrong."""
+    raw = [x._host_values("error") if x.is_cuda else x._array for x in arrays]
     try:
-        selected = list(
-            np.empty(self.shape, np.bool_)[define.numpy_arrays.index_with(spec, [x._array for x in arrays])].shape
-        )
+        selected = list(np.empty(self.shape, np.bool_)[define.numpy_arrays.index_with(spec, raw)].shape)
     except (IndexError, ValueError):
         return None
     return RuntimeError(

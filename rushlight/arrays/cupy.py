@@ -303,12 +303,15 @@ def index_put(x: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, accumu
 
 def put(target: ndarray, values: Any, *arrays: ndarray, spec: tuple, accumulate: bool) -> None:
     """Writes or adds values at advanced indices, in place."""
-    index = numpy_arrays.index_with(spec, _here(*arrays))
-    (values,) = _here(values)
-    if accumulate:
-        scattering.add(target, index, values)
-    else:
-        target[index] = values
+    with target.device:
+        index = numpy_arrays.index_with(spec, _here(*arrays))
+        (values,) = _here(values)
+        if isinstance(values, ndarray) and cupy.may_share_memory(target, values):
+            values = values.copy()
+        if accumulate:
+            scattering.add(target, index, values)
+        else:
+            target[index] = values
 
 
 def index_reduce(x: ndarray, values: ndarray, *arrays: ndarray, spec: tuple, reduce: str) -> ndarray:

@@ -521,7 +521,7 @@ class Op:
             tensors = transforms().lifted(tensors)
             arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
             xp = namespace_of(*arrays)
-        elif xp is kinds.GPU:
+        elif xp is kinds.GPU or xp is sparse_arrays and kinds.GPU is not None:
             tensors = on_one_device(tensors, inputs, self.elementwise)
             arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
         out = self.run(xp, arrays, attrs)
@@ -539,7 +539,7 @@ class Op:
         try:
             if xp not in DIRECT:
                 return transforms().run(self, arrays, attrs)
-            if xp is kinds.GPU:
+            if xp is kinds.GPU or xp is sparse_arrays:
                 before = xp.use_device_of(next(a for a in arrays if a.__class__ is xp.ndarray))
             if half is not None:
                 if xp is kinds.GPU and (self.elementwise or self.is_fused):
@@ -567,7 +567,7 @@ class Op:
         finally:
             _reset_quiet(token)
             if before >= 0:
-                xp.cupy.cuda.runtime.setDevice(before)
+                kinds.GPU.cupy.cuda.runtime.setDevice(before)
 
     def promoted(self, inputs: tuple) -> tuple:
         """The operands with one dtype, by PyTorch's rules. Python numbers stay numbers, of the right type."""
@@ -1151,6 +1151,8 @@ def on_one_device(tensors: tuple, given: tuple, is_elementwise: bool) -> tuple:
     """
     found = [None if x.__class__ in NUMBERS else x.device for x in tensors]
     target = next((device for device, x in zip(found, tensors, strict=True) if device and device.type == "cuda"), None)
+    if target is None:  # sparse ones, all on the CPU
+        return tensors
     result = []
     for x, device, original in zip(tensors, found, given, strict=True):
         if device is not None and device != target:

@@ -27,7 +27,6 @@ import cupy
 from cupy import ndarray
 
 from rushlight.arrays.windows import Sizes, Spacing
-from rushlight.errors import OutOfMemoryError
 
 # cuDNN's numbers for what it is told: cudnn_graph_v9.h, cudnn_ops_v9.h.
 DTYPES = {"f": 0, "d": 1, "e": 2, "E": 9}  # by NumPy's characters, of which "E" is bfloat16's
@@ -228,7 +227,7 @@ class _Plan:
         while True:
             try:
                 return self._compute(arrays)
-            except (CudnnError, OutOfMemoryError):
+            except RuntimeError:  # it cannot, or there is no memory for it
                 if len(self.choices) == 1:
                     raise
                 self._take(self.choices[1:])
