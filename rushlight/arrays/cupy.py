@@ -327,7 +327,8 @@ def assign(target: Any, value: Any) -> None:
         target[...] = value.get()
         return
     with target.device:
-        target[...] = cupy.asarray(value) if isinstance(value, (ndarray, np.ndarray)) else value
+        value = cupy.asarray(value) if isinstance(value, ndarray) else value
+        target[...] = _copied(value) if isinstance(value, np.ndarray) else value
 
 
 def draw(generator: Any, method: str, *args: Any) -> ndarray:
@@ -356,12 +357,21 @@ def use_device_of(x: ndarray) -> int:
     return before
 
 
-def _on_device(x: Any, index: int) -> ndarray:
-    if isinstance(x, ndarray) and x.device.id != index and not x.flags.c_contiguous:
+def _on_device(x: ndarray, index: int) -> ndarray:
+    if x.device.id != index and not x.flags.c_contiguous:
         with x.device:  # from one GPU to another CuPy copies only what is in order
             x = cupy.ascontiguousarray(x)
     with cupy.cuda.Device(index):
         return cupy.asarray(x)
+
+
+def _copied(x: np.ndarray, non_blocking: bool = False) -> ndarray:
+    """A copy of the CPU's array on the current device.
+
+    CuPy has the GPU copy from pinned memory by itself, and returns before that is done; other memory it has copied by then.
+    """
+    waits = not non_blocking and cupy.cuda.pinned_memory.is_memory_pinned(x.ctypes.data)
+    return cupy.asarray(x, blocking=waits)
 
 
 def to_device(x: ndarray, device: devices.device) -> Any:
@@ -371,9 +381,10 @@ def to_device(x: ndarray, device: devices.device) -> Any:
     return numpy_arrays.contiguous(x.get())
 
 
-def from_host(x: np.ndarray, device: devices.device) -> ndarray:
-    """A copy of a NumPy array on a device."""
-    return _on_device(x, device.index or 0)
+def from_host(x: np.ndarray, device: devices.device, non_blocking: bool = False) -> ndarray:
+    """A copy of a NumPy array on a device; if it may, one that the GPU is yet to make, where the array is in pinned memory."""
+    with cupy.cuda.Device(device.index or 0):
+        return _copied(x, non_blocking)
 
 
 def memory(x: ndarray) -> ndarray:
