@@ -46,7 +46,7 @@ from rushlight.autograd import anomaly, saved
 from rushlight.autograd.history import cell_of, edge_of, note_view
 from rushlight.autograd.modes import modes
 from rushlight.autograd.node import Node, next_serial
-from rushlight.ops.formulas import Formula, parameters_of
+from rushlight.ops.formulas import Formula, parameters_of, sum_to_shape
 from rushlight.ops.fused import LONG_PATIENCE, PATIENCE, Fused
 from rushlight.ops.large import LARGE, Large
 from rushlight.ops.precision import (
@@ -57,7 +57,8 @@ from rushlight.ops.precision import (
     InFloat32,
     half_among,
     in_float32,
-    narrowed,
+    rounded,
+    rounds_gradient,
     widened,
 )
 from rushlight.tensor import Tensor, wrap
@@ -187,6 +188,7 @@ class Op:
         promote_from: the first operand that takes part in promotion.
         wide: half precision is computed in float32 and rounded once, as PyTorch does; not so for what only moves values.
         native_half: a product, which GPUs compute of half precision by themselves: sums in float32, rounded once.
+        num_rounded: of several results how many, the first ones, are rounded to half precision; others stay float32.
         refuses: dtypes that PyTorch has no such operation for: "b" for a boolean result, "B" for any boolean operand.
         fuse: a composition worth compiling into one pass, forward and derivatives (`ops.fused`); "simple": one step of
             NumPy, worth it on large arrays or after very many calls, and only forward; "derivative": the other way round.
@@ -200,13 +202,14 @@ class Op:
         waist: str | None = None, grad_name: str | None = None, name: str | None = None, promote_from: int = 0,
         wide: bool = True, refuses: str = "", fuse: bool | str = False, wirtinger: bool = False, linear: bool = False,
         factors: tuple[str, ...] = (), symmetric: bool = False, outputs: tuple[str, ...] = ("out",),
-        native_half: bool = False,
+        native_half: bool = False, num_rounded: int | None = None,
     ):  # fmt: skip
         self.name, self.fuse = name or forward.__name__.rstrip("_"), fuse
         (_, *self.inputs), self.variadic, self.attributes = parameters_of(forward)
         self.elementwise, self.floats, self.view = elementwise or floats, floats, view
         self.promote_from, self.linear = promote_from, linear or view
         self.factors, self.symmetric, self.native_half = factors, symmetric, native_half
+        self.num_rounded = num_rounded
         self.wide, self.refuses, self.wirtinger, self.outputs = wide and not view, refuses, wirtinger, outputs
         self.several = len(outputs) > 1
         not_floats = "?bBhHiIlLqQpP" if self.floats else "?" if refuses else ""
@@ -259,7 +262,7 @@ class Op:
 
     @cached_property
     def _in_float32(self) -> tuple[Large | None, Fused]:
-        function = in_float32(self.function)
+        function = in_float32(self.function, self.num_rounded)
         return Large(function, False) if self.elementwise else None, Fused(function)
 
     def half_kernel(self, xp: Any, arrays: tuple, attrs: dict[str, Any] | None) -> Any:
@@ -487,12 +490,10 @@ class Op:
                 grads.append(None)
                 continue
             shape = node.shapes[i][0] if self.elementwise and node.shapes is not None else None
-            if shape is None or shape == grad.shape:
-                grads.append(formula.half_kernel(xp, formula.operands(node, saved, grad)))
-                continue
-            wide = tuple([widened(xp, a) for a in saved])  # a sum over broadcast dimensions is rounded once
-            result = formula.call(node, wide, xp, widened(xp, grad))
-            grads.append(None if result is None else narrowed(xp, sum_to_shape(xp, result, shape), grad.dtype))
+            operands, rounds = formula.operands(node, saved, grad), rounds_gradient(node, i)
+            grads.append(
+                formula.half_kernel(xp, operands, rounds, None if shape is None or shape == grad.shape else shape)
+            )
         return grads
 
     def on_large(self, arrays: tuple, attrs: dict[str, Any] | None = None) -> Any:
@@ -557,11 +558,7 @@ class Op:
                     out = self.forward(xp, *arrays, **(attrs or {}))
             else:
                 out = self.forward(xp, *arrays, **attrs) if attrs else self.forward(xp, *arrays)
-            if half is not None:
-                if out.__class__ is tuple:
-                    return tuple([narrowed(xp, part, half) for part in out])
-                out = narrowed(xp, out, half)
-            return out
+            return out if half is None else rounded(xp, out, half, self.num_rounded)
         except (ValueError, TypeError) as error:
             raise self.explained(error, arrays) from None
         finally:
@@ -1087,15 +1084,6 @@ _INT64 = np.dtype(np.int64)
 def counted(xp: Any, count: int) -> Any:
     """0, 1, 2, ... up to `count`."""
     return xp.arange(0, count, 1, _INT64)
-
-
-def sum_to_shape(xp: Any, grad: Any, shape: tuple[int, ...]) -> Any:
-    """Undoes broadcasting: sums a gradient over the dimensions in which its operand was repeated."""
-    extra = len(grad.shape) - len(shape)
-    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and grad.shape[i + extra] != 1)
-    if axes:
-        grad = xp.sum(grad, axis=axes)
-    return grad if grad.shape == shape else xp.reshape(grad, shape)
 
 
 # ---------------------------------------------------------------- the operation that promotion itself needs

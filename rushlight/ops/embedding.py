@@ -10,9 +10,10 @@ from rushlight.arrays import kinds, numpy as numpy_arrays
 from rushlight.arrays.sparse import SparseArray
 from rushlight.ops.define import op
 from rushlight.ops.fused import Fused
+from rushlight.ops.precision import HALF, narrowed, widened
 
 
-@op(grad_name="Embedding", linear=True)
+@op(grad_name="Embedding", linear=True, wide=False)
 def embedding(xp, weight, indices, *, padding_idx=-1, by_frequency=False, sparse=False):
     """Rows of the table `weight`, one for each index; the row `padding_idx` gets no gradient.
 
@@ -27,6 +28,10 @@ def _embedding_gradient(
 ) -> Any:
     if sparse and (xp is numpy_arrays or xp is kinds.GPU):
         return _sparse_gradient(grad, indices, weight_shape, padding_idx)
+    half = grad.dtype if getattr(grad.dtype, "char", "?") in HALF else None
+    if half is not None:  # sums are float32
+        args = weight_shape, padding_idx, by_frequency, sparse
+        return narrowed(xp, _embedding_gradient(xp, widened(xp, grad), indices, *args), half)
     spec = (("array", 0),)
     if padding_idx >= 0:
         is_padding = xp.equal(indices, padding_idx)

@@ -5,7 +5,6 @@ Part of `define.py`, which says what a formula is.
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -35,6 +34,7 @@ class Formula:
             self.function = fused = Fused(function, PATIENCE if op.fuse is True else LONG_PATIENCE)
             fused.derived = Derived(fused, op.node_class.__name__)
         self.large = Large(function, op.direct is not None) if op.elementwise else None
+        self.halves: dict[tuple, tuple[Large | None, Fused]] = {}
         self.names = list(parameters_of(function)[0][2:])
         self.saved = [n for n in self.names if n in op.outputs or n in op.inputs or n == op.variadic]
 
@@ -51,17 +51,40 @@ class Formula:
         elif len(names) == 1 and names[0] in saved_names:
             self.takes, self.at = self.ONE, saved_names.index(names[0])
 
-    @functools.cached_property
-    def _in_float32(self) -> tuple[Large | None, Fused]:
-        function = self.function.function if isinstance(self.function, Fused) else self.function
-        function = in_float32(function)
-        return Large(function, False) if self.op.elementwise else None, Fused(function)
+    def half_kernel(self, xp: Any, operands: tuple, rounds: bool, shape: tuple[int, ...] | None) -> Any:
+        """The formula on half-precision arrays of a GPU: by one kernel, the changes of dtype included.
 
-    def half_kernel(self, xp: Any, operands: tuple) -> Any:
-        """The formula on half-precision arrays of a GPU: by one kernel, the changes of dtype included."""
-        large, fused = self._in_float32
+        Args:
+            rounds: whether the result is of half precision too.
+            shape: of the operand, if it was broadcast: the kernel sums.
+        """
+        grad, given = operands[0], None
+        if type(grad) is tuple:  # of several results
+            given = tuple([g is not None for g in grad])
+            operands = (*[g for g in grad if g is not None], *operands[1:])
+        large, fused = self._in_float32(rounds, given)
+        if shape is not None:
+            return fused(xp, *operands, shape=shape)
         out = large.on_gpu(xp, operands) if large else None
         return out if out is not None else fused(xp, *operands)
+
+    def _in_float32(self, rounds: bool, given: tuple[bool, ...] | None) -> tuple[Large | None, Fused]:
+        """The formula as a function from half precision to half precision; `given` says which results have gradients."""
+        found = self.halves.get((rounds, given))
+        if found is None:
+            formula = self.function.function if isinstance(self.function, Fused) else self.function
+
+            def function(xp: Any, *operands: Any, shape: tuple[int, ...] | None = None) -> Any:
+                if given is not None:
+                    grads, rest = iter(operands), operands[sum(given) :]
+                    operands = (tuple([next(grads) if there else None for there in given]), *rest)
+                out = formula(xp, *operands)
+                return out if out is None or shape is None else sum_to_shape(xp, out, shape)
+
+            function = in_float32(function, None if rounds else 0)
+            found = Large(function, False) if self.op.elementwise else None, Fused(function)
+            self.halves[rounds, given] = found
+        return found
 
     def operands(self, node: Node, saved: tuple, grad: Any) -> tuple:
         """What the formula is called with, after the namespace."""
@@ -82,6 +105,15 @@ class Formula:
         if takes == 2:
             return self.function(xp, grad, saved[self.at])
         return self.function(xp, grad, *[get(node, saved) for get in self.getters])
+
+
+def sum_to_shape(xp: Any, grad: Any, shape: tuple[int, ...]) -> Any:
+    """Undoes broadcasting: sums a gradient over the dimensions in which its operand was repeated."""
+    extra = len(grad.shape) - len(shape)
+    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and grad.shape[i + extra] != 1)
+    if axes:
+        grad = xp.sum(grad, axis=axes)
+    return grad if grad.shape == shape else xp.reshape(grad, shape)
 
 
 def parameters_of(function: Callable[..., Any]) -> tuple[tuple[str, ...], str | None, dict[str, Any]]:

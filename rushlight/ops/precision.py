@@ -6,7 +6,7 @@ the operation is holomorphic, `Conjugated`: the formulas stay those for real num
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +36,27 @@ class InFloat32:
         if type(xp) is not ModuleType:  # on Tensors, whose operations widen and round themselves
             return self._op.differentiate(node, saved, xp, grad, edges)
         op = self._op
-        plain = type(grad) is not tuple and not any(type(v) is tuple for v in saved)
-        if xp is kinds.GPU and plain and not op.joint and (op.elementwise or op.is_fused):
+        if xp is kinds.GPU and not op.joint and (op.elementwise or op.is_fused):
             return op.differentiate_half(node, saved, xp, grad, edges)
-        half = next(g.dtype for g in (grad if type(grad) is tuple else (grad,)) if g is not None)
+        half = half_among([*_flat(grad), *_flat(saved)])
         saved = tuple([tuple([widened(xp, a) for a in v]) if type(v) is tuple else widened(xp, v) for v in saved])
         grads = self._op.differentiate(node, saved, xp, of_each(grad, lambda g: widened(xp, g)), edges)
-        return [g if g is None else narrowed(xp, g, half) for g in grads]
+        return [g if g is None or not rounds_gradient(node, i) else narrowed(xp, g, half) for i, g in enumerate(grads)]
+
+
+def rounds_gradient(node: Node, place: int) -> bool:
+    """Whether the gradient of an operand is of half precision: of a float32 weight beside it, it is not."""
+    dtype = None if node.shapes is None or place >= len(node.shapes) else node.shapes[place][1]
+    return dtype is None or dtype.char in HALF
+
+
+def _flat(values: Any) -> Iterator[Any]:
+    """The arrays among values, of which some may be tuples."""
+    for value in values if type(values) is tuple else (values,):
+        if type(value) is tuple:
+            yield from _flat(value)
+        elif hasattr(value, "dtype"):
+            yield value
 
 
 class Conjugated:
@@ -73,15 +87,27 @@ def half_among(arrays: Any) -> np.dtype | None:
     return None
 
 
-def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function on half-precision arrays, with the change of dtypes inside: what is compiled to one kernel on a GPU."""
+def in_float32(function: Callable[..., Any], num_rounded: int | None = None) -> Callable[..., Any]:
+    """The function on half-precision arrays, with the change of dtypes inside: what is compiled to one kernel on a GPU.
+
+    Args:
+        num_rounded: how many of its results are rounded, the first ones; None for all.
+    """
 
     def call(xp: Any, *arrays: Any, **attrs: Any) -> Any:
         half = next(a.dtype for a in arrays if hasattr(a, "dtype") and a.dtype.char in HALF)
-        out = function(xp, *[widened(xp, a) for a in arrays], **attrs)
-        return None if out is None else of_each(out, lambda part: narrowed(xp, part, half))
+        return rounded(xp, function(xp, *[widened(xp, a) for a in arrays], **attrs), half, num_rounded)
 
     return call
+
+
+def rounded(xp: Any, out: Any, half: np.dtype, num_rounded: int | None = None) -> Any:
+    """A result that was computed in float32, or the first of several, in half precision."""
+    if type(out) is tuple:
+        return tuple(
+            [narrowed(xp, x, half) if num_rounded is None or i < num_rounded else x for i, x in enumerate(out)]
+        )
+    return out if out is None or num_rounded == 0 else narrowed(xp, out, half)
 
 
 def widened(xp: Any, a: Any) -> Any:
