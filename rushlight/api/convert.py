@@ -34,11 +34,13 @@ def to(
             device = argument
         elif isinstance(argument, Tensor):
             dtype, device = argument.dtype, argument.device
-        elif argument is None or argument in (True, False):
+        elif argument in (True, False):
             flags.append(argument)
+        elif argument is None:  # a device or dtype that is not given
+            continue
         else:
             raise TypeError(f"to() received an invalid combination of arguments - got ({argument.__class__.__name__})")
-    non_blocking, copy = non_blocking or bool(flags[:1] and flags[0]), copy or bool(flags[1:] and flags[1])
+    non_blocking, copy = non_blocking or any(flags[:1]), copy or any(flags[1:])
     numpy_dtype = self._array.dtype if dtype is None else dtypes.as_numpy(dtype)
     wanted = None if device is None else devices.require(device)
     if wanted is not None and wanted != self.device:

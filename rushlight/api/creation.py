@@ -19,14 +19,8 @@ def scalar_tensor(
     """A number as a tensor without dimensions, in the default dtype unless another is given."""
     if not isinstance(s, (bool, int, float, complex)):
         raise TypeError(f"scalar_tensor(): argument 's' (position 1) must be Number, not {type(s).__name__}")
-    return create.full(
-        (),
-        s,
-        dtype=dtype or dtypes.get_default_dtype(),
-        device=device,
-        requires_grad=requires_grad,
-        pin_memory=pin_memory,
-    )
+    dtype = dtype or dtypes.get_default_dtype()
+    return create.full((), s, dtype=dtype, device=device, requires_grad=requires_grad, pin_memory=pin_memory)
 
 
 def empty_strided(

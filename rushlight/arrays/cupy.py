@@ -310,6 +310,9 @@ def put(target: ndarray, values: Any, *arrays: ndarray, spec: tuple, accumulate:
             values = values.copy()
         if accumulate:
             scattering.add(target, index, values)
+        elif spec == (("array", 0),) and arrays[0].dtype == np.bool_ and values.size == 1:
+            mask = index[0].reshape(*index[0].shape, *(1,) * (target.ndim - index[0].ndim))
+            target[...] = cupy.where(mask, values.reshape(()), target)
         else:
             target[index] = values
 
