@@ -51,12 +51,15 @@ def version() -> int | None:
 @contextlib.contextmanager
 def flags(
     enabled: bool = False, benchmark: bool = False, benchmark_limit: int = 10, deterministic: bool = False,
-    allow_tf32: bool = True,
+    allow_tf32: bool = True, fp32_precision: str = "none",
 ) -> Iterator[None]:  # fmt: skip
-    """Sets all of them for a block."""
+    """Sets all of them for a block; a precision other than "none" goes before `allow_tf32`."""
     asked, module = dict(locals()), globals()
+    precision = asked.pop("fp32_precision")
     before = {name: module[name] for name in asked}
     module.update(asked)
+    if precision != "none":
+        conv.fp32_precision = precision
     try:
         yield
     finally:

@@ -147,15 +147,16 @@ def test_half_precision_without_the_library(name: str, dtype: Any, monkeypatch: 
 def test_operations_and_gradients(function: Any, dtype: Any, library: Library) -> None:
     values = torch.randn(2, 4, 6, 7), torch.randn(4, 4, 3, 3), torch.randn(4)
     results = []
-    for device in ("cuda", "cpu"):
-        operands = [v.to(dtype).to(device).requires_grad_() for v in values]
+    for device in ("cpu", "cuda", "cuda", "cuda"):  # a bias's gradient is a kernel from the second time on
+        operands = [v.to(dtype).to(device, copy=True).requires_grad_() for v in values]
         out = function(*operands)
         out.square().mean().backward()
         results.append([t.detach().float().cpu().numpy() for t in (out, *[x.grad for x in operands])])
     assert set(library.calls) >= {f"Convolution{way}" for way in NAMES.values()}
     step = 1e-5 if dtype is torch.float32 else torch.finfo(dtype).eps
-    for got, expected in zip(*results, strict=True):
-        np.testing.assert_allclose(got, expected, rtol=4 * step, atol=4 * step)
+    for found in results[1:]:
+        for got, expected in zip(found, results[0], strict=True):
+            np.testing.assert_allclose(got, expected, rtol=4 * step, atol=4 * step)
 
 
 @on_stand_in
@@ -249,6 +250,9 @@ def test_precision_by_its_new_name() -> None:
     finally:
         torch.set_float32_matmul_precision("highest")
         switches.conv.fp32_precision = "tf32"
+    with switches.flags(enabled=True, fp32_precision="ieee"):
+        assert not switches.allow_tf32
+    assert switches.allow_tf32
     with pytest.raises(RuntimeError, match="expected one of none, ieee, tf32"):
         switches.conv.fp32_precision = "x"
 
