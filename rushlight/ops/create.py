@@ -228,7 +228,9 @@ def tensor(
         array = data.detach()
         result = cast(array, dtype=data._array.dtype if dtype is None else dtypes.as_numpy(dtype)).detach()
         result = result if device is None else define.to_device(result, devices.require(device))
-        return _finish(result._array, requires_grad, pin_memory)
+        result = wrap(pinned(result._array)) if pin_memory else result
+        result._needs_grad = False
+        return result.requires_grad_(requires_grad)
     if not isinstance(data, _PLAIN_DATA) and hasattr(data, "__cuda_array_interface__"):
         copy = of_gpu(data).clone()
         return tensor(copy, dtype=dtype, device=device, requires_grad=requires_grad, pin_memory=pin_memory)

@@ -41,6 +41,8 @@ class InFloat32:
         half = half_among([*_flat(grad), *_flat(saved)])
         saved = tuple([tuple([widened(xp, a) for a in v]) if type(v) is tuple else widened(xp, v) for v in saved])
         grads = self._op.differentiate(node, saved, xp, of_each(grad, lambda g: widened(xp, g)), edges)
+        if half is None:
+            return grads
         return [g if g is None or not rounds_gradient(node, i) else narrowed(xp, g, half) for i, g in enumerate(grads)]
 
 
@@ -95,8 +97,9 @@ def in_float32(function: Callable[..., Any], num_rounded: int | None = None) -> 
     """
 
     def call(xp: Any, *arrays: Any, **attrs: Any) -> Any:
-        half = next(a.dtype for a in arrays if hasattr(a, "dtype") and a.dtype.char in HALF)
-        return rounded(xp, function(xp, *[widened(xp, a) for a in arrays], **attrs), half, num_rounded)
+        half = next((a.dtype for a in arrays if hasattr(a, "dtype") and a.dtype.char in HALF), None)
+        out = function(xp, *[widened(xp, a) for a in arrays], **attrs)
+        return out if half is None else rounded(xp, out, half, num_rounded)
 
     return call
 
