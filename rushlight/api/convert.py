@@ -40,7 +40,8 @@ def to(
             continue
         else:
             raise TypeError(f"to() received an invalid combination of arguments - got ({argument.__class__.__name__})")
-    non_blocking, copy = non_blocking or any(flags[:1]), copy or any(flags[1:])
+    if flags:
+        non_blocking, copy = non_blocking or flags[0], copy or any(flags[1:])
     numpy_dtype = self._array.dtype if dtype is None else dtypes.as_numpy(dtype)
     wanted = None if device is None else devices.require(device)
     if wanted is not None and wanted != self.device:
