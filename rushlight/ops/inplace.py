@@ -12,6 +12,7 @@ from numpy import ndarray
 from rushlight import dtypes
 from rushlight.arrays import kinds, numpy as numpy_arrays, symbolic as symbolic_arrays
 from rushlight.arrays.kinds import Abstract
+from rushlight.arrays.sparse import SparseArray
 from rushlight.autograd.history import note_write, rewrite
 from rushlight.autograd.modes import modes
 from rushlight.autograd.node import Node
@@ -128,7 +129,15 @@ def _write(operation: Op, xp: Any, target: Any, arrays: tuple, attrs: dict[str, 
     """Computes and writes; returns the dtype in which the operation was computed."""
     token = _set_quiet(_quiet_value)
     try:
-        direct, plain = operation.direct, type(target) is ndarray and target.dtype.char not in define.HALF
+        direct, plain = (
+            operation.direct,
+            target.dtype.char not in define.HALF
+            and (
+                type(target) is ndarray
+                or xp is define.sparse_arrays
+                and type(target) is not SparseArray  # only its rows
+            ),
+        )
         if isinstance(direct, np.ufunc) and plain and arrays[0] is target:
             shape = np.broadcast_shapes(*(getattr(a, "shape", ()) for a in arrays))
             if shape == target.shape:

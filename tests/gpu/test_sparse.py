@@ -86,3 +86,14 @@ def test_gradients_of_several_uses() -> None:
             grads.append(table.weight.grad.to_dense().cpu().tolist())
         results.append(grads)
     assert results[0] == results[1]
+
+
+def test_only_rows_are_written() -> None:
+    table = torch.full((1000, 8), 2.0, device="cuda")
+    entries = torch.sparse_coo_tensor([[1, 1]], [[1.0] * 8, [2.0] * 8], (1000, 8), device="cuda")
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    table += entries
+    table.sub_(entries, alpha=0.5)
+    assert torch.cuda.max_memory_allocated() - before < table.nbytes / 2
+    assert table[1].tolist() == [3.5] * 8 and table[2].tolist() == [2.0] * 8
