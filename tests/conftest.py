@@ -39,7 +39,15 @@ def harness(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
     def run(program: str, *options: str) -> dict[str, Any]:
         report = tmp_path / "report.json"
-        command = [sys.executable, str(HERE / "conformance" / program), *options, "--jobs", str(os.cpu_count() or 2), "--json", str(report)]
+        command = [
+            sys.executable,
+            str(HERE / "conformance" / program),
+            *options,
+            "--jobs",
+            str(os.cpu_count() or 2),
+            "--json",
+            str(report),
+        ]
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parent)}
         subprocess.run(command, check=True, env=environment, cwd=HERE.parent, capture_output=True)
         return {record["name"]: record["kinds"] for record in json.loads(report.read_text())["records"]}

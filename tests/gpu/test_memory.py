@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from gpu import hosted
 
 import rushlight as torch
-from rushlight.arrays import kinds
 from rushlight.cuda import lent
 
 MB = 2**20
@@ -93,19 +93,21 @@ def test_devices_of_tensors() -> None:
         assert torch.ones(1, device="cuda").device == x.device
 
 
-on_stand_in = pytest.mark.skipif(
-    not kinds.gpu().ndarray.__module__.startswith("gpu.simulated"),
-    reason="the stand-in's streams are busy as long as a test says",
-)
+on_stand_in = pytest.mark.skipif(not hosted.is_prepared(), reason="hosted streams are busy as long as a test says")
 
 
 @pytest.fixture
 def busy() -> Iterator[Any]:
     """A stream with work that is not done."""
     stream = torch.cuda.Stream()
-    stream._stream.busy = True
+    keep_busy(stream)
     yield stream
     stream.synchronize()
+
+
+def keep_busy(stream: Any) -> None:
+    """Until somebody waits for it."""
+    hosted.control().hosted_busy(stream.cuda_stream)
 
 
 @on_stand_in
@@ -133,7 +135,7 @@ def test_work_that_begins_after_record_stream_counts(busy: Any) -> None:
     x = torch.zeros(MB, device="cuda")
     busy.synchronize()
     x.record_stream(busy)
-    busy._stream.busy = True
+    keep_busy(busy)
     before = torch.cuda.memory_allocated()
     del x
     torch.zeros(1, device="cuda")
@@ -148,7 +150,7 @@ def test_work_is_waited_for_where_memory_is_short(busy: Any) -> None:
     x = torch.empty(size, dtype=torch.uint8, device="cuda")
     x.record_stream(busy)
     del x
-    assert torch.empty(size, dtype=torch.uint8, device="cuda").is_cuda and not busy._stream.busy
+    assert torch.empty(size, dtype=torch.uint8, device="cuda").is_cuda and busy.query()
 
 
 def test_record_stream_on_a_gpu_and_what_it_refuses() -> None:
@@ -179,14 +181,14 @@ def test_copies_from_pinned_memory(busy: Any) -> None:
         for later in (False, True):
             x = torch.ones(3).pin_memory()
             with torch.cuda.stream(busy):
-                busy._stream.busy = True
+                keep_busy(busy)
                 there = copy(x, later)
-                assert busy._stream.busy == later
+                assert busy.query() != later
                 x.fill_(2.0)
-            if not later or "copy_" not in copy.__code__.co_names:  # the stand-in does not wait to copy on from there
+            if not later or "copy_" not in copy.__code__.co_names:  # hosted streams do not wait to copy on from there
                 busy.synchronize()
                 assert there.tolist() == [1.0 + later] * 3
     with torch.cuda.stream(busy):
-        busy._stream.busy = True
+        keep_busy(busy)
         assert torch.ones(3).to("cuda").tolist() == [1.0] * 3  # has been copied to memory that the GPU reads
         assert torch.tensor(1.0).pin_memory().to("cuda").item() == 1.0
