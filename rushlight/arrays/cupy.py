@@ -371,7 +371,8 @@ def _on_device(x: ndarray, index: int) -> ndarray:
 def _copied(x: np.ndarray, non_blocking: bool = False) -> ndarray:
     """A copy of the CPU's array on the current device.
 
-    CuPy has the GPU copy from pinned memory by itself, and returns before that is done; other memory it has copied by then.
+    CuPy has the GPU copy from pinned memory by itself, and returns before that is done; other memory has been copied
+    by then.
     """
     waits = not non_blocking and cupy.cuda.pinned_memory.is_memory_pinned(x.ctypes.data)
     return cupy.asarray(x, blocking=waits)
@@ -385,7 +386,7 @@ def to_device(x: ndarray, device: devices.device) -> Any:
 
 
 def from_host(x: np.ndarray, device: devices.device, non_blocking: bool = False) -> ndarray:
-    """A copy of a NumPy array on a device; if it may, one that the GPU is yet to make, where the array is in pinned memory."""
+    """A copy of a NumPy array on a device; if it may, of pinned memory one that the GPU is yet to make."""
     with cupy.cuda.Device(device.index or 0):
         return _copied(x, non_blocking)
 

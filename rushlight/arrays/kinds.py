@@ -132,7 +132,7 @@ def share_memory(x: Any, y: Any) -> bool:
 
 
 def namespace_of(*arrays: Any) -> Any:
-    """The namespace that computes on these arrays: of the most abstract kind among them; a sparse one holds a GPU's arrays."""
+    """The namespace that computes on these arrays: of the most abstract kind; sparse ones may hold those of a GPU."""
     found, depth = numpy_arrays, -2
     for array in arrays:
         kind = array.__class__

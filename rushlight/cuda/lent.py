@@ -2,8 +2,9 @@
 
 CuPy's pool gives a block to the next array of the stream on which it was taken, as soon as nothing refers to it: what
 that stream does next comes after what it did before. Work on another stream may not be done by then. So a reference to
-such a block is held here. When it is the last one, an event is put behind the work of each stream that uses the block; when
-these are over, the reference goes, and the block to the pool. Whoever takes memory (`cuda/memory.py`) has both looked for.
+such a block is held here. When it is the last one, an event is put behind the work of each stream that uses the block;
+when these are over, the reference goes, and the block to the pool. Whoever takes memory (`cuda/memory.py`) has both
+looked for.
 
 Arrays come to an end where Python says so, not here; the event may be later than PyTorch's, never earlier.
 """

@@ -46,8 +46,8 @@ def pinned_result(array: Any) -> Any:
     """
     if not devices.is_available():
         raise RuntimeError(
-            "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory allocator is available on this "
-            "system."
+            "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory allocator is available on "
+            "this system."
         )
     if isinstance(array, library.cupy().ndarray):
         raise RuntimeError("Only dense CPU tensors can be pinned")

@@ -69,7 +69,7 @@ class Formula:
         return out if out is not None else fused(xp, *operands)
 
     def _in_float32(self, rounds: bool, given: tuple[bool, ...] | None) -> tuple[Large | None, Fused]:
-        """The formula as a function from half precision to half precision; `given` says which results have gradients."""
+        """The formula as a function on half precision; `given` says which of several results have gradients."""
         found = self.halves.get((rounds, given))
         if found is None:
             formula = self.function.function if isinstance(self.function, Fused) else self.function

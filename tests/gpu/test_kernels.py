@@ -189,7 +189,7 @@ NORMS: dict[str, Any] = {
 @pytest.mark.parametrize("weights", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("name", NORMS)
 def test_norms_of_half_precision(name: str, weights: Any, launches: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels read and write half precision; gradients have the dtypes of their operands, sums of weights those of float32."""
+    """Kernels read and write half precision; gradients have the dtypes of their operands."""
     generator = torch.Generator().manual_seed(0)
     values = [torch.randn(shape, generator=generator) for shape in ((3, 8, 5, 5), (8,), (8,), (3, 8, 5, 5))]
     values[0] += 4  # differences from the mean are small beside it

@@ -334,7 +334,7 @@ def test_labels_one_after_the_other():
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("norm", ["BatchNorm2d", "GroupNorm", "LayerNorm"])
 def test_norms_of_half_precision_with_float32_weights(norm: str, dtype: str) -> None:
-    """As PyTorch computes them in float64 of the same numbers: statistics stay float32 on the way, as do gradients of weights."""
+    """As PyTorch computes them in float64 of the same numbers: statistics and weights' gradients are float32."""
     values = np.random.default_rng(0).standard_normal((32, 4, 6, 6)).astype(np.float32) * 1.7 + 5
     values = torch.tensor(values).to(getattr(torch, dtype)).float().numpy()
     found = []

@@ -195,8 +195,8 @@ class _Plan:
             x, y, out = map(_pointer, arrays)
             space = _room(MOST_WORKSPACE)
             _call(
-                f"FindConvolution{direction}AlgorithmEx", _handle(), first, x, second, y, self.spread, result, out, _TRIED,
-                byref(count), found, _pointer(space), c_size_t(space.size),
+                f"FindConvolution{direction}AlgorithmEx", _handle(), first, x, second, y, self.spread, result, out,
+                _TRIED, byref(count), found, _pointer(space), c_size_t(space.size),
             )  # fmt: skip
         else:
             _call(

@@ -1,7 +1,7 @@
 """Half-precision numbers in CUDA C++: what kernels begin with that read or write them, here and in the compiler.
 
-They are converted here and not by NVIDIA's headers: reading those takes the compiler longer than a kernel does, and they
-need not be installed.
+They are converted here and not by NVIDIA's headers: reading those takes the compiler longer than a kernel does, and
+they need not be installed.
 """
 
 HALVES = r"""

@@ -1,5 +1,5 @@
-"""Pooling and interpolation on CuPy arrays, by one kernel each: `arrays/pooling.py` makes a pass over memory for every tap of
-every axis. Half precision is read and written as it is.
+"""Pooling and interpolation on CuPy arrays, by one kernel each: `arrays/pooling.py` makes a pass over memory for every
+tap of every axis. Half precision is read and written as it is.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _FLOATS = "fdeE"
 _HALF = "eE"
 _BLOCK = 256
 
-# A thread finds one maximum. An axis has a table (steps, planes or 1, count) of the elements in its windows. REAL is what
-# numbers of TYPE are in registers.
+# A thread finds one maximum. An axis has a table (steps, planes or 1, count) of the elements in its windows. REAL is
+# what numbers of TYPE are in registers.
 MAXIMA = """
 struct Axis { const long long* table; long long size, count, steps, planes; };
 
