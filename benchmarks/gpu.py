@@ -83,6 +83,34 @@ def operations(torch: Any, toy: bool) -> Iterator[tuple[str, float, Callable[[],
         )
     low, other = left.to(torch.bfloat16), right.to(torch.bfloat16)
     yield f"matmul of {side} x {side}, bfloat16", 1.05, lambda: low @ other
+    yield from images(torch, numbers(*((2, 8, 12, 12) if toy else (64, 128, 56, 56))))
+
+
+def images(torch: Any, pixels: Any) -> Iterator[tuple[str, float, Callable[[], Any]]]:
+    """Convolutions, norms and pooling of images, and what they are of half precision."""
+    functional, channels = torch.nn.functional, pixels.shape[1]
+    kernel = pixels[:1, :, :3, :3].repeat(channels, 1, 1, 1) / channels
+    scale, shift = kernel[0, :, 0, 0], kernel[0, :, 1, 1]
+    for kind, dtype, order in (
+        ("tf32", torch.float32, torch.contiguous_format), ("bfloat16", torch.bfloat16, torch.contiguous_format),
+        ("bfloat16, channels last", torch.bfloat16, torch.channels_last),
+    ):  # fmt: skip
+        x, weight = (t.to(dtype).contiguous(memory_format=order).requires_grad_() for t in (pixels, kernel))
+
+        def convolved(x: Any = x, weight: Any = weight) -> Any:
+            return functional.conv2d(x, weight, padding=1)
+
+        def differentiated(x: Any = x, weight: Any = weight, far: Any = x.detach()) -> Any:
+            return torch.autograd.grad(functional.conv2d(x, weight, padding=1), (x, weight), far)
+
+        def normal(x: Any = x, far: Any = x.detach()) -> Any:
+            return torch.autograd.grad(functional.batch_norm(x, None, None, scale, shift, True), x, far)
+
+        yield f"convolution, {kind}", 1.1, convolved
+        yield f"convolution and derivatives, {kind}", 1.1, differentiated
+        yield f"batch norm and derivative, {kind}", 1.1, normal
+        yield f"average of 2 x 2, {kind}", 1.1, lambda x=x: functional.avg_pool2d(x, 2)
+        yield f"maxima of 3 x 3, {kind}", 1.1, lambda x=x: functional.max_pool2d(x, 3, 2, 1)
 
 
 def steps(torch: Any, toy: bool) -> Iterator[tuple[str, float, Callable[[], Any]]]:

@@ -54,7 +54,7 @@ class GPT(nn.Module):
                 nn.init.normal_(parameter, std=0.02 / math.sqrt(layers) if "project" in name else 0.02)
 
     def forward(self, text):
-        x = self.characters(text) + self.places(torch.arange(text.shape[1]))  # (batch, time, width)
+        x = self.characters(text) + self.places(torch.arange(text.shape[1], device=text.device))  # (batch, time, width)
         return self.scores(self.norm(self.blocks(x)))  # (batch, time, characters)
 
     @torch.no_grad()
@@ -69,7 +69,7 @@ class GPT(nn.Module):
 def pieces(text, context, count):
     """`count` pieces of the text from random places, and the same moved on by one: what comes next."""
     starts = torch.randint(len(text) - context, (count, 1))
-    at = starts + torch.arange(context)
+    at = (starts + torch.arange(context)).to(text.device)
     return text[at], text[at + 1]
 
 
@@ -107,8 +107,10 @@ def main(arguments=None):
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--batch", type=int, default=24)
     parser.add_argument("--context", type=int, default=64, help="how many characters it sees")
+    parser.add_argument("--length", type=int, default=400, help="how many characters it writes")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="where it computes: cpu or cuda")
     parser.add_argument("--no-compile", dest="compile", action="store_false", help="run operation by operation")
     parser.add_argument("--plot", type=Path, default=Path("out/char_gpt.png"), help="where the picture goes")
     options = parser.parse_args(arguments)
@@ -116,9 +118,9 @@ def main(arguments=None):
     torch.manual_seed(options.seed)
     text = options.data.read_text() if options.data else "\n".join(pydoc_data.topics.topics.values())
     characters = sorted(set(text))
-    numbers = torch.tensor([characters.index(character) for character in text])
+    numbers = torch.tensor([characters.index(character) for character in text]).to(options.device)
     cut = int(0.9 * len(numbers))
-    model = GPT(len(characters), options.context)
+    model = GPT(len(characters), options.context).to(options.device)
     losses, seen = train(model, numbers[:cut], numbers[cut:], options)
 
     figure, axes = plt.subplots(layout="constrained")
@@ -129,7 +131,7 @@ def main(arguments=None):
     options.plot.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(options.plot, dpi=120)
     plt.close(figure)
-    print("".join(characters[i] for i in model.write(numbers[cut : cut + 1].unsqueeze(0), 400)))
+    print("".join(characters[i] for i in model.write(numbers[cut : cut + 1].unsqueeze(0), options.length)))
     print(
         f"held-out loss {seen[-1][1]:.3f} nats a character after {options.steps} steps ({options.plot} shows the way)"
     )

@@ -77,7 +77,7 @@ def train(model, data, options):
     """Trains the model; returns the loss of every step, at most `options.steps`."""
     loader = DataLoader(data, batch_size=options.batch, shuffle=True, drop_last=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05)
-    total = len(loader) * options.epochs
+    total, device = len(loader) * options.epochs, next(model.parameters()).device
     losses = []
     progress = tqdm(range(options.epochs), desc="training", unit="epoch")
     for _ in progress:
@@ -85,7 +85,7 @@ def train(model, data, options):
         for images, labels in loader:
             optimizer.param_groups[0]["lr"] = 2e-3 * (1 - len(losses) / total)
             optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(moved(images)), labels)
+            loss = nn.functional.cross_entropy(model(moved(images.to(device))), labels.to(device))
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
@@ -102,7 +102,7 @@ def plot(model, images, labels, predictions, path):
     for axis in axes.flat:
         axis.axis("off")
     for axis, kernel in zip(axes[0], filters, strict=True):
-        axis.imshow(kernel.numpy(), cmap="RdBu")
+        axis.imshow(kernel.cpu().numpy(), cmap="RdBu")
     for axis, i in zip(axes[1], wrong, strict=False):
         axis.imshow(images[i, 0].numpy(), cmap="gray_r")
         axis.set_title(f"{labels[i].item()} read as {predictions[i].item()}", fontsize=8)
@@ -119,19 +119,20 @@ def main(arguments=None):
     parser.add_argument("--steps", type=int, help="stop after so many steps")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="where it computes: cpu or cuda")
     parser.add_argument("--plot", type=Path, default=Path("out/cnn.png"), help="where the picture goes")
     options = parser.parse_args(arguments)
 
     torch.manual_seed(options.seed)
     data = load_data(options.data)
     training, test = random_split(data, [0.8, 0.2])
-    model = Reader()
+    model = Reader().to(options.device)
     losses = train(model, training, options)
 
     model.eval()
     images, labels = data.tensors[0][test.indices], data.tensors[1][test.indices]
     with torch.inference_mode():
-        predictions = torch.cat([model(part).argmax(dim=1) for part in images.split(500)])
+        predictions = torch.cat([model(part.to(options.device)).argmax(dim=1).cpu() for part in images.split(500)])
     accuracy = (predictions == labels).float().mean().item()
     plot(model, images, labels, predictions, options.plot)
     print(f"test accuracy {accuracy:.2%} on {len(labels)} digits ({options.plot} shows what was misread)")

@@ -62,11 +62,11 @@ def train(model, pairs, ratings, options):
     if options.compile:
         step = torch.compile(step)
     loader = DataLoader(TensorDataset(pairs, ratings), batch_size=512, shuffle=True, drop_last=True)
-    losses = []
+    losses, device = [], next(model.parameters()).device
     progress = tqdm(range(options.epochs), desc="training", unit="epoch")
     for _ in progress:
         for batch in loader:
-            losses.append(step(*batch).item())
+            losses.append(step(*[part.to(device) for part in batch]).item())
             if len(losses) == options.steps:
                 return losses
         progress.set_postfix(loss=f"{losses[-1]:.4f}")
@@ -77,8 +77,8 @@ def train(model, pairs, ratings, options):
 def recommended(model, page, unseen, words, count=6):
     """The hidden words that a page is foretold to want most."""
     pairs = unseen[unseen[:, 0] == page]
-    best = model(pairs).topk(min(count, len(pairs))).indices
-    return [words[i] for i in pairs[best, 1].tolist()]
+    best = model(pairs.to(model.mean.device)).topk(min(count, len(pairs))).indices
+    return [words[i] for i in pairs[best.cpu(), 1].tolist()]
 
 
 def main(arguments=None):
@@ -87,6 +87,7 @@ def main(arguments=None):
     parser.add_argument("--steps", type=int, help="stop after so many steps")
     parser.add_argument("--size", type=int, default=8, help="how long the vectors are")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="where it computes: cpu or cuda")
     parser.add_argument("--no-compile", dest="compile", action="store_false", help="run operation by operation")
     parser.add_argument("--plot", type=Path, default=Path("out/recommender.png"), help="where the picture goes")
     options = parser.parse_args(arguments)
@@ -95,11 +96,11 @@ def main(arguments=None):
     pages, words, pairs, ratings = load_ratings()
     order = torch.randperm(len(pairs))
     hidden, shown = order[: len(order) // 10], order[len(order) // 10 :]
-    model = Factors(len(pages), len(words), options.size)
+    model = Factors(len(pages), len(words), options.size).to(options.device)
     losses = train(model, pairs[shown], ratings[shown], options)
 
     with torch.no_grad():
-        foretold = model(pairs[hidden])
+        foretold = model(pairs[hidden].to(options.device)).cpu()
     explained = 1 - ((foretold - ratings[hidden]) ** 2).mean().item() / ratings[hidden].var().item()
     figure, axes = plt.subplots(layout="constrained")
     axes.scatter(ratings[hidden].numpy(), foretold.numpy(), s=3, alpha=0.3)

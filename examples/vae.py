@@ -61,11 +61,11 @@ def train(model, images, options):
     if options.compile:
         step = torch.compile(step)
     loader = DataLoader(TensorDataset(images), batch_size=64, shuffle=True, drop_last=True)
-    losses = []
+    losses, device = [], next(model.parameters()).device
     progress = tqdm(range(options.epochs), desc="training", unit="epoch")
     for _ in progress:
         for (batch,) in loader:
-            losses.append(step(batch).item())
+            losses.append(step(batch.to(device)).item())
             if len(losses) == options.steps:
                 return losses
         progress.set_postfix(loss=f"{losses[-1]:.2f}")
@@ -76,14 +76,14 @@ def plot(model, images, labels, path, across=15):
     """Where the digits are on the plane, and what is drawn from the places of a grid."""
     with torch.no_grad():
         places = model.encode(images)[0]
-        line = torch.linspace(-2, 2, across)
+        line = torch.linspace(-2, 2, across, device=images.device)
         grid = torch.stack(torch.meshgrid(line.flip(0), line, indexing="ij"), dim=-1).flip(-1).reshape(-1, 2)
         drawn = torch.sigmoid(model.decoder(grid)).reshape(across, across, 8, 8)
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
-    points = left.scatter(*places.T.numpy(), c=labels.numpy(), cmap="tab10", s=8)
+    points = left.scatter(*places.T.cpu().numpy(), c=labels.numpy(), cmap="tab10", s=8)
     left.set(title="digits on the plane", xlim=(-4, 4), ylim=(-4, 4))
     figure.colorbar(points, ax=left, ticks=range(10))
-    right.imshow(drawn.permute(0, 2, 1, 3).reshape(across * 8, across * 8).numpy(), cmap="gray_r")
+    right.imshow(drawn.permute(0, 2, 1, 3).reshape(across * 8, across * 8).cpu().numpy(), cmap="gray_r")
     right.set_title("digits drawn from it")
     right.axis("off")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,6 +96,7 @@ def main(arguments=None):
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--steps", type=int, help="stop after so many steps")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="where it computes: cpu or cuda")
     parser.add_argument("--no-compile", dest="compile", action="store_false", help="run operation by operation")
     parser.add_argument("--plot", type=Path, default=Path("out/vae.png"), help="where the picture goes")
     options = parser.parse_args(arguments)
@@ -105,11 +106,11 @@ def main(arguments=None):
     order = torch.randperm(len(digits.images))
     images = torch.tensor(digits.images / 16, dtype=torch.float32).flatten(1)[order]  # (1797, 64)
     labels = torch.tensor(digits.target)[order]
-    model = VAE()
+    model = VAE().to(options.device)
     losses = train(model, images[:-360], options)
     with torch.no_grad():
-        bound = torch.stack([loss_of(model, images[-360:]) for _ in range(20)]).mean().item()
-    plot(model, images, labels, options.plot)
+        bound = torch.stack([loss_of(model, images[-360:].to(options.device)) for _ in range(20)]).mean().item()
+    plot(model, images.to(options.device), labels, options.plot)
     print(f"unseen digits take {bound:.2f} nats each ({options.plot} shows the plane)")
     return losses, bound
 

@@ -70,14 +70,15 @@ def train(model, text, counts, options):
 
     if options.compile:
         step = torch.compile(step)
-    losses = []
+    losses, device = [], model.middle.weight.device
     progress = tqdm(range(options.epochs), desc="training", unit="epoch")
     for _ in progress:
         pairs = pairs_of(text, counts)
         pairs = pairs[torch.randperm(len(pairs))][: len(pairs) // options.batch * options.batch]
         random = torch.multinomial(noise, NEGATIVES * len(pairs), replacement=True).reshape(-1, NEGATIVES)
         for batch, negative in zip(pairs.split(options.batch), random.split(options.batch), strict=True):
-            losses.append(step(batch[:, 0], torch.cat([batch[:, 1:], negative], 1)).item())
+            others = torch.cat([batch[:, 1:], negative], 1)
+            losses.append(step(batch[:, 0].to(device), others.to(device)).item())
             if len(losses) == options.steps:
                 return losses
         progress.set_postfix(loss=f"{losses[-1]:.3f}")
@@ -89,7 +90,8 @@ def accuracy_on(model, text, counts):
     """How often the score of a real pair of held-out text is above that of a random one."""
     pairs = pairs_of(text, counts)
     random = torch.multinomial(counts, len(pairs), replacement=True)
-    scores = model(pairs[:, 0], torch.stack([pairs[:, 1], random], 1))
+    device = model.middle.weight.device
+    scores = model(pairs[:, 0].to(device), torch.stack([pairs[:, 1], random], 1).to(device))
     return (scores[:, 0] > scores[:, 1]).float().mean().item()
 
 
@@ -101,6 +103,7 @@ def main(arguments=None):
     parser.add_argument("--batch", type=int, default=1024)
     parser.add_argument("--size", type=int, default=48, help="how long the vectors are")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="where it computes: cpu or cuda")
     parser.add_argument("--no-compile", dest="compile", action="store_false", help="run operation by operation")
     parser.add_argument("--plot", type=Path, default=Path("out/word_vectors.png"), help="where the picture goes")
     options = parser.parse_args(arguments)
@@ -110,7 +113,7 @@ def main(arguments=None):
     stretches = text[: len(text) // 50 * 50].view(-1, 50)  # one in twenty is held out
     order = torch.randperm(len(stretches))
     cut = len(stretches) // 20
-    model = SkipGram(len(words), options.size)
+    model = SkipGram(len(words), options.size).to(options.device)
     losses = train(model, stretches[order[cut:].sort().values].flatten(), counts, options)
     accuracy = accuracy_on(model, stretches[order[:cut]].flatten(), counts)
 
@@ -120,7 +123,7 @@ def main(arguments=None):
         print(f"{words[number]}: {', '.join(words[i] for i in nearest)}")
     shown = vectors[:150]
     _, _, directions = torch.linalg.svd(shown - shown.mean(0), full_matrices=False)
-    places = (shown @ directions[:2].T).numpy()
+    places = (shown @ directions[:2].T).cpu().numpy()
     figure, axes = plt.subplots(figsize=(10, 8), layout="constrained")
     axes.scatter(*places.T, s=2)
     for word, place in zip(words, places, strict=False):

@@ -99,8 +99,8 @@ METHODS: dict[Any, tuple[str, ...]] = {
     ),
     transposes: ("adjoint",),
     memory: (
-        "clone", "contiguous", "dim_order", "is_contiguous", "is_same_size", "is_set_to", "is_shared", "pin_memory", "resize_",
-        "resize_as_", "set_", "share_memory_", "storage", "storage_offset", "untyped_storage",
+        "clone", "contiguous", "dim_order", "is_contiguous", "is_same_size", "is_set_to", "is_shared", "pin_memory", "record_stream",
+        "resize_",         "resize_as_", "set_", "share_memory_", "storage", "storage_offset", "untyped_storage",
     ),
     copies: ("as_strided_scatter", "diagonal_scatter", "narrow_copy", "select_scatter", "slice_scatter"),
     rearranging: (

@@ -123,14 +123,15 @@ def _with_suffixes(text: str, suffixes: list[str], indent: int) -> str:
 
 def _format_sparse(tensor: Tensor, prefix: str) -> str:
     """Places and values on lines of their own, and always the size, the number of entries and the layout."""
-    array, indent, parts = tensor._array, len(prefix), []
+    array, indent, parts = tensor.detach().cpu()._array, len(prefix), []
     for name, part in (("indices", array.indices), ("values", array.values)):
         start = f"{name}=tensor("
         size = "" if part.size else f", size={tuple(part.shape)}"
         parts.append(f"{start}{_format_array(part, indent + len(start))}{size})")
     body = (",\n" + " " * indent).join(parts)
     default = (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool)
-    suffixes = [f"size={tuple(tensor.shape)}", f"nnz={len(array.values)}"]
+    suffixes = [] if tensor.device.type == "cpu" else [f"device='{tensor.device}'"]
+    suffixes += [f"size={tuple(tensor.shape)}", f"nnz={len(array.values)}"]
     suffixes += [] if tensor.dtype in default else [f"dtype={tensor.dtype}"]
     suffixes.append("layout=torch.sparse_coo")
     return _with_suffixes(f"{prefix}{body},\n{' ' * indent}{suffixes[0]}", suffixes[1:], indent)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from rushlight import devices, dtypes, layouts
-from rushlight.arrays import kinds, numpy as numpy_arrays
-from rushlight.arrays.kinds import Abstract, device_of
+from rushlight.arrays import kinds
+from rushlight.arrays.kinds import Abstract, device_of, namespace_of
 from rushlight.arrays.sparse import SparseArray
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.history import cell_of, current_node
@@ -383,7 +383,7 @@ class Tensor:
 
     def _host_values(self, what: str) -> np.ndarray:
         """The values as a NumPy array that is only read: of a tensor on a GPU, a copy."""
-        if self.is_cuda and not isinstance(self._array, Abstract):
+        if self.is_cuda and not isinstance(self._array, (Abstract, SparseArray)):
             return kinds.GPU.to_host(self._array)  # type: ignore[no-any-return]
         return self._data(what)
 
@@ -480,7 +480,7 @@ class Tensor:
         return result
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        array = self._array if self.is_sparse else self._host_values("pickle")
+        array = self.detach().cpu()._array if self.is_sparse else self._host_values("pickle")
         if self.is_cuda:
             return _rebuild_on, (type(self), array, self._needs_grad, self.device)
         return _rebuild, (type(self), array, self._needs_grad)
@@ -505,7 +505,7 @@ def _rebuild(cls: type, array: np.ndarray, needs_grad: bool) -> Any:
 
 
 def _rebuild_on(cls: type, array: np.ndarray, needs_grad: bool, device: devices.device) -> Any:
-    return _rebuild(cls, numpy_arrays.to_device(array, devices.require(device)), needs_grad)
+    return _rebuild(cls, namespace_of(array).to_device(array, devices.require(device)), needs_grad)
 
 
 def _checked_dim(dim: int, ndim: int) -> int:

@@ -112,7 +112,7 @@ LATER: dict[str, set[str]] = {
     "func": {"api"},
     "api": {"cuda", "nn"},  # pinned memory; stft pads
     "nn": {"compiler"},  # Module.compile
-    "ops": {"compiler"},  # an operation of many steps runs as one program on large arrays
+    "ops": {"compiler", "cuda"},  # an operation of many steps runs as one program on large arrays; pinned memory
     "utils": {"compiler"},  # a worker process keeps to one thread
     "tensor": {"printing"},
     "profiler": {"compiler", "optim"},  # to know their code

@@ -24,6 +24,7 @@ def to(
     """The tensor in another dtype or on another device; itself if nothing changes and `copy` is not set.
 
     Args: `to(dtype)`, `to(device, dtype)` or `to(other)`, and then `non_blocking`, `copy`.
+        non_blocking: from pinned memory to a GPU, go on while the GPU copies.
     """
     flags = []
     for argument in args:
@@ -33,11 +34,14 @@ def to(
             device = argument
         elif isinstance(argument, Tensor):
             dtype, device = argument.dtype, argument.device
-        elif argument is None or argument in (True, False):
+        elif argument in (True, False):
             flags.append(argument)
+        elif argument is None:  # a device or dtype that is not given
+            continue
         else:
             raise TypeError(f"to() received an invalid combination of arguments - got ({argument.__class__.__name__})")
-    copy = copy or len(flags) > 1 and bool(flags[-1])  # the flags are non_blocking, copy
+    if flags:
+        non_blocking, copy = non_blocking or flags[0], copy or any(flags[1:])
     numpy_dtype = self._array.dtype if dtype is None else dtypes.as_numpy(dtype)
     wanted = None if device is None else devices.require(device)
     if wanted is not None and wanted != self.device:
@@ -46,7 +50,7 @@ def to(
         if self.device.type == "meta":
             raise NotImplementedError("Cannot copy out of meta tensor; no data!")
     is_wider = numpy_dtype.itemsize > self._array.itemsize
-    result = self if is_wider or wanted is None else to_device(self, wanted)  # the smaller of the two is moved
+    result = self if is_wider or wanted is None else to_device(self, wanted, non_blocking)  # the smaller one is moved
     result = result if numpy_dtype == self._array.dtype else converted(result, numpy_dtype)
     result = result if wanted is None else to_device(result, wanted)
     if memory_format is not None and memory_format is not layouts.preserve_format:
@@ -83,7 +87,8 @@ def type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         if (name := dtype.replace(".cuda.", ".")) not in _OF_TYPE_NAME:
             raise ValueError(f"invalid type: '{dtype}'")
         dtype = _OF_TYPE_NAME[name]
-    return to(self, dtype=getattr(dtype, "dtype", dtype), device=None if place == self.device.type else place)
+    place = None if place == self.device.type else place
+    return to(self, dtype=getattr(dtype, "dtype", dtype), device=place, non_blocking=non_blocking)
 
 
 def _in_dtype(name: str, dtype: dtypes.dtype) -> Any:
@@ -108,7 +113,7 @@ def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
 
 def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
     """On a GPU."""
-    return to(self, "cuda" if device is None else device, memory_format=memory_format)
+    return to(self, "cuda" if device is None else device, non_blocking=non_blocking, memory_format=memory_format)
 
 
 def as_subclass(self: Tensor, cls: Any) -> Any:

@@ -20,7 +20,8 @@ def scalar_tensor(
     """A number as a tensor without dimensions, in the default dtype unless another is given."""
     if not isinstance(s, (bool, int, float, complex)):
         raise TypeError(f"scalar_tensor(): argument 's' (position 1) must be Number, not {type(s).__name__}")
-    return create.full((), s, dtype=dtype or dtypes.get_default_dtype(), device=device, requires_grad=requires_grad)
+    dtype = dtype or dtypes.get_default_dtype()
+    return create.full((), s, dtype=dtype, device=device, requires_grad=requires_grad, pin_memory=pin_memory)
 
 
 def empty_strided(
@@ -37,9 +38,10 @@ def empty_strided(
         raise RuntimeError(f"Storage size calculation overflowed with sizes={list(shape)} and strides={list(strides)}")
     xp = create._namespace(device)
     if xp is not numpy_arrays:
-        return create._finish(xp.full(shape, 0, numpy_dtype), requires_grad)
+        return create._finish(xp.full(shape, 0, numpy_dtype), requires_grad, pin_memory)
     count = 0 if 0 in shape else 1 + sum(step * (n - 1) for n, step in zip(shape, strides, strict=True))
     memory = np.empty(count, numpy_dtype)
+    memory = create.pinned(memory) if pin_memory else memory
     in_bytes = [step * numpy_dtype.itemsize for step in strides]
     return create._finish(np.lib.stride_tricks.as_strided(memory, shape, in_bytes), requires_grad)
 
@@ -67,17 +69,17 @@ def empty_permuted(
     step = 1
     for axis in reversed(order):
         strides[axis], step = step, step * max(shape[axis], 1)
-    return empty_strided(shape, strides, dtype=dtype, device=device, requires_grad=requires_grad)
+    return empty_strided(shape, strides, dtype=dtype, device=device, requires_grad=requires_grad, pin_memory=pin_memory)
 
 
 # ---------------------------------------------------------------- like another tensor
 
 
 def _options(self: Tensor, options: dict[str, Any]) -> dict[str, Any]:
-    """`dtype` and `device` of this tensor unless given, and `requires_grad`."""
+    """`dtype` and `device` of this tensor unless given, `requires_grad` and `pin_memory`."""
     return {
         "dtype": options.get("dtype") or self.dtype, "device": options.get("device") or self.device,
-        "requires_grad": options.get("requires_grad", False),
+        "requires_grad": options.get("requires_grad", False), "pin_memory": options.get("pin_memory", False),
     }  # fmt: skip
 
 

@@ -103,19 +103,21 @@ def require_continuous(name: str, dtype: Any) -> None:
 
 
 def _new(
-    method: str, kernel: str, size: tuple, generator: Any, out: Any, dtype: Any, device: Any, requires_grad: bool
-) -> Tensor:
+    method: str, kernel: str, size: tuple, generator: Any, out: Any, dtype: Any, device: Any, requires_grad: bool,
+    pin_memory: bool,
+) -> Tensor:  # fmt: skip
     """`rand` and `randn`: standard numbers of a shape."""
     if out is not None and dtype is None:
         dtype = out.dtype
     numpy_dtype = create._float_dtype(dtype)
     require_kind(numpy_dtype, "fc", kernel)
     array = draw(create._namespace(device), generator, method, create.shape_of(size), 0.0, 1.0, numpy_dtype)
-    return finished(array, out, requires_grad)
+    return finished(array, out, requires_grad, pin_memory)
 
 
-def finished(array: Any, out: Tensor | None, requires_grad: bool) -> Tensor:
+def finished(array: Any, out: Tensor | None, requires_grad: bool, pin_memory: bool = False) -> Tensor:
     if out is None:
+        array = create.pinned(array) if pin_memory else array
         return wrap(array).requires_grad_(requires_grad) if requires_grad else wrap(array)
     if tuple(out.shape) != tuple(array.shape):
         out._array = array.astype(out._array.dtype)
@@ -135,7 +137,7 @@ def rand(
         tensor([0.4963, 0.7682])
     """
     size = _size_of("rand", size, named)
-    return _new("uniform", "check_uniform_bounds", size, generator, out, dtype, device, requires_grad)
+    return _new("uniform", "check_uniform_bounds", size, generator, out, dtype, device, requires_grad, pin_memory)
 
 
 def randn(
@@ -144,7 +146,7 @@ def randn(
 ) -> Tensor:  # fmt: skip
     """From the standard normal distribution."""
     size = _size_of("randn", size, named)
-    return _new("normal", "normal_kernel_cpu", size, generator, out, dtype, device, requires_grad)
+    return _new("normal", "normal_kernel_cpu", size, generator, out, dtype, device, requires_grad, pin_memory)
 
 
 def _size_of(name: str, size: tuple, named: dict[str, Any]) -> tuple:
@@ -159,7 +161,8 @@ def rand_like(
 ) -> Tensor:  # fmt: skip
     """Uniform on [0, 1), in another tensor's shape and dtype."""
     require_kind(create._like(input, dtype, device)[2], "fc", "check_uniform_bounds")
-    return finished(draw_like(input, generator, "uniform", 0.0, 1.0, dtype=dtype, device=device), None, requires_grad)
+    array = draw_like(input, generator, "uniform", 0.0, 1.0, dtype=dtype, device=device)
+    return finished(array, None, requires_grad, pin_memory)
 
 
 def randn_like(
@@ -168,7 +171,8 @@ def randn_like(
 ) -> Tensor:  # fmt: skip
     """From the standard normal distribution, in another tensor's shape and dtype."""
     require_kind(create._like(input, dtype, device)[2], "fc", "normal_kernel_cpu")
-    return finished(draw_like(input, generator, "normal", 0.0, 1.0, dtype=dtype, device=device), None, requires_grad)
+    array = draw_like(input, generator, "normal", 0.0, 1.0, dtype=dtype, device=device)
+    return finished(array, None, requires_grad, pin_memory)
 
 
 def randint(
@@ -187,7 +191,7 @@ def randint(
     require_bounds_dtype(numpy_dtype)
     shape = create.shape_of((size,))
     array = draw(create._namespace(device), generator, "randint", shape, low, high, numpy_dtype)
-    return finished(array, out, requires_grad)
+    return finished(array, out, requires_grad, pin_memory)
 
 
 def randint_like(
@@ -197,7 +201,8 @@ def randint_like(
     """`randint_like(input, low=0, high)`: integers from `low` to `high - 1`, in another tensor's shape and dtype."""
     low, high, _ = _bounds_and(None, "randint_like", args, named)
     require_bounds_dtype(create._like(input, dtype, device)[2])
-    return finished(draw_like(input, generator, "randint", low, high, dtype=dtype, device=device), None, requires_grad)
+    array = draw_like(input, generator, "randint", low, high, dtype=dtype, device=device)
+    return finished(array, None, requires_grad, pin_memory)
 
 
 def _bounds_and(last: str | None, name: str, args: tuple, named: dict[str, Any]) -> tuple[int, int, Any]:
@@ -234,7 +239,8 @@ def randperm(
     numpy_dtype = dtypes.as_numpy(dtype) if dtype is not None else out._array.dtype if out is not None else _INT64
     require_kind(numpy_dtype, "iuf", "randperm")
     _check_permutation(n, numpy_dtype)
-    return finished(draw(create._namespace(device), generator, "permutation", (n,), numpy_dtype), out, requires_grad)
+    array = draw(create._namespace(device), generator, "permutation", (n,), numpy_dtype)
+    return finished(array, out, requires_grad, pin_memory)
 
 
 def _check_permutation(n: int, dtype: np.dtype) -> None:

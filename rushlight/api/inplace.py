@@ -11,12 +11,19 @@ from rushlight.api.rearranging import tril, triu
 from rushlight.api.views import squeeze, t, transpose, unsqueeze
 from rushlight.autograd.modes import modes
 from rushlight.ops.create import number_in
+from rushlight.ops.define import to_device
 from rushlight.ops.inplace import check_writable, write
 from rushlight.tensor import Tensor
 
 
 def copy_(self: Tensor, src: Any, non_blocking: Any = False) -> Tensor:
-    """Writes `src`, broadcast and cast, into this tensor."""
+    """Writes `src`, broadcast and cast, into this tensor.
+
+    Args:
+        non_blocking: from pinned memory to a GPU, go on while the GPU copies.
+    """
+    if non_blocking and self.is_cuda and isinstance(src, Tensor) and src.is_cpu:
+        src = to_device(src, self.device, non_blocking=True)
     return write(self, src, "copy_")
 
 

@@ -13,6 +13,7 @@ from numpy import ndarray
 from rushlight import devices, dtypes, layouts
 from rushlight.arrays import kinds
 from rushlight.arrays.kinds import Abstract, device_of
+from rushlight.arrays.sparse import SparseArray
 from rushlight.arrays.symbolic import SymbolicArray
 from rushlight.autograd.history import cell_of, note_write
 from rushlight.ops import create, views as ops
@@ -413,6 +414,29 @@ def pin_memory(self: Tensor, device: Any = None) -> Tensor:
     if type(array) is not ndarray:
         raise RuntimeError(f"cannot pin '{self.type()}' only dense CPU tensors can be pinned")
     return self if pinned.is_pinned(array) else wrap(pinned.pinned_copy(array))
+
+
+def record_stream(self: Tensor, stream: Any) -> None:
+    """Says that work queued on a stream uses this tensor's memory: it is not used again before that work is done.
+
+    For memory that is used on another stream than the one that was current when the tensor was made, and may be freed
+    while that stream is still at work.
+
+    Raises:
+        NotImplementedError: the tensor is not on a GPU. RuntimeError: no stream.
+    """
+    from rushlight.cuda import lent
+    from rushlight.cuda.streams import Stream
+
+    if not self.is_cuda:
+        raise NotImplementedError(
+            f"Could not run 'aten::record_stream' with arguments from the '{self.device.type.upper()}' backend."
+        )
+    if not isinstance(stream, Stream):
+        raise RuntimeError(f"record_stream(): unknown parameter type: {type(stream).__name__}, not a torch.cuda.Stream")
+    array = self._array
+    for part in (array.indices, array.values) if type(array) is SparseArray else (array,):
+        lent.lend(part.data.mem, stream)
 
 
 def is_same_size(self: Tensor, other: Tensor) -> bool:

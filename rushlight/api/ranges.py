@@ -18,9 +18,9 @@ def _refuse(name: str, dtype: np.dtype, kinds: str) -> None:
         raise dtypes.no_kernel(name, dtype)
 
 
-def _on_device(array: np.ndarray, device: Any, requires_grad: bool) -> Tensor:
+def _on_device(array: np.ndarray, device: Any, requires_grad: bool, pin_memory: bool) -> Tensor:
     """A tensor of an array's values; on the meta device of its shape."""
-    return _finish(placed(array, device), requires_grad)
+    return _finish(placed(array, device), requires_grad, pin_memory)
 
 
 def arange(
@@ -49,7 +49,7 @@ def arange(
     if dtype is None:
         dtype = dtypes.int64 if all(isinstance(x, int) for x in (start, end, step)) else dtypes.get_default_dtype()
     _refuse("arange_cpu", dtypes.as_numpy(dtype), "bc")
-    return _finish(_namespace(device).arange(start, end, step, dtypes.as_numpy(dtype)), requires_grad)
+    return _finish(_namespace(device).arange(start, end, step, dtypes.as_numpy(dtype)), requires_grad, pin_memory)
 
 
 def _ends(name: str, start: Any, end: Any, steps: Any) -> tuple[Any, Any]:
@@ -100,7 +100,8 @@ def linspace(
     start, end = _ends("linspace", start, end, steps)
     numpy_dtype = _range_dtype(dtype, start, end)
     _refuse("linspace_cpu", numpy_dtype, "b")
-    return _on_device(_steps_between(start, end, steps, numpy_dtype).astype(numpy_dtype), device, requires_grad)
+    array = _steps_between(start, end, steps, numpy_dtype).astype(numpy_dtype)
+    return _on_device(array, device, requires_grad, pin_memory)
 
 
 @of_values
@@ -115,7 +116,7 @@ def logspace(
     with np.errstate(all="ignore"):
         exponents = _steps_between(start, end, steps, numpy_dtype)
         array = np.power(base if numpy_dtype.kind == "c" else float(base), exponents).astype(numpy_dtype)
-    return _on_device(array, device, requires_grad)
+    return _on_device(array, device, requires_grad, pin_memory)
 
 
 def eye(
@@ -128,12 +129,13 @@ def eye(
             raise TypeError(f"eye(): argument '{name}' (position {position}) must be int, not {type(size).__name__}")
         if size is not None and size < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
-    return _on_device(np.eye(n, m, dtype=_float_dtype(dtype)), device, requires_grad)
+    return _on_device(np.eye(n, m, dtype=_float_dtype(dtype)), device, requires_grad, pin_memory)
 
 
 def _triangle(
-    name: str, row: int, col: int, offset: int, dtype: Any, device: Any, requires_grad: bool, upper: bool
-) -> Tensor:
+    name: str, row: int, col: int, offset: int, dtype: Any, device: Any, requires_grad: bool, pin_memory: bool,
+    upper: bool,
+) -> Tensor:  # fmt: skip
     """The coordinates of a triangle of a (row, col) matrix, row by row, in two rows."""
     for which, size in (("row", row), ("col", col)):
         if size < 0:
@@ -141,7 +143,8 @@ def _triangle(
     numpy_dtype = np.dtype(np.int64) if dtype is None else dtypes.as_numpy(dtype)
     _refuse(f"{name}_indices", numpy_dtype, "bfc")
     lower = np.tri(row, col, offset - 1 if upper else offset, dtype=bool)
-    return _on_device(np.stack(np.nonzero(~lower if upper else lower)).astype(numpy_dtype), device, requires_grad)
+    places = np.stack(np.nonzero(~lower if upper else lower)).astype(numpy_dtype)
+    return _on_device(places, device, requires_grad, pin_memory)
 
 
 def tril_indices(
@@ -149,7 +152,7 @@ def tril_indices(
     pin_memory: bool = False, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """The coordinates of the lower triangle of a (row, col) matrix, in two rows."""
-    return _triangle("tril", row, col, offset, dtype, device, requires_grad, False)
+    return _triangle("tril", row, col, offset, dtype, device, requires_grad, pin_memory, False)
 
 
 def triu_indices(
@@ -157,4 +160,4 @@ def triu_indices(
     pin_memory: bool = False, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """The coordinates of the upper triangle of a (row, col) matrix, in two rows."""
-    return _triangle("triu", row, col, offset, dtype, device, requires_grad, True)
+    return _triangle("triu", row, col, offset, dtype, device, requires_grad, pin_memory, True)

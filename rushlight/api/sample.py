@@ -142,7 +142,7 @@ def normal(
         require_kind(create._float_dtype(dtype), "fc", "normal_kernel_cpu")
         shape, xp = create.shape_of((size,)), create._namespace(device)
         drawn = draw(xp, generator, "normal", shape, mean, std, create._float_dtype(dtype))
-        return finished(drawn, out, requires_grad)
+        return finished(drawn, out, requires_grad, pin_memory)
     _check_std_of(std)
     numpy_dtype = tensors[0]._array.dtype
     require_kind(numpy_dtype, "fc", "normal_kernel_cpu")

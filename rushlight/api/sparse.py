@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from rushlight import dtypes
+from rushlight import devices, dtypes
 from rushlight.arrays.sparse import SparseArray
-from rushlight.ops.create import as_tensor, tensor
+from rushlight.ops.create import as_tensor, tensor, zeros
+from rushlight.ops.define import to_device
 from rushlight.tensor import Tensor, wrap
 
 
@@ -27,6 +28,7 @@ def sparse_coo_tensor(
     Args:
         indices: (sparse dimensions, entries); or, alone, the size of a tensor without entries.
         values: (entries, *dense dimensions).
+        device: where it is to be; where the values are unless named.
         size: the shape; by default as small as holds the entries.
         is_coalesced: whether every place is there once, and in order.
 
@@ -43,8 +45,9 @@ def sparse_coo_tensor(
     if values is None:
         shape = tuple(indices if size is None else size)
         kind = dtypes.get_default_dtype().numpy if dtype is None else dtypes.as_numpy(dtype)
-        return wrap(SparseArray(np.zeros((len(shape), 0), np.int64), np.zeros(0, kind), shape, True))
-    places = as_tensor(indices)._array
+        empty = zeros(0, dtype=dtypes.from_numpy(kind), device=device)
+        return wrap(SparseArray(_beside(empty, np.zeros((len(shape), 0), np.int64)), empty._array, shape, True))
+    places = as_tensor(indices, device="cpu")._array  # which are looked at
     if places.size == 0:
         places = places.astype(np.int64)
     if places.dtype.kind != "i":
@@ -53,12 +56,19 @@ def sparse_coo_tensor(
         raise RuntimeError(
             f"indices must be sparse_dim x nnz, but got: {list(places.shape)}: indices must have 2 dimensions"
         )
-    data = as_tensor(values, dtype=dtype)._array if isinstance(values, Tensor) else tensor(values, dtype=dtype)._array
+    found = (as_tensor if isinstance(values, Tensor) else tensor)(values, dtype=dtype, device=device)
+    data = found._array
     _check_entries(places, data)
     least = tuple([int(row.max()) + 1 if row.size else 0 for row in places]) + data.shape[1:]
     shape = least if size is None else tuple(int(n) for n in size)
     _check_size(places, data, shape)
-    return wrap(SparseArray(places.astype(np.int64, copy=False), data, shape, bool(is_coalesced)))
+    places = _beside(found, places.astype(np.int64, copy=False))
+    return wrap(SparseArray(places, data, shape, bool(is_coalesced)))
+
+
+def _beside(values: Tensor, places: ndarray) -> Any:
+    """Places on the device of their values."""
+    return to_device(wrap(places), values.device)._array
 
 
 def _check_entries(indices: ndarray, values: ndarray) -> None:
@@ -159,6 +169,8 @@ def to_sparse(self: Tensor, sparse_dim: int | None = None) -> Tensor:
     array = self._array
     if type(array) is SparseArray:
         return self
+    if self.is_cuda:
+        return to_device(to_sparse(to_device(self, devices.cpu), sparse_dim), self.device)
     array = self._data("to_sparse()")
     count = array.ndim if sparse_dim is None else sparse_dim
     is_there = array != 0
@@ -171,4 +183,4 @@ def to_sparse(self: Tensor, sparse_dim: int | None = None) -> Tensor:
 def sparse_mask(self: Tensor, mask: Tensor) -> Tensor:
     """The values of a strided tensor at the places of a sparse one."""
     at = _entries(mask, "sparse_mask")
-    return wrap(at.with_values(self._array[tuple(at.indices)]))
+    return wrap(at.with_values(self[tuple(map(wrap, at.indices))]._array))

@@ -324,6 +324,9 @@ def put(target: ndarray, values: Any, *arrays: ndarray, spec: tuple, accumulate:
     (values,) = _here(values)
     if accumulate:
         scattering.add(target, index, values)
+    elif spec == (("array", 0),) and arrays[0].dtype == np.bool_ and values.size == 1:
+        mask = index[0].reshape(*index[0].shape, *(1,) * (target.ndim - index[0].ndim))
+        target[...] = where(mask, values.reshape(()), target)
     else:
         target[index] = values
 
@@ -350,7 +353,8 @@ def assign(target: Any, value: Any) -> None:
         target[...] = to_host(value)
         return
     with target.device:
-        target[...] = cupy.asarray(value) if isinstance(value, (ndarray, np.ndarray)) else value
+        value = cupy.asarray(value) if isinstance(value, ndarray) else value
+        target[...] = _copied(value) if isinstance(value, np.ndarray) else value
 
 
 def draw(generator: Any, method: str, *args: Any) -> ndarray:
@@ -394,12 +398,22 @@ def are_elsewhere(*arrays: ndarray) -> bool:
     return builtins.any(x.data.device_id != current for x in arrays)
 
 
-def _on_device(x: Any, index: int) -> ndarray:
-    if isinstance(x, ndarray) and x.device.id != index and not x.flags.c_contiguous:
+def _on_device(x: ndarray, index: int) -> ndarray:
+    if x.device.id != index and not x.flags.c_contiguous:
         with x.device:  # from one GPU to another CuPy copies only what is in order
             x = cupy.ascontiguousarray(x)
     with cupy.cuda.Device(index):
         return cupy.asarray(x)
+
+
+def _copied(x: np.ndarray, non_blocking: bool = False) -> ndarray:
+    """A copy of the CPU's array on the current device.
+
+    CuPy has the GPU copy from pinned memory by itself, and returns before that is done; other memory has been copied
+    by then.
+    """
+    waits = not non_blocking and cupy.cuda.pinned_memory.is_memory_pinned(x.ctypes.data)
+    return cupy.asarray(x, blocking=waits)
 
 
 def to_device(x: ndarray, device: devices.device) -> Any:
@@ -416,9 +430,10 @@ def to_host(x: ndarray) -> np.ndarray:
     return values
 
 
-def from_host(x: np.ndarray, device: devices.device) -> ndarray:
-    """A copy of a NumPy array on a device."""
-    return _on_device(x, device.index or 0)
+def from_host(x: np.ndarray, device: devices.device, non_blocking: bool = False) -> ndarray:
+    """A copy of a NumPy array on a device; if it may, of pinned memory one that the GPU is yet to make."""
+    with cupy.cuda.Device(device.index or 0):
+        return _copied(x, non_blocking)
 
 
 def memory(x: ndarray) -> ndarray:

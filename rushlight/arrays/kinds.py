@@ -138,8 +138,8 @@ def share_memory(x: Any, y: Any) -> bool:
 
 
 def namespace_of(*arrays: Any) -> Any:
-    """The namespace that computes on these arrays: of the most abstract kind among them."""
-    found, depth = numpy_arrays, -1
+    """The namespace that computes on these arrays: of the most abstract kind; sparse ones may hold those of a GPU."""
+    found, depth = numpy_arrays, -2
     for array in arrays:
         kind = array.__class__
         namespace = NAMESPACES.get(kind)
@@ -147,7 +147,7 @@ def namespace_of(*arrays: Any) -> Any:
             continue
         if kind in HOLDERS:
             return namespace
-        rank = array.level.depth if isinstance(array, Abstract) else 0
+        rank = array.level.depth if isinstance(array, Abstract) else -(namespace is GPU)
         if rank > depth:
             found, depth = namespace, rank
     return found

@@ -34,7 +34,7 @@ def use(maxima: Callable[..., bool], put: Callable[..., bool]) -> None:
 
 def resample(x: ndarray, *, rules: tuple[Rule | None, ...]) -> ndarray:
     """Weighted sums along the last axes, by a rule for each; None leaves an axis as it is."""
-    shares = [_share_of_all(rule) for rule in rules]
+    shares = [share_of_all(rule) for rule in rules]
     if all(shares):  # the mean of an image: one long sum, not one of short lines and then one of these
         leading = x.shape[: x.ndim - len(rules)]
         images = x.reshape(math.prod(leading), math.prod(x.shape[len(leading) :]))
@@ -46,7 +46,7 @@ def resample(x: ndarray, *, rules: tuple[Rule | None, ...]) -> ndarray:
     return x
 
 
-def _share_of_all(rule: Rule | None) -> float:
+def share_of_all(rule: Rule | None) -> float:
     """The weight of each element, if the rule is for one sum of all of them alike; else 0."""
     if rule is None or rule.count != 1 or not rule.size:
         return 0.0

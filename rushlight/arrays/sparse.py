@@ -4,16 +4,21 @@ The first `len(indices)` dimensions are sparse: an entry is a slice of the other
 adds them. NumPy's functions on a mixture of sparse and plain arrays come here (`__array_ufunc__`), so sums of gradients
 and updates of parameters need no code of their own: `np.subtract(table, sparse, out=table)` touches only the rows there
 are. Only what keeps 0 at 0 is sparse again. Left out: products, views, reductions but the sum, and other sparse forms.
+
+Coordinates and values are NumPy's arrays or CuPy's, on one device: NumPy's functions on CuPy's arrays are CuPy's.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from rushlight.arrays import numpy as numpy_arrays
+from rushlight import devices
+from rushlight.arrays import kinds, numpy as numpy_arrays
 from rushlight.arrays.protocol import HOST_NAMES, NAMES
 from rushlight.arrays.sized import Sized
 
@@ -44,6 +49,19 @@ KEEP_ZERO = frozenset(
 ADDS = {np.add: 1, np.subtract: -1}
 
 
+def _on_its_device(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method during which the device of the entries is the current one."""
+
+    @functools.wraps(method)
+    def call(self: SparseArray, *args: Any, **options: Any) -> Any:
+        if kinds.GPU is None or type(self.values) is not kinds.GPU.ndarray:
+            return method(self, *args, **options)
+        with self.values.device:
+            return method(self, *args, **options)
+
+    return call
+
+
 class SparseArray(Sized):
     """`indices` is (sparse dimensions, entries), `values` (entries, *dense dimensions)."""
 
@@ -71,6 +89,7 @@ class SparseArray(Sized):
     def astype(self, dtype: np.dtype, copy: bool = True) -> SparseArray:
         return self.with_values(self.values.astype(dtype, copy=copy))
 
+    @_on_its_device
     def coalesced(self) -> SparseArray:
         """One entry for each place, in order."""
         if self.is_coalesced:
@@ -79,16 +98,17 @@ class SparseArray(Sized):
         places = self.indices[0] if len(sizes) == 1 else _raveled(self.indices, sizes)
         order = np.argsort(places, kind="stable")
         places = places[order]
-        is_first = np.ones(places.shape, bool)
-        np.not_equal(places[1:], places[:-1], out=is_first[1:])
+        is_first = np.ones_like(places, dtype=bool)
+        is_first[1:] = places[1:] != places[:-1]
         starts = np.flatnonzero(is_first)
         values = self.values[order]
         if len(starts) < len(places):
-            values = _sums(values, starts)
+            values = _sums(values, is_first, starts)
         return SparseArray(self.indices[:, order[starts]], values, self.shape, True)
 
+    @_on_its_device
     def to_dense(self) -> ndarray:
-        dense = np.zeros(self.shape, self.dtype)
+        dense = np.zeros(self.shape, self.dtype, like=self.values)
         self.add_to(dense)
         return dense
 
@@ -106,6 +126,7 @@ class SparseArray(Sized):
 
     # ------------------------------------------------------------ arithmetic
 
+    @_on_its_device
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
         if method != "__call__":
             return NotImplemented
@@ -152,18 +173,22 @@ def _no_such(name: str) -> NotImplementedError:
 
 
 def _raveled(indices: ndarray, sizes: tuple[int, ...]) -> ndarray:
-    places = np.zeros(indices.shape[1], np.int64)
+    places = np.zeros_like(indices[0])
     for index, size in zip(indices, sizes, strict=True):
         places *= size
         places += index
     return places
 
 
-def _sums(values: ndarray, starts: ndarray) -> ndarray:
+def _sums(values: ndarray, is_first: ndarray, starts: ndarray) -> ndarray:
     """Of sorted entries, the sums of those at one place: half precision is summed in float32."""
     if values.dtype.char in "eE":
-        return np.add.reduceat(values.astype(np.float32), starts, axis=0).astype(values.dtype)
-    return np.add.reduceat(values, starts, axis=0)
+        return _sums(values.astype(np.float32), is_first, starts).astype(values.dtype)
+    if type(values) is ndarray:
+        return np.add.reduceat(values, starts, axis=0)
+    xp, places = kinds.namespace_of(values), np.cumsum(is_first) - 1
+    zeros = xp.full((len(starts), *values.shape[1:]), 0, values.dtype)
+    return xp.index_put(zeros, values, places, spec=(("array", 0),), accumulate=True)
 
 
 def _sum(ufunc: np.ufunc, x: Any, y: Any, out: Any) -> Any:
@@ -177,7 +202,8 @@ def _sum(ufunc: np.ufunc, x: Any, y: Any, out: Any) -> Any:
     if type(x) is SparseArray:  # sparse + plain is plain: in PyTorch only the engine may do it, here everyone
         x, y, sign = (y, x, 1) if sign > 0 else (-y, x, 1)
     if out is None:
-        out = np.array(np.broadcast_to(x, y.shape), dtype=np.result_type(x, y.dtype))
+        out = np.zeros(y.shape, np.result_type(getattr(x, "dtype", x), y.dtype), like=y.values)
+        out[...] = x
     elif out is not x:
         return NotImplemented
     _check_shapes(out, y)
@@ -216,6 +242,23 @@ def _function(name: str) -> Any:
 class SparseNamespace:
     """The functions of the waist on sparse arrays: NumPy's, where `__array_ufunc__` knows them, and a few more."""
 
+    ndarray = SparseArray
+
+    def use_device_of(self, x: SparseArray) -> int:
+        """Makes the GPU of an array the current one; gives the one before, or -1 where the array is on the CPU."""
+        xp = kinds.namespace_of(x.values)
+        before: int = xp.use_device_of(x.values) if xp is kinds.GPU else -1
+        return before
+
+    def device_of(self, x: SparseArray) -> devices.device:
+        return kinds.device_of(x.values)
+
+    def to_device(self, x: SparseArray, device: devices.device) -> SparseArray:
+        """The same on another device."""
+        xp = kinds.namespace_of(x.values)
+        indices, values = xp.to_device(x.indices, device), xp.to_device(x.values, device)
+        return SparseArray(indices, values, x.shape, x.is_coalesced)
+
     def astype(self, x: Any, dtype: np.dtype) -> Any:
         return x.astype(dtype)
 
@@ -228,12 +271,12 @@ class SparseNamespace:
     def sum(self, x: SparseArray, axis: Any = None, keepdims: bool = False) -> Any:
         if axis is not None and len(axis if isinstance(axis, tuple) else (axis,)) < x.ndim or keepdims:
             raise _no_such("sum over some dimensions")
-        return np.sum(x.values)
+        return kinds.namespace_of(x.values).sum(x.values)
 
     def assign(self, target: Any, value: Any) -> None:
         """Makes a sparse array another one; writes one into a plain array."""
         if type(target) is not SparseArray:
-            target[...] = value.to_dense()
+            kinds.namespace_of(target).assign(target, value.to_dense() if type(value) is SparseArray else value)
         elif type(value) is SparseArray:
             target.indices, target.values, target.is_coalesced = value.indices, value.values, value.is_coalesced
         elif np.ndim(value) == 0 and value == 0:

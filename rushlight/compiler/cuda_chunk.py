@@ -173,6 +173,9 @@ class Writer:
         wanted = [root.value for root in chunk.roots] + [v for root in chunk.roots for v, _ in root.indices]
         wanted += [v for _, _, v in chunk.reductions] + [v for _, v in chunk.kept]
         elsewhere = chunk.recalled.keys() | chunk.reloaded.keys()
+        self.names |= {
+            v: f"{name}[0]" for v, name in chunk.recalled.items() if self.last not in v.dims
+        }  # in every lane
         for value in needed(wanted, lambda v: v in self.names or v in elsewhere):
             if self.last not in value.dims:
                 self.define(value, chunk.indices)

@@ -13,7 +13,7 @@ import os
 from collections import OrderedDict
 from typing import Any
 
-from rushlight.cuda import library
+from rushlight.cuda import lent, library
 from rushlight.cuda.devices import get_device_properties, require_index
 from rushlight.errors import OutOfMemoryError as OutOfMemoryError
 
@@ -42,17 +42,23 @@ def _use_of(index: int) -> _Use:
 def start(cupy: Any) -> None:
     """Sets the allocator: done once, when a GPU is first used."""
     pool = cupy.get_default_memory_pool()
-    malloc, used_bytes, device_id = pool.malloc, pool.used_bytes, cupy.cuda.get_device_id
+    malloc, used_bytes, device_id, lent_blocks = pool.malloc, pool.used_bytes, cupy.cuda.get_device_id, lent.blocks
     for index in range(library.device_count()):
         _use_of(index)
 
     def allocate(size: int) -> Any:
+        if lent_blocks:
+            lent.take_back()
         use = _uses[device_id()]
         block, failed = None, False
         try:
             block = malloc(size)
         except MemoryError:  # after CuPy has given back what it held unused, and tried again
             failed = True
+        if failed and lent_blocks:
+            lent.take_back(waits=True)
+            block = _tried(malloc, size)
+            failed = block is None
         if failed:  # outside of the handler: CuPy's error would keep its frames, and with them their arrays, in memory
             use.num_ooms += 1
             raise OutOfMemoryError(_message(cupy, pool, size))
@@ -66,6 +72,14 @@ def start(cupy: Any) -> None:
         return block
 
     cupy.cuda.set_allocator(allocate)
+
+
+def _tried(malloc: Any, size: int) -> Any:
+    """A block, or None where there is not enough for it."""
+    try:
+        return malloc(size)
+    except MemoryError:
+        return None
 
 
 def _give_back(pool: Any, use: _Use) -> None:
@@ -246,6 +260,7 @@ def empty_cache() -> None:
     """Gives back to the GPUs what the pool keeps for the next tensors."""
     if library.is_ready():
         cupy = library.cupy()
+        lent.take_back()
         for index in range(library.device_count()):
             with cupy.cuda.Device(index):
                 _give_back(cupy.get_default_memory_pool(), _use_of(index))

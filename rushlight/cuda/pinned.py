@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.cuda import library
+from rushlight.cuda import devices, library
 
 
 def pinned_empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -32,7 +32,23 @@ def is_pinned(array: Any) -> bool:
     if not library.is_ready() or not isinstance(array, np.ndarray):
         return False
     owner: Any = array
-    while isinstance(owner, np.ndarray):
+    while getattr(owner, "base", None) is not None:
         owner = owner.base
     owner = owner.obj if isinstance(owner, memoryview) else owner
     return isinstance(owner, library.cupy().cuda.PinnedMemoryPointer)
+
+
+def pinned_result(array: Any) -> Any:
+    """What a function makes that is told `pin_memory=True`: its array, in pinned memory.
+
+    Raises:
+        RuntimeError: there is no GPU, or the array is on one.
+    """
+    if not devices.is_available():
+        raise RuntimeError(
+            "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory allocator is available on "
+            "this system."
+        )
+    if isinstance(array, library.cupy().ndarray):
+        raise RuntimeError("Only dense CPU tensors can be pinned")
+    return pinned_copy(array) if isinstance(array, np.ndarray) else array

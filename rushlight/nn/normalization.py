@@ -48,7 +48,7 @@ def native_layer_norm(
     _check_last(input, shape, weight, bias)
     axes = tuple(range(input.ndim - len(shape), input.ndim))
     out, mean, rate = _normalized(input, weight, bias, axes, eps)
-    return out, mean.detach(), rate.detach()
+    return out, mean.detach().to(input.dtype), rate.detach().to(input.dtype)
 
 
 def rms_norm(
@@ -137,7 +137,8 @@ def native_group_norm(
     """`group_norm` of N samples of C channels of HxW values, with each group's mean and 1 / sqrt(variance + eps)."""
     scale, shift = (None if t is None else t.reshape(1, group, C // group, 1) for t in (weight, bias))
     out, mean, rate = _normalized(input.reshape(N, group, C // group, HxW), scale, shift, (2, 3), eps)
-    return out.reshape(input.shape), mean.reshape(N, group), rate.reshape(N, group)
+    mean, rate = (x.reshape(N, group).to(input.dtype) for x in (mean, rate))
+    return out.reshape(input.shape), mean, rate
 
 
 # ---------------------------------------------------------------- over a batch
@@ -193,7 +194,8 @@ def native_batch_norm(
         if running_var is not None:
             variance = 1 / (rate * rate) - eps
             _move(running_var, variance * (count / (count - 1) if count > 1 else math.nan), momentum)
-    return out, mean, rate
+    beside = next((x for x in (weight, bias, running_mean, running_var) if x is not None), input)
+    return out, mean.to(beside.dtype), rate.to(beside.dtype)
 
 
 def _move(running: Tensor, value: Tensor, momentum: float) -> None:

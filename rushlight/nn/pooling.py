@@ -286,11 +286,11 @@ _KINDS = {
 
 
 def require_dtype(input: Tensor, kinds: str, kernel: str) -> None:
-    """Raises for dtypes that PyTorch's kernel of that name does not have."""
+    """Raises for dtypes that PyTorch's kernel of that name does not have; those for GPUs have half precision."""
     if not isinstance(input, Tensor):
         raise TypeError(f"{kernel}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     name = dtypes.from_numpy(input._array.dtype).name
-    if not any(name in _KINDS[kind] for kind in kinds):
+    if not any(name in _KINDS[kind] for kind in (*kinds, *"h" * input.is_cuda)):
         raise dtypes.no_kernel(kernel, input)
 
 

@@ -21,12 +21,12 @@ def _share(run: Any, parts: Any, is_large: bool) -> None:
 windows.use(lambda function: Fused(function, num_threads=1), _share, native("convolution_calls", "compute"))
 
 
-@op(waist="convolve", grad_name="Convolution", factors=("x", "weight"))
+@op(waist="convolve", grad_name="Convolution", factors=("x", "weight"), native_half=True)
 def convolve(xp, x, weight, *, spacing):
     return xp.convolve(x, weight, spacing=spacing)
 
 
-@op(grad_name="Convolution", factors=("x", "weight"))
+@op(grad_name="Convolution", factors=("x", "weight"), native_half=True)
 def convolve_biased(xp, x, weight, bias, *, spacing):
     """A convolution plus a number for each channel."""
     out = xp.convolve(x, weight, spacing=spacing)
@@ -34,12 +34,12 @@ def convolve_biased(xp, x, weight, bias, *, spacing):
     return out
 
 
-@op(waist="convolve_transposed", grad_name="Convolution", factors=("y", "weight"))
+@op(waist="convolve_transposed", grad_name="Convolution", factors=("y", "weight"), native_half=True)
 def convolve_transposed(xp, y, weight, *, size, spacing):
     return xp.convolve_transposed(y, weight, size=size, spacing=spacing)
 
 
-@op(waist="convolve_weight", grad_name="ConvolutionBackward", factors=("y", "x"))
+@op(waist="convolve_weight", grad_name="ConvolutionBackward", factors=("y", "x"), native_half=True)
 def convolve_weight(xp, y, x, *, kernel, spacing):
     return xp.convolve_weight(y, x, kernel=kernel, spacing=spacing)
 

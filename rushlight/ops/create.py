@@ -19,13 +19,24 @@ from rushlight.ops.namespaces import creation_namespace
 from rushlight.tensor import Size, Tensor, wrap
 
 
-def _finish(array: Any, requires_grad: bool) -> Tensor:
-    result = wrap(array)
+def _finish(array: Any, requires_grad: bool, pin_memory: bool = False) -> Tensor:
+    result = wrap(pinned(array) if pin_memory else array)
     if requires_grad:
         if not (result.is_floating_point() or result.is_complex()):
             raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
         result.requires_grad = True
     return result
+
+
+def pinned(array: Any) -> Any:
+    """An array in pinned memory, which a GPU reads by itself.
+
+    Raises:
+        RuntimeError: there is no GPU, or the array is on one.
+    """
+    from rushlight.cuda.pinned import pinned_result
+
+    return pinned_result(array)
 
 
 def _namespace(device: Any) -> Any:
@@ -218,10 +229,12 @@ def tensor(
         array = data.detach()
         result = cast(array, dtype=data._array.dtype if dtype is None else dtypes.as_numpy(dtype)).detach()
         result = result if device is None else copies.to_device(result, devices.require(device))
+        result = wrap(pinned(result._array)) if pin_memory else result
         result._needs_grad = False
         return result.requires_grad_(requires_grad)
     if not isinstance(data, _PLAIN_DATA) and hasattr(data, "__cuda_array_interface__"):
-        return tensor(of_gpu(data).clone(), dtype=dtype, device=device, requires_grad=requires_grad)
+        copy = of_gpu(data).clone()
+        return tensor(copy, dtype=dtype, device=device, requires_grad=requires_grad, pin_memory=pin_memory)
     if dtype is None:
         array = _infer(data)
     else:
@@ -235,7 +248,7 @@ def tensor(
     dtypes.from_numpy(array.dtype)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    return _finish(placed(array, device), requires_grad)
+    return _finish(placed(array, device), requires_grad, pin_memory)
 
 
 _PLAIN_DATA = (list, tuple, bool, int, float, complex, np.ndarray, np.generic)
@@ -319,7 +332,7 @@ def full(
         dtype = kind or (dtypes.get_default_dtype().to_complex() if isinstance(fill_value, complex) else None)
     numpy_dtype = _float_dtype(dtype)
     value = number_in(fill_value, numpy_dtype) if type(fill_value) in (bool, int, float, complex) else fill_value
-    return _finish(_namespace(device).full(shape_of((size,)), value, numpy_dtype), requires_grad)
+    return _finish(_namespace(device).full(shape_of((size,)), value, numpy_dtype), requires_grad, pin_memory)
 
 
 def _size(name: str, size: tuple[Any, ...], named: Any) -> tuple[int, ...]:
@@ -342,7 +355,9 @@ def zeros(
     pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Zeros of a shape."""
-    return _finish(_namespace(device).full(_size("zeros", shape, size), 0, _float_dtype(dtype)), requires_grad)
+    return _finish(
+        _namespace(device).full(_size("zeros", shape, size), 0, _float_dtype(dtype)), requires_grad, pin_memory
+    )
 
 
 def ones(
@@ -350,7 +365,9 @@ def ones(
     pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Ones of a shape."""
-    return _finish(_namespace(device).full(_size("ones", shape, size), 1, _float_dtype(dtype)), requires_grad)
+    return _finish(
+        _namespace(device).full(_size("ones", shape, size), 1, _float_dtype(dtype)), requires_grad, pin_memory
+    )
 
 
 def empty(
@@ -360,12 +377,12 @@ def empty(
     """A tensor whose values are not set."""
     xp, wanted, numpy_dtype = _namespace(device), _size("empty", shape, size), _float_dtype(dtype)
     if xp is not numpy_arrays:
-        return _finish(xp.full(wanted, 0, numpy_dtype), requires_grad)
+        return _finish(xp.full(wanted, 0, numpy_dtype), requires_grad, pin_memory)
     try:
         array = np.empty(wanted, numpy_dtype)
     except (MemoryError, ValueError) as error:
         raise numpy_arrays.cannot_allocate(wanted, numpy_dtype, error) from None
-    return _finish(array, requires_grad)
+    return _finish(array, requires_grad, pin_memory)
 
 
 _WITHOUT_DEVICE = frozenset((np.ndarray, SymbolicArray))  # on the CPU, or made where new arrays are
@@ -411,7 +428,7 @@ def zeros_like(
     pin_memory: bool = False, memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """Zeros of another tensor's shape, dtype and device."""
-    return _finish(_full_like(input, 0, dtype, device, memory_format), requires_grad)
+    return _finish(_full_like(input, 0, dtype, device, memory_format), requires_grad, pin_memory)
 
 
 def ones_like(
@@ -419,7 +436,7 @@ def ones_like(
     pin_memory: bool = False, memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """Ones of another tensor's shape, dtype and device."""
-    return _finish(_full_like(input, 1, dtype, device, memory_format), requires_grad)
+    return _finish(_full_like(input, 1, dtype, device, memory_format), requires_grad, pin_memory)
 
 
 def full_like(
@@ -429,7 +446,7 @@ def full_like(
     """One value in another tensor's shape, dtype and device."""
     numpy_dtype = _like(input, dtype, device)[2]
     value = number_in(fill_value, numpy_dtype) if type(fill_value) in (bool, int, float, complex) else fill_value
-    return _finish(_full_like(input, value, dtype, device, memory_format), requires_grad)
+    return _finish(_full_like(input, value, dtype, device, memory_format), requires_grad, pin_memory)
 
 
 def empty_like(
@@ -437,4 +454,4 @@ def empty_like(
     pin_memory: bool = False, memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """A tensor of another's shape, dtype and device whose values are not set."""
-    return _finish(_full_like(input, None, dtype, device, memory_format), requires_grad)
+    return _finish(_full_like(input, None, dtype, device, memory_format), requires_grad, pin_memory)

@@ -57,6 +57,7 @@ class Op:
         promote_from: the first operand that takes part in promotion.
         wide: half precision is computed in float32 and rounded once, as PyTorch does; not so for what only moves values.
         native_half: a product, which GPUs compute of half precision by themselves: sums in float32, rounded once.
+        num_rounded: of several results how many, the first ones, are rounded to half precision; others stay float32.
         refuses: dtypes that PyTorch has no such operation for: "b" for a boolean result, "B" for any boolean operand.
         fuse: a composition worth compiling into one pass, forward and derivatives (`ops.fused`); "simple": one step of
             NumPy, worth it on large arrays or after very many calls, and only forward; "derivative": the other way round.
@@ -70,13 +71,14 @@ class Op:
         waist: str | None = None, grad_name: str | None = None, name: str | None = None, promote_from: int = 0,
         wide: bool = True, refuses: str = "", fuse: bool | str = False, wirtinger: bool = False, linear: bool = False,
         factors: tuple[str, ...] = (), symmetric: bool = False, outputs: tuple[str, ...] = ("out",),
-        native_half: bool = False,
+        native_half: bool = False, num_rounded: int | None = None,
     ):  # fmt: skip
         self.name, self.fuse = name or forward.__name__.rstrip("_"), fuse
         (_, *self.inputs), self.variadic, self.attributes = parameters_of(forward)
         self.elementwise, self.floats, self.view = elementwise or floats, floats, view
         self.promote_from, self.linear = promote_from, linear or view
         self.factors, self.symmetric, self.native_half = factors, symmetric, native_half
+        self.num_rounded = num_rounded
         self.wide, self.refuses, self.wirtinger, self.outputs = wide and not view, refuses, wirtinger, outputs
         self.several = len(outputs) > 1
         not_floats = "?bBhHiIlLqQpP" if self.floats else "?" if refuses else ""
@@ -114,7 +116,7 @@ class Op:
 
     @cached_property
     def in_float32(self) -> tuple[Large | None, Fused]:
-        function = in_float32(self.function)
+        function = in_float32(self.function, self.num_rounded)
         return Large(function, False) if self.elementwise else None, Fused(function)
 
     lowered: Callable[[tuple], tuple] | None = None  # casts operands while autocast is on (`ops.autocast`)

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.arrays import numpy as numpy_arrays
+from rushlight.arrays import kinds, numpy as numpy_arrays
 from rushlight.arrays.sparse import SparseArray
 from rushlight.ops.define import op
 from rushlight.ops.fused import Fused
+from rushlight.ops.precision import HALF, narrowed, widened
 
 
-@op(grad_name="Embedding", linear=True)
+@op(grad_name="Embedding", linear=True, wide=False)
 def embedding(xp, weight, indices, *, padding_idx=-1, by_frequency=False, sparse=False):
     """Rows of the table `weight`, one for each index; the row `padding_idx` gets no gradient.
 
@@ -25,8 +26,12 @@ def embedding(xp, weight, indices, *, padding_idx=-1, by_frequency=False, sparse
 def _embedding_gradient(
     xp: Any, grad: Any, indices: Any, weight_shape: Any, padding_idx: int, by_frequency: bool, sparse: bool
 ) -> Any:
-    if sparse and xp is numpy_arrays:
+    if sparse and (xp is numpy_arrays or xp is kinds.GPU):
         return _sparse_gradient(grad, indices, weight_shape, padding_idx)
+    half = grad.dtype if getattr(grad.dtype, "char", "?") in HALF else None
+    if half is not None:  # sums are float32
+        args = weight_shape, padding_idx, by_frequency, sparse
+        return narrowed(xp, _embedding_gradient(xp, widened(xp, grad), indices, *args), half)
     spec = (("array", 0),)
     if padding_idx >= 0:
         is_padding = xp.equal(indices, padding_idx)
@@ -55,8 +60,8 @@ def _sparse_gradient(grad: Any, indices: Any, weight_shape: tuple[int, ...], pad
     rows = indices.reshape(1, -1).astype(np.int64, copy=False)
     values = grad if grad.ndim == 2 else grad.reshape(-1, weight_shape[1])
     if padding_idx >= 0:
-        is_kept = rows[0] != padding_idx
-        rows, values = rows[:, is_kept], values[is_kept]
+        kept = np.flatnonzero(rows[0] != padding_idx)
+        rows, values = rows[:, kept], values[kept]
     return SparseArray(rows, values, weight_shape)
 
 

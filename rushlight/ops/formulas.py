@@ -5,12 +5,12 @@ Part of `define.py`, which says what a formula is.
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rushlight.autograd.node import Node
+from rushlight.ops.broadcasting import sum_to_shape
 from rushlight.ops.derived import Derived
 from rushlight.ops.fused import LONG_PATIENCE, PATIENCE, Fused
 from rushlight.ops.large import Large
@@ -35,6 +35,7 @@ class Formula:
             self.function = fused = Fused(function, PATIENCE if op.fuse is True else LONG_PATIENCE)
             fused.derived = Derived(fused, op.node_class.__name__)
         self.large = Large(function, op.direct is not None) if op.elementwise else None
+        self.halves: dict[tuple, tuple[Large | None, Fused]] = {}
         self.names = list(parameters_of(function)[0][2:])
         self.saved = [n for n in self.names if n in op.outputs or n in op.inputs or n == op.variadic]
 
@@ -51,17 +52,40 @@ class Formula:
         elif len(names) == 1 and names[0] in saved_names:
             self.takes, self.at = self.ONE, saved_names.index(names[0])
 
-    @functools.cached_property
-    def _in_float32(self) -> tuple[Large | None, Fused]:
-        function = self.function.function if isinstance(self.function, Fused) else self.function
-        function = in_float32(function)
-        return Large(function, False) if self.op.elementwise else None, Fused(function)
+    def half_kernel(self, xp: Any, operands: tuple, rounds: bool, shape: tuple[int, ...] | None) -> Any:
+        """The formula on half-precision arrays of a GPU: by one kernel, the changes of dtype included.
 
-    def half_kernel(self, xp: Any, operands: tuple) -> Any:
-        """The formula on half-precision arrays of a GPU: by one kernel, the changes of dtype included."""
-        large, fused = self._in_float32
+        Args:
+            rounds: whether the result is of half precision too.
+            shape: of the operand, if it was broadcast: the kernel sums.
+        """
+        grad, given = operands[0], None
+        if type(grad) is tuple:  # of several results
+            given = tuple([g is not None for g in grad])
+            operands = (*[g for g in grad if g is not None], *operands[1:])
+        large, fused = self._in_float32(rounds, given)
+        if shape is not None:
+            return fused(xp, *operands, shape=shape)
         out = large.on_gpu(xp, operands) if large else None
         return out if out is not None else fused(xp, *operands)
+
+    def _in_float32(self, rounds: bool, given: tuple[bool, ...] | None) -> tuple[Large | None, Fused]:
+        """The formula as a function on half precision; `given` says which of several results have gradients."""
+        found = self.halves.get((rounds, given))
+        if found is None:
+            formula = self.function.function if isinstance(self.function, Fused) else self.function
+
+            def function(xp: Any, *operands: Any, shape: tuple[int, ...] | None = None) -> Any:
+                if given is not None:
+                    grads, rest = iter(operands), operands[sum(given) :]
+                    operands = (tuple([next(grads) if there else None for there in given]), *rest)
+                out = formula(xp, *operands)
+                return out if out is None or shape is None else sum_to_shape(xp, out, shape)
+
+            function = in_float32(function, None if rounds else 0)
+            found = Large(function, False) if self.op.elementwise else None, Fused(function)
+            self.halves[rounds, given] = found
+        return found
 
     def operands(self, node: Node, saved: tuple, grad: Any) -> tuple:
         """What the formula is called with, after the namespace."""

@@ -13,6 +13,7 @@ from rushlight import dtypes
 from rushlight.arrays import kinds, numpy as numpy_arrays, symbolic as symbolic_arrays
 from rushlight.arrays.kinds import Abstract, namespace_of
 from rushlight.arrays.quiet import quiet_value, reset_quiet, set_quiet
+from rushlight.arrays.sparse import SparseArray
 from rushlight.autograd.history import note_write, rewrite
 from rushlight.autograd.modes import modes
 from rushlight.autograd.node import Node
@@ -151,7 +152,15 @@ def _write(operation: Op, xp: Any, target: Any, arrays: tuple, attrs: dict[str, 
     """Computes and writes; returns the dtype in which the operation was computed."""
     token = set_quiet(quiet_value)
     try:
-        direct, plain = operation.direct, type(target) is ndarray and target.dtype.char not in precision.HALF
+        direct, plain = (
+            operation.direct,
+            target.dtype.char not in precision.HALF
+            and (
+                type(target) is ndarray
+                or xp is namespaces.sparse_arrays
+                and type(target) is not SparseArray  # only its rows
+            ),
+        )
         if isinstance(direct, np.ufunc) and plain and arrays[0] is target:
             shape = np.broadcast_shapes(*(getattr(a, "shape", ()) for a in arrays))
             if shape == target.shape:

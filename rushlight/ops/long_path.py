@@ -19,9 +19,9 @@ from rushlight.autograd.modes import modes
 from rushlight.ops import observers
 from rushlight.ops.broadcasting import broadcast_complaint
 from rushlight.ops.large import LARGE
-from rushlight.ops.namespaces import transforms, wrapped
+from rushlight.ops.namespaces import sparse_arrays, transforms, wrapped
 from rushlight.ops.operands import any_needs_grad, as_tensors, on_one_device
-from rushlight.ops.precision import NUMBERS, narrowed, widened
+from rushlight.ops.precision import NUMBERS, rounded, widened
 from rushlight.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def general(op: Op, inputs: tuple, attrs: dict[str, Any] | None = None) -> Any:
         tensors = transforms().lifted(tensors)
         arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
         xp = namespace_of(*arrays)
-    elif xp is kinds.GPU:
+    elif xp is kinds.GPU or xp is sparse_arrays and kinds.GPU is not None:
         tensors = on_one_device(tensors, inputs, op.elementwise)
         arrays = tuple([x if x.__class__ in NUMBERS else x._array for x in tensors])
     out = op.run(xp, arrays, attrs)
@@ -66,7 +66,7 @@ def run(op: Op, xp: Any, arrays: tuple, attrs: dict[str, Any] | None) -> Any:
     try:
         if xp not in DIRECT:
             return transforms().run(op, arrays, attrs)
-        if xp is kinds.GPU:
+        if xp is kinds.GPU or xp is sparse_arrays:
             before = xp.use_device_of(next(a for a in arrays if a.__class__ is xp.ndarray))
         if half is not None:
             if xp is kinds.GPU and (op.elementwise or op.is_fused):
@@ -78,17 +78,13 @@ def run(op: Op, xp: Any, arrays: tuple, attrs: dict[str, Any] | None) -> Any:
             out = op.on_gpu(xp, arrays, attrs)
         else:
             out = op.forward(xp, *arrays, **attrs) if attrs else op.forward(xp, *arrays)
-        if half is not None:
-            if out.__class__ is tuple:
-                return tuple([narrowed(xp, part, half) for part in out])
-            out = narrowed(xp, out, half)
-        return out
+        return out if half is None else rounded(xp, out, half, op.num_rounded)
     except (ValueError, TypeError) as error:
         raise op.explained(error, arrays) from None
     finally:
         reset_quiet(token)
         if before >= 0:
-            xp.cupy.cuda.runtime.setDevice(before)
+            kinds.GPU.cupy.cuda.runtime.setDevice(before)
 
 
 def on_large(op: Op, arrays: tuple, attrs: dict[str, Any] | None = None) -> Any:

@@ -124,7 +124,7 @@ def _counted_gradient(xp: Any, grad: Any, x: Any, target: Any, ignored: int) -> 
 cross_entropy_mean_of_counted.derivative(x=_counted_gradient)
 
 
-@op(grad_name="NllLoss")
+@op(grad_name="NllLoss", wide=False)
 def nll_rows(xp, log_probabilities, target):
     """-log_probabilities[i, target[i]] for each row i."""
     return -xp.index_get(log_probabilities, counted(xp, target.shape[0]), target, spec=(("array", 0), ("array", 1)))

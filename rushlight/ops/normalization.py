@@ -33,9 +33,12 @@ def _input_gradient(xp: Any, grad: Any, x: Any, weight: Any, mean: Any, rate: An
 # ---------------------------------------------------------------- with mean and rate as results
 
 
-@op(outputs=("out", "mean", "rate"), fuse=True, grad_name="NativeNorm")
+@op(outputs=("out", "mean", "rate"), fuse=True, grad_name="NativeNorm", num_rounded=1)
 def normalize(xp, x, weight, bias, *, axes, eps):
-    """(x - mean) / sqrt(variance + eps) * weight + bias, with the mean and 1 / sqrt(variance + eps) over the axes."""
+    """(x - mean) / sqrt(variance + eps) * weight + bias, with the mean and 1 / sqrt(variance + eps) over the axes.
+
+    These two are float32 where x is of half precision: the derivative takes differences from the mean.
+    """
     centred, mean, rate = _statistics(xp, x, axes, eps)
     return centred * rate * weight + bias, mean, rate
 

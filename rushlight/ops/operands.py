@@ -104,6 +104,8 @@ def on_one_device(tensors: tuple, given: tuple, is_elementwise: bool) -> tuple:
     """
     found = [None if x.__class__ in NUMBERS else x.device for x in tensors]
     target = next((device for device, x in zip(found, tensors, strict=True) if device and device.type == "cuda"), None)
+    if target is None:  # sparse ones, all on the CPU
+        return tensors
     result = []
     for x, device, original in zip(tensors, found, given, strict=True):
         if device is not None and device != target:

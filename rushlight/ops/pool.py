@@ -13,7 +13,7 @@ from rushlight.ops.fused import native
 pooling.use(native("pooling", "max_windows"), native("pooling", "put_at"))
 
 
-@op(waist="resample", linear=True)
+@op(waist="resample", linear=True, native_half=True)
 def resample(xp, x, *, rules):
     """Weighted sums along the last axes, by the rules of `arrays.taps`, one for each axis."""
     return xp.resample(x, rules=rules)
@@ -26,7 +26,7 @@ def _transposed(xp: Any, grad: Any, rules: tuple) -> Any:
 resample.derivative(x=_transposed)
 
 
-@op(grad_name="AvgPool", linear=True)
+@op(grad_name="AvgPool", linear=True, native_half=True)
 def average(xp, x, *, rules):
     """`resample`, for functions whose gradient depends on x in PyTorch."""
     return xp.resample(x, rules=rules)

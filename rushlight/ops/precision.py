@@ -6,7 +6,7 @@ the operation is holomorphic, `Conjugated`: the formulas stay those for real num
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ import numpy as np
 
 from rushlight.arrays import kinds
 from rushlight.autograd.node import Node
-from rushlight.ops.broadcasting import sum_to_shape
 
 if TYPE_CHECKING:
     from rushlight.ops.define import Op
@@ -37,13 +36,29 @@ class InFloat32:
         if type(xp) is not ModuleType:  # on Tensors, whose operations widen and round themselves
             return self._op.differentiate(node, saved, xp, grad, edges)
         op = self._op
-        plain = type(grad) is not tuple and not any(type(v) is tuple for v in saved)
-        if xp is kinds.GPU and plain and not op.joint and (op.elementwise or op.is_fused):
+        if xp is kinds.GPU and not op.joint and (op.elementwise or op.is_fused):
             return op.differentiate_half(node, saved, xp, grad, edges)
-        half = next(g.dtype for g in (grad if type(grad) is tuple else (grad,)) if g is not None)
+        half = half_among([*_flat(grad), *_flat(saved)])
         saved = tuple([tuple([widened(xp, a) for a in v]) if type(v) is tuple else widened(xp, v) for v in saved])
         grads = self._op.differentiate(node, saved, xp, of_each(grad, lambda g: widened(xp, g)), edges)
-        return [g if g is None else narrowed(xp, g, half) for g in grads]
+        if half is None:
+            return grads
+        return [g if g is None or not rounds_gradient(node, i) else narrowed(xp, g, half) for i, g in enumerate(grads)]
+
+
+def rounds_gradient(node: Node, place: int) -> bool:
+    """Whether the gradient of an operand is of half precision: of a float32 weight beside it, it is not."""
+    dtype = None if node.shapes is None or place >= len(node.shapes) else node.shapes[place][1]
+    return dtype is None or dtype.char in HALF
+
+
+def _flat(values: Any) -> Iterator[Any]:
+    """The arrays among values, of which some may be tuples."""
+    for value in values if type(values) is tuple else (values,):
+        if type(value) is tuple:
+            yield from _flat(value)
+        elif hasattr(value, "dtype"):
+            yield value
 
 
 class Conjugated:
@@ -74,15 +89,28 @@ def half_among(arrays: Any) -> np.dtype | None:
     return None
 
 
-def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function on half-precision arrays, with the change of dtypes inside: what is compiled to one kernel on a GPU."""
+def in_float32(function: Callable[..., Any], num_rounded: int | None = None) -> Callable[..., Any]:
+    """The function on half-precision arrays, with the change of dtypes inside: what is compiled to one kernel on a GPU.
+
+    Args:
+        num_rounded: how many of its results are rounded, the first ones; None for all.
+    """
 
     def call(xp: Any, *arrays: Any, **attrs: Any) -> Any:
-        half = next(a.dtype for a in arrays if hasattr(a, "dtype") and a.dtype.char in HALF)
+        half = next((a.dtype for a in arrays if hasattr(a, "dtype") and a.dtype.char in HALF), None)
         out = function(xp, *[widened(xp, a) for a in arrays], **attrs)
-        return None if out is None else of_each(out, lambda part: narrowed(xp, part, half))
+        return out if half is None else rounded(xp, out, half, num_rounded)
 
     return call
+
+
+def rounded(xp: Any, out: Any, half: np.dtype, num_rounded: int | None = None) -> Any:
+    """A result that was computed in float32, or the first of several, in half precision."""
+    if type(out) is tuple:
+        return tuple(
+            [narrowed(xp, x, half) if num_rounded is None or i < num_rounded else x for i, x in enumerate(out)]
+        )
+    return out if out is None or num_rounded == 0 else narrowed(xp, out, half)
 
 
 def widened(xp: Any, a: Any) -> Any:
@@ -118,9 +146,6 @@ def half_kernel(op: Op, xp: Any, arrays: tuple, attrs: dict[str, Any] | None) ->
     return out if out is not None else fused(xp, *arrays, **(attrs or {}))
 
 
-lowered: Callable[[tuple], tuple] | None = None  # casts operands while autocast is on (`ops.autocast`)
-
-
 def differentiate_half(op: Op, node: Node, saved: tuple, xp: Any, grad: Any, edges: tuple) -> list[Any]:
     """The same for half precision on a GPU: a kernel for each formula, from half precision to half precision."""
     grads = []
@@ -129,10 +154,6 @@ def differentiate_half(op: Op, node: Node, saved: tuple, xp: Any, grad: Any, edg
             grads.append(None)
             continue
         shape = node.shapes[i][0] if op.elementwise and node.shapes is not None else None
-        if shape is None or shape == grad.shape:
-            grads.append(formula.half_kernel(xp, formula.operands(node, saved, grad)))
-            continue
-        wide = tuple([widened(xp, a) for a in saved])  # a sum over broadcast dimensions is rounded once
-        result = formula.call(node, wide, xp, widened(xp, grad))
-        grads.append(None if result is None else narrowed(xp, sum_to_shape(xp, result, shape), grad.dtype))
+        given, rounds = formula.operands(node, saved, grad), rounds_gradient(node, i)
+        grads.append(formula.half_kernel(xp, given, rounds, None if shape is None or shape == grad.shape else shape))
     return grads

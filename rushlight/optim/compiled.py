@@ -226,5 +226,6 @@ def _recorded(grad: Tensor, given: list[Tensor]) -> Tensor:
 def _is_plain(tensor: Tensor) -> bool:
     array = tensor._array
     if type(array) is SparseArray:
-        return len(array.indices) == 1 and len(array.values) > 0 and array.values.dtype.char in "fd"
+        is_row = type(array.values) is ndarray and len(array.indices) == 1
+        return is_row and len(array.values) > 0 and array.values.dtype.char in "fd"
     return (type(array) is ndarray or tensor.is_cuda) and array.dtype.char in "fd" and array.flags.c_contiguous

@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy import ndarray
 
 from rushlight import devices
 from rushlight.arrays.kinds import namespace_of
-from rushlight.arrays.symbolic import DataDependentError
+from rushlight.arrays.symbolic import DataDependentError, SymbolicArray
 from rushlight.ops import observers
 from rushlight.ops.complex import view_as_real
 from rushlight.ops.copies import cast
@@ -100,7 +99,7 @@ def _rows_of(grad: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
     While a program is recorded nothing may depend on how many rows are there twice: these stay, each with the whole sum.
     """
     entries = grad._array
-    if type(entries.values) is ndarray:
+    if not isinstance(entries.values, SymbolicArray):
         entries = entries.coalesced()
         return tuple([wrap(index) for index in entries.indices]), wrap(entries.values)
     xp, values = namespace_of(entries.values), entries.values

@@ -36,6 +36,54 @@ def test_the_order_of_dimensions_stays(gpus: Any) -> None:
     assert torch.tensor(3.0).pin_memory().item() == 3.0
 
 
+LIKE = torch.arange(6.0).reshape(2, 3)
+MAKERS: list[Any] = [
+    lambda **given: torch.empty(2, 3, **given), lambda **given: torch.zeros(2, dtype=torch.bfloat16, **given),
+    lambda **given: torch.ones(2, **given), lambda **given: torch.full((2,), 3, **given), lambda **given: torch.eye(3, **given),
+    lambda **given: torch.tensor([1, 2], **given), lambda **given: torch.tensor(LIKE.numpy(), **given),
+    lambda **given: torch.arange(5, **given), lambda **given: torch.linspace(0, 1, 5, **given),
+    lambda **given: torch.logspace(0, 1, 5, **given), lambda **given: torch.scalar_tensor(2.0, **given),
+    lambda **given: torch.empty_strided((2, 3), (5, 1), **given), lambda **given: torch.empty_permuted((2, 3), (1, 0), **given),
+    lambda **given: torch.tril_indices(3, 3, **given), lambda **given: torch.triu_indices(3, 3, **given),
+    *[lambda n=n, **given: getattr(torch, n)(LIKE, **given) for n in (
+        "empty_like", "zeros_like", "ones_like", "rand_like", "randn_like",
+    )],
+    lambda **given: torch.full_like(LIKE.T, 2, **given), lambda **given: torch.randint_like(LIKE, 5, **given),
+    lambda **given: torch.rand(3, **given), lambda **given: torch.randn(3, **given), lambda **given: torch.randperm(3, **given),
+    lambda **given: torch.randint(3, (2,), **given), lambda **given: torch.normal(0.0, 1.0, (2,), **given),
+    lambda **given: LIKE.new_zeros(2, **given), lambda **given: LIKE.new_empty(2, **given),
+    lambda **given: LIKE.new_tensor([1.0], **given), lambda **given: LIKE.new_full((2,), 1.0, **given),
+    lambda **given: LIKE.new_empty_strided((2, 2), (4, 1), **given),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_made_in_pinned_memory(gpus: Any, make: Any) -> None:
+    torch.manual_seed(0)
+    plain = make()
+    torch.manual_seed(0)
+    pinned = make(pin_memory=True)
+    assert pinned.is_pinned() and not plain.is_pinned()
+    assert (pinned.shape, pinned.dtype, pinned.stride()) == (plain.shape, plain.dtype, plain.stride())
+    if "empty" not in "".join(make.__code__.co_names) and make.__defaults__ != ("empty_like",):
+        assert pinned.tolist() == plain.tolist()
+
+
+def test_made_in_pinned_memory_with_gradients(gpus: Any) -> None:
+    x = torch.ones(2, pin_memory=True, requires_grad=True)
+    assert x.is_pinned() and x.requires_grad and x.is_leaf
+
+
+def test_what_cannot_be_made_in_pinned_memory(gpus: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError, match="Only dense CPU tensors can be pinned"):
+        torch.empty(2, device="cuda", pin_memory=True)
+    monkeypatch.setattr("rushlight.cuda.library._count", 0)
+    with pytest.raises(
+        RuntimeError, match="pin_memory=True requires a CUDA or other accelerator backend; no pinned memory"
+    ):
+        torch.empty(2, pin_memory=True)
+
+
 def test_what_cannot_be_pinned(gpus: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RuntimeError, match="only dense CPU tensors can be pinned"):
         torch.ones(2, device="meta").pin_memory()

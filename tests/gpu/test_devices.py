@@ -151,3 +151,16 @@ def test_a_network_of_convolutions_and_recurrence_learns_as_on_the_cpu() -> None
             losses[device].append(loss.item())
     np.testing.assert_allclose(losses["cuda"], losses["cpu"], rtol=1e-9)
     assert losses["cpu"][-1] < losses["cpu"][0]
+
+
+@several
+def test_writes_at_indices_of_another_device_than_the_current_one() -> None:
+    x = torch.zeros(4, 2, device="cuda:1")
+    at = torch.tensor([1, 2], device="cuda:1")
+    x[at] = 1.0
+    x[at, at - 1] = torch.tensor([5.0, 6.0], device="cuda:1")
+    x.index_put_((at,), x[:2], accumulate=True)
+    x[torch.tensor([3, 0], device="cuda:1")] = x[:2]  # what is written to is what is read
+    assert x.tolist() == [[5.0, 1.0], [5.0, 1.0], [6.0, 7.0], [0.0, 0.0]]
+    with pytest.raises(RuntimeError, match="shape mismatch: value tensor of shape \\[3\\]"):
+        x[at] = torch.ones(3, device="cuda:1")

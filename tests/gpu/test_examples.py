@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+import rushlight as torch
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -44,3 +46,24 @@ def test_lstm(tmp_path: Path) -> None:
         for device in ("cpu", "cuda")
     ]
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+SHORT = {
+    "char_gpt": ["--no-compile", "--steps", "4", "--batch", "2", "--context", "8", "--length", "3"],
+    "cnn": ["--steps", "5", "--epochs", "1", "--batch", "8"],
+    "recommender": ["--no-compile", "--steps", "10"],
+    "vae": ["--no-compile", "--steps", "5"],
+    "word_vectors": ["--no-compile", "--steps", "8"],
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_first_losses(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the random numbers that a model draws while it is trained taken from the CPU: a GPU has others."""
+    monkeypatch.setattr(torch, "randn_like", lambda x: torch.randn(x.shape).to(x.device))
+    monkeypatch.setattr(torch.nn.Dropout, "forward", lambda self, x: x)
+    picture = tmp_path / "picture.png"
+    results = [run(name, *SHORT[name], "--device", device, "--plot", str(picture)) for device in ("cpu", "cuda")]
+    (expected, quality), (losses, found) = results
+    assert losses == pytest.approx(expected, rel=1e-3) and found == pytest.approx(quality, rel=0.05)
+    assert picture.read_bytes().startswith(b"\x89PNG")

@@ -177,6 +177,59 @@ def test_derivatives_of_half_precision(name: str) -> None:
             np.testing.assert_allclose(found, want, rtol=2e-2, atol=1e-2 * abs(want).max())
 
 
+NORMS: dict[str, Any] = {
+    "batch_norm": lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True),
+    "group_norm": lambda x, w, b: F.group_norm(x, 4, w, b),
+    "instance_norm": lambda x, w, b: F.instance_norm(x, None, None, w, b),
+    "layer_norm": lambda x, w, b: F.layer_norm(x.movedim(1, -1), (8,), w, b),
+    "rms_norm": lambda x, w, b: F.rms_norm(x.movedim(1, -1), (8,), w),
+}
+
+
+@pytest.mark.parametrize("weights", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("name", NORMS)
+def test_norms_of_half_precision(name: str, weights: Any, launches: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels read and write half precision; gradients have the dtypes of their operands."""
+    generator = torch.Generator().manual_seed(0)
+    values = [torch.randn(shape, generator=generator) for shape in ((3, 8, 5, 5), (8,), (8,), (3, 8, 5, 5))]
+    values[0] += 4  # differences from the mean are small beside it
+
+    def step(device: str) -> list[Any]:
+        dtypes = torch.bfloat16, weights, weights
+        leaves = [v.to(t).to(device).requires_grad_() for v, t in zip(values, dtypes, strict=False)]
+        out = NORMS[name](*leaves)
+        far = values[3].bfloat16().to(device).reshape(out.shape)
+        grads = torch.autograd.grad(out, leaves, far, allow_unused=True)
+        assert out.dtype is torch.bfloat16
+        assert all(g is None or g.dtype is x.dtype for g, x in zip(grads, leaves, strict=True))
+        return [t.detach().cpu().float().numpy() for t in (out, *grads) if t is not None]
+
+    expected = step("cpu")
+    for _ in range(3):
+        found = step("cuda")
+        for i, (want, got) in enumerate(zip(expected, found, strict=True)):
+            tolerance = 1e-4 if i > 1 and weights is torch.float32 else 1e-2
+            np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * abs(want).max())
+    astype, widened = kinds.gpu().astype, []
+    monkeypatch.setattr(kinds.gpu(), "astype", lambda x, dtype: widened.append(x.size) or astype(x, dtype))
+    launches.clear()
+    step("cuda")
+    assert launches and max(widened, default=0) < 100  # never an image
+
+
+@pytest.mark.parametrize("shape", [(40,), (6, 1), (1,), ()])
+def test_sums_of_broadcast_half_precision(shape: tuple[int, ...], launches: list[int]) -> None:
+    """The gradient of what was repeated: summed in float32 and rounded once, by kernels that read half precision."""
+    x, row = torch.randn(6, 40).bfloat16().cuda(), torch.randn(shape).bfloat16().cuda().requires_grad_()
+    far = torch.randn(6, 40).bfloat16()
+    for function, slope in ((torch.add, far.float()), (torch.mul, far.float() * x.cpu().float())):
+        want = slope.sum_to_size(shape).bfloat16() if shape else slope.sum().bfloat16()
+        for _ in range(3):
+            (grad,) = torch.autograd.grad(function(x, row), row, far.cuda())
+            np.testing.assert_allclose(grad.cpu().float().numpy(), want.float().numpy(), rtol=1e-2, atol=1e-2)
+            assert grad.dtype is torch.bfloat16 and grad.shape == row.shape
+
+
 METHODS: dict[str, dict[str, Any]] = {
     "SGD": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}, "Adam": {}, "AdamW": {"amsgrad": True}, "Adagrad": {},
     "Adadelta": {}, "Adamax": {}, "ASGD": {}, "NAdam": {}, "RAdam": {}, "RMSprop": {"centered": True, "momentum": 0.5},

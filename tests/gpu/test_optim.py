@@ -104,9 +104,46 @@ def test_lbfgs() -> None:
     assert closure().item() < 1e-6
 
 
-def test_sparse_gradients_are_dense_here() -> None:
-    table = nn.Embedding(4, 2, sparse=True).cuda()
-    table(torch.tensor([1, 1], device="cuda")).sum().backward()
-    assert not table.weight.grad.is_sparse and table.weight.grad[1].tolist() == [2.0, 2.0]
-    with pytest.raises(RuntimeError, match="does not support dense gradients"):
-        torch.optim.SparseAdam(table.parameters()).step()
+SPARSE = [
+    ("SGD", {}), ("SGD", {"momentum": 0.9}), ("Adagrad", {"lr_decay": 0.1}), ("Adagrad", {"maximize": True}), ("SparseAdam", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+@pytest.mark.parametrize(("method", "options"), SPARSE, ids=str)
+def test_sparse_gradients(method: str, options: dict[str, Any], device: str) -> None:
+    if torch.device(device).index and torch.cuda.device_count() < 2:
+        pytest.skip("needs two GPUs (the stand-in has two)")
+    start, results = torch.randn(30, 3, dtype=torch.float64), []
+    for place in ("cpu", device):
+        table = nn.Embedding(30, 3, sparse=True, padding_idx=1, dtype=torch.float64, device=place)
+        with torch.no_grad():
+            table.weight.copy_(start)
+        optimizer = getattr(torch.optim, method)(table.parameters(), lr=0.1, **options)
+        generator = torch.Generator().manual_seed(0)
+        for _ in range(5):
+            indices = torch.randint(0, 20, (2, 8), generator=generator).to(place)  # some rows twice, some never
+            optimizer.zero_grad()
+            (table(indices).square().sum() + table(indices[0]).sum()).backward()
+            assert table.weight.grad.is_sparse and str(table.weight.grad.device) == str(table.weight.device)
+            optimizer.step()
+        results.append(table.weight.detach().cpu().numpy())
+    np.testing.assert_allclose(*results, rtol=1e-9, atol=1e-12)
+    assert np.array_equal(results[1][20:], start[20:].numpy())
+
+
+def test_sparse_gradients_that_are_scaled_and_clipped() -> None:
+    results = []
+    for device in ("cpu", "cuda"):
+        torch.manual_seed(0)
+        table = nn.Embedding(6, 2, sparse=True, dtype=torch.float64).to(device)
+        optimizer, scaler = torch.optim.SparseAdam(table.parameters()), torch.amp.GradScaler(device, init_scale=8.0)
+        for _ in range(3):
+            optimizer.zero_grad()
+            scaler.scale(table(torch.tensor([1, 1, 4], device=device)).exp().sum()).backward()
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(table.parameters(), 1.0)
+            scaler.step(optimizer)
+            scaler.update()
+        results.append(table.weight.detach().cpu().numpy())
+    np.testing.assert_allclose(*results, rtol=1e-6)

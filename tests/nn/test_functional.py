@@ -329,3 +329,25 @@ def test_labels_one_after_the_other():
         results.append([loss.detach().numpy(), leaf.grad.numpy()])
     for mine, expected in zip(*results, strict=True):
         np.testing.assert_allclose(mine, expected, 1e-5, 1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("norm", ["BatchNorm2d", "GroupNorm", "LayerNorm"])
+def test_norms_of_half_precision_with_float32_weights(norm: str, dtype: str) -> None:
+    """As PyTorch computes them in float64 of the same numbers: statistics and weights' gradients are float32."""
+    values = np.random.default_rng(0).standard_normal((32, 4, 6, 6)).astype(np.float32) * 1.7 + 5
+    values = torch.tensor(values).to(getattr(torch, dtype)).float().numpy()
+    found = []
+    for library, kind, weights in ((rushlight, dtype, "float32"), (torch, "float64", "float64")):
+        arguments = {"BatchNorm2d": (4,), "GroupNorm": (2, 4), "LayerNorm": (6,)}[norm]
+        module = getattr(library.nn, norm)(*arguments).to(getattr(library, weights))
+        x = library.tensor(values).to(getattr(library, kind)).requires_grad_()
+        out = module(x)
+        (out * library.arange(6).to(out.dtype)).sum().backward()
+        assert out.dtype is x.grad.dtype is getattr(library, kind)
+        assert module.weight.grad.dtype is getattr(library, weights)
+        found.append([t.detach().double().numpy() for t in (x.grad, module.weight.grad, *module.buffers())])
+    step = torch.finfo(getattr(torch, dtype)).eps
+    for i, (got, expected) in enumerate(zip(*found, strict=True)):
+        tolerance = 1e-4 if i else step
+        np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * abs(expected).max())

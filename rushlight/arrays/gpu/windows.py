@@ -3,6 +3,9 @@
 Convolutions are cuDNN's where it is there (`cudnn.py`). Else: the windows of an image are a view of it, with strides of
 the image's own; one kernel copies them into a matrix, and cuBLAS multiplies all images of a group at once. The matrix
 of windows is made for as many images as `MOST` bytes hold. What each function computes, `arrays/windows.py` says.
+
+Half precision is summed in float32 and rounded once, by cuDNN and cuBLAS themselves; what adds products up afterwards
+computes in float32 (`_widened`).
 """
 
 from __future__ import annotations
@@ -20,6 +23,12 @@ from rushlight.arrays.gpu import cudnn
 from rushlight.arrays.windows import Sizes, Spacing, positions
 
 MOST = 1 << 28  # bytes of the matrix of windows at a time
+HALF = "eE"  # NumPy's characters of float16 and bfloat16
+
+
+def _widened(*arrays: ndarray) -> list[ndarray]:
+    """Arrays of half precision in float32, others as they are."""
+    return [x.astype(np.float32) if x.dtype.char in HALF else x for x in arrays]
 
 
 def _chunks(batch: int, num_elements: int, dtype: np.dtype) -> Iterator[slice]:
@@ -98,12 +107,14 @@ def convolve_transposed(y: ndarray, weight: ndarray, *, size: Sizes, spacing: Sp
         before = tuple([d * (k - 1) - p for _, k, p, d in axes])
         frames = _framed(y, before, tuple([n + d * (k - 1) for n, k, _, d in axes]))
         return _multiplied(frames, _turned(weight, groups), tuple(size), spacing)
+    dtype, (y, weight) = y.dtype, _widened(y, weight)
     matrices = weight.reshape(groups, weight.shape[0] // groups, -1).swapaxes(1, 2)
     outs = []
     for part in _chunks(len(y), _num_elements(shape[1], kernel, count), y.dtype):
         rows = y[part].reshape(-1, groups, y.shape[1] // groups, math.prod(count))
         columns = cupy_arrays.matmul(matrices, rows)
-        outs.append(_summed(columns.reshape(-1, shape[1], *kernel, *count), tuple(size), spacing))
+        images = _summed(columns.reshape(-1, shape[1], *kernel, *count), tuple(size), spacing)
+        outs.append(images.astype(dtype, copy=False))
     return outs[0] if len(outs) == 1 else cupy.concatenate(outs)
 
 
@@ -122,12 +133,14 @@ def convolve_weight(y: ndarray, x: ndarray, *, kernel: Sizes, spacing: Spacing) 
     if math.prod(shape) == 0 or y.size == 0:
         return cupy.zeros(shape, y.dtype)
     out = cudnn.convolution("BackwardFilter", x, y, shape, spacing)
-    if out is None:
-        out = cupy.zeros((groups, outputs, inputs * math.prod(kernel)), y.dtype)
-        frames = _padded(x, count, kernel, spacing)
-        for part in _chunks(len(y), _num_elements(x.shape[1], kernel, count), y.dtype):
-            out += _products(y[part], _windows(frames[part], count, kernel, spacing), groups)
-    return out.reshape(shape)
+    if out is not None:
+        return cupy.ascontiguousarray(out)  # in the order of the weight, whatever that of the images
+    dtype, (x, y) = y.dtype, _widened(x, y)
+    out = cupy.zeros((groups, outputs, inputs * math.prod(kernel)), y.dtype)
+    frames = _padded(x, count, kernel, spacing)
+    for part in _chunks(len(y), _num_elements(x.shape[1], kernel, count), y.dtype):
+        out += _products(y[part], _windows(frames[part], count, kernel, spacing), groups)
+    return out.reshape(shape).astype(dtype, copy=False)
 
 
 def _products(y: ndarray, windows: ndarray, groups: int) -> ndarray:

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -66,8 +67,10 @@ cudaError_t release(void* place) {
   return cudaSuccess;
 }
 
-// What a stream has been told to do is done, but tests can have it look busy until somebody waits for it.
-struct Stream { unsigned flags; int priority; int device; bool busy; int waits; };
+// What a stream has been told to do is done, but tests can have it look busy until somebody waits for it. Then it has yet to make
+// the copies from pinned memory that it is told to make meanwhile.
+struct Copy { void* to; const void* from; size_t bytes; };
+struct Stream { unsigned flags; int priority; int device; bool busy; int waits; std::vector<Copy> copies; };
 struct Event { double seconds; bool recorded; Stream* pending; };
 Stream defaults[most_devices];
 std::set<Stream*> streams;
@@ -78,8 +81,18 @@ double now() {
   return t.tv_sec + 1e-9 * t.tv_nsec;
 }
 
+void catch_up(Stream* stream) {
+  for (Copy& copy : stream->copies) memmove(copy.to, copy.from, copy.bytes);
+  stream->copies.clear();
+}
+
+void settle(Stream* stream) {
+  catch_up(stream);
+  stream->busy = false;
+}
+
 cudaError_t make_stream(cudaStream_t* stream, unsigned flags, int priority) {
-  Stream* made = new Stream{flags, priority, current, false, 0};
+  Stream* made = new Stream{flags, priority, current, false, 0, {}};
   streams.insert(made);
   *stream = (cudaStream_t)made;
   return cudaSuccess;
@@ -160,8 +173,8 @@ cudaError_t cudaSetDevice(int d) {
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() {
-  defaults[current].busy = false;
-  for (Stream* s : streams) if (s->device == current) s->busy = false;
+  settle(&defaults[current]);
+  for (Stream* s : streams) if (s->device == current) settle(s);
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int d) {
@@ -203,7 +216,16 @@ cudaError_t cudaHostRegister(void*, size_t, unsigned) { return cudaSuccess; }
 cudaError_t cudaHostUnregister(void*) { return cudaSuccess; }
 cudaError_t cudaMemGetInfo(size_t* free_, size_t* total) { *total = device_bytes[current], *free_ = device_bytes[current] - used[current]; return cudaSuccess; }
 cudaError_t cudaMemcpy(void* to, const void* from, size_t n, cudaMemcpyKind) { return copied(to, from, n); }
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t n, cudaMemcpyKind, cudaStream_t) { return copied(to, from, n); }
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t n, cudaMemcpyKind kind, cudaStream_t s) {
+  cudaPointerAttributes found;
+  cudaPointerGetAttributes(&found, from);
+  if (of(s)->busy && kind == cudaMemcpyHostToDevice && found.type == cudaMemoryTypeHost) {
+    of(s)->copies.push_back(Copy{to, from, n});
+    return cudaSuccess;
+  }
+  catch_up(of(s));
+  return copied(to, from, n);
+}
 cudaError_t cudaMemcpyPeer(void* to, int, const void* from, int, size_t n) { return copied(to, from, n); }
 cudaError_t cudaMemcpyPeerAsync(void* to, int, const void* from, int, size_t n, cudaStream_t) { return copied(to, from, n); }
 cudaError_t cudaMemset(void* to, int value, size_t n) { memset(to, value, n); return cudaSuccess; }
@@ -245,7 +267,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t s) {
   if (streams.erase(of(s))) delete of(s);
   return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t s) { of(s)->busy = false; return cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t s) { settle(of(s)); return cudaSuccess; }
 cudaError_t cudaStreamAddCallback(cudaStream_t s, cudaStreamCallback_t f, void* x, unsigned) { f(s, cudaSuccess, x); return cudaSuccess; }
 cudaError_t cudaLaunchHostFunc(cudaStream_t, cudaHostFn_t f, void* x) { f(x); return cudaSuccess; }
 cudaError_t cudaStreamQuery(cudaStream_t s) { return of(s)->busy ? cudaErrorNotReady : cudaSuccess; }
@@ -265,7 +287,7 @@ cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s) {
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t e) {
-  if (pending(e)) ((Event*)e)->pending->busy = false;
+  if (pending(e)) settle(((Event*)e)->pending);
   return cudaSuccess;
 }
 cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t a, cudaEvent_t b) {
@@ -305,9 +327,10 @@ CUresult cuModuleGetGlobal_v2(CUdeviceptr* place, size_t* bytes, CUmodule m, con
   *bytes = 0;
   return *place ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
-CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, CUstream, void** params, void**) {
+CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, CUstream s, void** params, void**) {
   ++launches;
   if (idle) return CUDA_SUCCESS;
+  catch_up(of((cudaStream_t)s));
   Function* function = (Function*)f;
   std::lock_guard<std::mutex> held(lock);
   const char* wrong = function->module->launch(function->name.c_str(), params, gx, gy, gz, bx, by, bz, shared, order);
