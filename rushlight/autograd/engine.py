@@ -52,11 +52,11 @@ def run_backward(
         observers.note_backward()
         for grad in grads:
             observers.lift(grad)
-    before = modes.grad, modes.walk
+    before = modes.grad, modes.walk, modes.device
     among_transforms = bool(levels())
     modes.grad = create_graph or among_transforms and modes.grad  # what these compute with has a history of its own
-    device = None if kinds.GPU is None else (modes.device, kinds.GPU.cupy.cuda.runtime.getDevice())
     token = set_quiet(quiet_value)
+    walk: Any = None
     try:
         modes.walk = walk = _Walk(create_graph, retain_graph, inputs, accumulate)
         walk.among_transforms = among_transforms
@@ -72,27 +72,37 @@ def run_backward(
         return walk.captured_gradients()
     finally:
         reset_quiet(token)
-        modes.grad, modes.walk = before
-        if device is not None:
-            modes.device = device[0]
-            kinds.GPU.cupy.cuda.runtime.setDevice(device[1])
+        modes.grad, modes.walk, modes.device = before
+        if walk is not None and walk.gpu_before is not None:
+            kinds.GPU.cupy.cuda.runtime.setDevice(walk.gpu_before)
 
 
 def _entered(grad: Any) -> Any:
     """The namespace for a gradient, on whose device it computes from here on."""
-    if kinds.GPU is not None and grad.__class__ is kinds.GPU.ndarray:
-        kinds.GPU.use_device_of(grad)
-        place = kinds.GPU.device_of(grad)
+    gpu = kinds.GPU
+    if gpu is not None and grad.__class__ is gpu.ndarray:
+        place = gpu.device_of(grad)
+        _use_gpu(place.index)
         if modes.device is not place:
             modes.device = place
-        return kinds.GPU
+        return gpu
     xp = namespace_of(grad)
-    if kinds.GPU is not None:
+    if gpu is not None:
         place = grad.device if isinstance(grad, Tensor) else kinds.device_of(grad)
         if place.type == "cuda":
-            kinds.GPU.cupy.cuda.runtime.setDevice(place.index)
+            _use_gpu(place.index)
         modes.device = None if place.type == "cpu" else place  # of what formulas on Tensors make of nothing
     return xp
+
+
+def _use_gpu(index: int) -> None:
+    """Makes a GPU the current one; the walk knows which was so before it."""
+    runtime = kinds.GPU.cupy.cuda.runtime
+    current, walk = runtime.getDevice(), modes.walk
+    if current != index:
+        if walk is not None and walk.gpu_before is None:
+            walk.gpu_before = current
+        runtime.setDevice(index)
 
 
 def goal_of(target: Any) -> Any:
@@ -109,6 +119,7 @@ class _Walk:
     hurries = False  # whether leaves are to get their gradient as soon as it is complete
     last: dict[Tensor, Node] | None = None  # then: the consumer of a leaf that runs last
     evaluating: Node | None = None  # in anomaly mode
+    gpu_before: int | None = None  # the current GPU before the walk made another one so
     reach: set[Any] | None = None  # who will be reached, once a hook has asked
 
     def __init__(self, create_graph: bool, retain_graph: bool, inputs: list[Any] | None, accumulates: bool):

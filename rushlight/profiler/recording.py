@@ -249,7 +249,10 @@ def _constant(name: str, frame: FrameType) -> str:
 
 
 def _name_of_op(frame: FrameType) -> str | None:
-    return f"aten::{frame.f_locals['op'].name}"
+    op, caller = frame.f_locals["op"], frame.f_back
+    if caller is not None and caller.f_code is frame.f_code and caller.f_locals["op"] is op:
+        return None  # handed on to the short path of another kind of array
+    return f"aten::{op.name}"
 
 
 def _name_of_node(frame: FrameType) -> str:

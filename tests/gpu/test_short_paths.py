@@ -246,6 +246,16 @@ def test_modes_and_hooks_are_heeded() -> None:
     assert batched.is_cuda and batched.tolist() == [[3.0, 6.0], [9.0, 12.0]]
 
 
+def test_a_call_is_one_event_of_the_profiler() -> None:
+    x = torch.ones(2, device="cuda")
+    with torch.profiler.profile() as profile:
+        x + x, x.exp(), x.sum(), F.linear(x, torch.ones(2, 2, device="cuda"), x)
+    counts = {event.key: event.count for event in profile.key_averages()}
+    assert {name: counts[f"aten::{name}"] for name in ("add", "exp", "sum", "linear")} == {
+        "add": 1, "exp": 1, "sum": 1, "linear": 1,
+    }  # fmt: skip
+
+
 def test_subclasses_are_operands_like_others() -> None:
     parameter = torch.nn.Parameter(torch.ones(2, device="cuda"))
     out = parameter + parameter
