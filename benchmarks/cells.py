@@ -49,7 +49,7 @@ def main() -> None:
 
     torch.set_num_threads(options.threads)
     stamp = timer.machine_stamp(options.threads)
-    rounds, block = (3, 0.002) if options.toy else (11, 0.02)
+    rounds, block = (3, 0.002) if options.toy else (7, 0.02)
     rows = []
     for kind in CELLS:
         for inputs, hidden in TOY_SIZES if options.toy else SIZES:

@@ -50,7 +50,7 @@ def by_time(x: Any, batch_first: bool) -> Any:
 
 
 def empty_output(like: ndarray, width: int, batch_first: bool) -> ndarray:
-    """An output with the times and samples of `like`; in memory the samples come first, or as many dimensions as there are."""
+    """An output with the times and samples of `like`. With `batch_first` those of a sample lie together in memory."""
     if batch_first:
         return by_time(np.empty((like.shape[1], like.shape[0], width), like.dtype, like=like), True)
     return np.empty((*like.shape[:-1], width), like.dtype, like=like)
