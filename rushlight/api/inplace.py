@@ -10,8 +10,8 @@ from rushlight.api.memory import clone
 from rushlight.api.rearranging import tril, triu
 from rushlight.api.views import squeeze, t, transpose, unsqueeze
 from rushlight.autograd.modes import modes
+from rushlight.ops.copies import to_device
 from rushlight.ops.create import number_in
-from rushlight.ops.define import to_device
 from rushlight.ops.inplace import check_writable, write
 from rushlight.tensor import Tensor
 

@@ -14,8 +14,8 @@ from numpy import ndarray
 
 from rushlight import devices, dtypes
 from rushlight.arrays.sparse import SparseArray
+from rushlight.ops.copies import to_device
 from rushlight.ops.create import as_tensor, tensor, zeros
-from rushlight.ops.define import to_device
 from rushlight.tensor import Tensor, wrap
 
 
