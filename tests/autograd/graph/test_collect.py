@@ -131,7 +131,8 @@ def test_every_formula_of_the_library_has_its_text() -> None:
                     continue
                 source = source_of(formula.function)
                 assert source is not None, op.name
-                node = ast.parse(source.code).body[0]
+                is_lambda = source.code.startswith("lambda")  # which may go over several lines only in parentheses
+                node = ast.parse(f"({source.code})" if is_lambda else source.code).body[0]
                 node = node.value if isinstance(node, ast.Expr) else node
                 parameters = [a.arg for a in node.args.args]
                 assert parameters[2:] == formula.names, (op.name, source)
