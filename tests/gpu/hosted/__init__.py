@@ -51,6 +51,7 @@ def has_gpu() -> bool:
 def prepare() -> None:
     """Whoever imports CuPy from now on gets it with our runtime, which has no GPUs until `show`."""
     assert "cupy" not in sys.modules, "CuPy has been imported already"
+    assert not lacks(), f"GPUs on the CPU's memory need {lacks()}"
     os.environ["CUPY_ACCELERATORS"] = ""  # CUB's kernels are NVIDIA's machine code
     os.environ["CUPY_CACHE_DIR"] = str(FOLDER / f"kernels-{_version()}")
     sys.meta_path.insert(0, _Finder())
