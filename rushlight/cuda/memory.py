@@ -50,16 +50,16 @@ def start(cupy: Any) -> None:
         if lent_blocks:
             lent.take_back()
         use = _uses[device_id()]
-        block, failed = None, False
         try:
             block = malloc(size)
         except MemoryError:  # after CuPy has given back what it held unused, and tried again
-            failed = True
-        if failed and lent_blocks:
+            block = None
+        if block is None and lent_blocks:
             lent.take_back(waits=True)
             block = _tried(malloc, size)
-            failed = block is None
-        if failed:  # outside of the handler: CuPy's error would keep its frames, and with them their arrays, in memory
+        if (
+            block is None
+        ):  # outside of the handler: CuPy's error would keep its frames, and with them their arrays, in memory
             use.num_ooms += 1
             raise OutOfMemoryError(_message(cupy, pool, size))
         taken = (size + _BLOCK - 1) & -_BLOCK
@@ -80,12 +80,6 @@ def _tried(malloc: Any, size: int) -> Any:
         return malloc(size)
     except MemoryError:
         return None
-
-
-def _give_back(pool: Any, use: _Use) -> None:
-    """Only here does the pool get smaller, so only here is it to be noted how large it was."""
-    use.peak_reserved = max(use.peak_reserved, pool.total_bytes())
-    pool.free_all_blocks()
 
 
 def _message(cupy: Any, pool: Any, size: int) -> str:
@@ -260,10 +254,13 @@ def empty_cache() -> None:
     """Gives back to the GPUs what the pool keeps for the next tensors."""
     if library.is_ready():
         cupy = library.cupy()
+        pool = cupy.get_default_memory_pool()
         lent.take_back()
         for index in range(library.device_count()):
             with cupy.cuda.Device(index):
-                _give_back(cupy.get_default_memory_pool(), _use_of(index))
+                use = _use_of(index)  # only here, and where CuPy runs out of memory, does the pool get smaller
+                use.peak_reserved = max(use.peak_reserved, pool.total_bytes())
+                pool.free_all_blocks()
 
 
 def set_per_process_memory_fraction(fraction: float, device: Any = None) -> None:

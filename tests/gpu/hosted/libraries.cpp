@@ -9,6 +9,8 @@
 #include <vector>
 #include <string.h>
 
+#include "include/cuda_bf16.h"
+
 using Float = float;
 using Double = double;
 using ComplexFloat = std::complex<float>;
@@ -46,21 +48,13 @@ template <class T> int gemm(int ta, int tb, int m, int n, int k, const T* alpha,
 }
 
 // Half precision: read as float, rounded once.
-struct Half { uint16_t bits; };
-struct Brain { uint16_t bits; };
-static float wide(Half x) { _Float16 y; memcpy(&y, &x, 2); return (float)y; }
-static float wide(Brain x) { uint32_t w = (uint32_t)x.bits << 16; float y; memcpy(&y, &w, 4); return y; }
-static float wide(float x) { return x; }
-static void narrow(float x, Half& to) { _Float16 y = (_Float16)x; memcpy(&to, &y, 2); }
-static void narrow(float x, Brain& to) { uint32_t w; memcpy(&w, &x, 4); to.bits = x != x ? 0x7fff : (w + 0x7fff + (w >> 16 & 1)) >> 16; }
-static void narrow(float x, float& to) { to = x; }
 template <class In, class Out>
 int wide_gemm(int ta, int tb, int m, int n, int k, float alpha, const In* a, int lda, const In* b, int ldb, float beta, Out* c, int ldc) {
   for (int j = 0; j < n; ++j) for (int i = 0; i < m; ++i) {
     float sum = 0;
-    for (int l = 0; l < k; ++l) sum += wide(ta ? a[l + (size_t)i * lda] : a[i + (size_t)l * lda]) * wide(tb ? b[j + (size_t)l * ldb] : b[l + (size_t)j * ldb]);
+    for (int l = 0; l < k; ++l) sum += (float)(ta ? a[l + (size_t)i * lda] : a[i + (size_t)l * lda]) * (float)(tb ? b[j + (size_t)l * ldb] : b[l + (size_t)j * ldb]);
     Out& to = c[i + (size_t)j * ldc];
-    narrow(alpha * sum + (beta ? beta * wide(to) : 0), to);
+    to = Out(alpha * sum + (beta ? beta * (float)to : 0));
   }
   return 0;
 }
@@ -72,11 +66,11 @@ static int gemm_any(int ta, int tb, int m, int n, int k, const void* alpha, cons
     case R_64F: return gemm<double>(ta, tb, m, n, k, (double*)alpha, (double*)a, lda, (double*)b, ldb, (double*)beta, (double*)c, ldc);
     case C_32F: return gemm<ComplexFloat>(ta, tb, m, n, k, (ComplexFloat*)alpha, (ComplexFloat*)a, lda, (ComplexFloat*)b, ldb, (ComplexFloat*)beta, (ComplexFloat*)c, ldc);
     case C_64F: return gemm<ComplexDouble>(ta, tb, m, n, k, (ComplexDouble*)alpha, (ComplexDouble*)a, lda, (ComplexDouble*)b, ldb, (ComplexDouble*)beta, (ComplexDouble*)c, ldc);
-    case R_16F: return wide_gemm(ta, tb, m, n, k, *(float*)alpha, (Half*)a, lda, (Half*)b, ldb, *(float*)beta, (Half*)c, ldc);
-    case R_16BF: return wide_gemm(ta, tb, m, n, k, *(float*)alpha, (Brain*)a, lda, (Brain*)b, ldb, *(float*)beta, (Brain*)c, ldc);
+    case R_16F: return wide_gemm(ta, tb, m, n, k, *(float*)alpha, (_Float16*)a, lda, (_Float16*)b, ldb, *(float*)beta, (_Float16*)c, ldc);
+    case R_16BF: return wide_gemm(ta, tb, m, n, k, *(float*)alpha, (__nv_bfloat16*)a, lda, (__nv_bfloat16*)b, ldb, *(float*)beta, (__nv_bfloat16*)c, ldc);
   }
-  if (at == R_16F && ct == R_32F) return wide_gemm(ta, tb, m, n, k, *(float*)alpha, (Half*)a, lda, (Half*)b, ldb, *(float*)beta, (float*)c, ldc);
-  if (at == R_16BF && ct == R_32F) return wide_gemm(ta, tb, m, n, k, *(float*)alpha, (Brain*)a, lda, (Brain*)b, ldb, *(float*)beta, (float*)c, ldc);
+  if (at == R_16F && ct == R_32F) return wide_gemm(ta, tb, m, n, k, *(float*)alpha, (_Float16*)a, lda, (_Float16*)b, ldb, *(float*)beta, (float*)c, ldc);
+  if (at == R_16BF && ct == R_32F) return wide_gemm(ta, tb, m, n, k, *(float*)alpha, (__nv_bfloat16*)a, lda, (__nv_bfloat16*)b, ldb, *(float*)beta, (float*)c, ldc);
   return 15;
 }
 static size_t bytes_of(int type) { return type == R_32F ? 4 : type == R_64F || type == C_32F ? 8 : type == C_64F ? 16 : 2; }
